@@ -1,0 +1,46 @@
+"""Every bound on what enters, with its unit in the name. Beyond a bound: a clear error at once."""
+
+from typing import Final
+
+# Canonical encoding
+INTEGER_MAX: Final = 2**53 - 1  # largest magnitude that a browser's number holds exactly
+DEPTH_LEVELS_MAX: Final = 16
+
+# Records, envelopes, blocks
+RECORD_BYTES_MAX: Final = 16 * 1024
+OPENING_BYTES_MAX: Final = 16 * 1024
+ENVELOPE_BYTES_MAX: Final = 1024 * 1024
+ENVELOPE_RECORDS_MAX: Final = 4096
+BLOCK_BYTES_MAX: Final = 4 * 1024 * 1024
+LOG_LEAF_BYTES_MAX: Final = 64 * 1024 - 1  # tlog-tiles: an entry has a 16-bit length
+
+# Time, in milliseconds since the Unix epoch unless the name says otherwise
+CLAIMED_TIME_AHEAD_MS_MAX: Final = 5 * 60 * 1000
+ENVELOPE_LIFETIME_MS_MAX: Final = 14 * 24 * 3600 * 1000
+RETIRED_KEY_GRACE_MS: Final = 14 * 24 * 3600 * 1000
+TIME_MS_MAX: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+WITNESS_WINDOW_MS: Final = 10 * 60 * 1000
+
+# Custody
+QUANTITY_MAX: Final = 1_000_000_000_000
+TEXT_CHARS_MAX: Final = 512
+NAME_CHARS_MAX: Final = 128
+CODE_CHARS_MAX: Final = 32
+REF_CHARS_MAX: Final = 64
+TRANSFORM_LINES_MAX: Final = 64
+FACT_FIELDS_MAX: Final = 32
+ANCESTORS_SHOWN_MAX: Final = 256
+FACTS_SHOWN_MAX: Final = 64
+PATH_POSITIONS_MAX: Final = 64
+SOURCES_INLINE_MAX: Final = 8
+
+# State map
+BUCKET_ENTRIES_MAX: Final = 8
+
+# Log tiles (C2SP tlog-tiles)
+TILE_HASHES: Final = 256
+
+# Proofs, as read by a verifier
+PROOF_BYTES_MAX: Final = 16 * 1024 * 1024
+NOTE_BYTES_MAX: Final = 64 * 1024
+NOTE_SIGNATURES_MAX: Final = 64
