@@ -1,0 +1,71 @@
+"""Blocks: the order of envelopes, and a header that binds them to time, state and all that came before.
+
+The header is the last leaf of its block, so the last leaf of every checkpoint is a block header, and the log
+root covers the state. A block in which nothing was accepted does not exist.
+"""
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from ledger.encoding import Codec
+from ledger.errors import Malformed
+from ledger.hashing import TAG_HEADER, digest
+from ledger.records import Hash, TimeMs
+
+LEAF_KIND_BLOCK: Final = b"\x02"
+RULES_VERSION: Final = 1
+
+
+class BlockHeader(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`first` is the leaf index of the first envelope, `count` the number of envelopes, so the header's own
+    leaf index is first + count. `previous` is the hash of the header before, or the chain id. `state` is the root of the state map after the block, `writes` the hash of
+    the block's ordered writes. Time is milliseconds since the Unix epoch."""
+
+    chain: Hash
+    count: Annotated[int, Meta(ge=1)]
+    first: Annotated[int, Meta(ge=0)]
+    height: Annotated[int, Meta(ge=1)]
+    previous: Hash
+    rules: Annotated[int, Meta(ge=1)]
+    state: Hash
+    time: TimeMs
+    writes: Hash
+
+
+class Block(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The block as it is stored and served: the header's bytes and each envelope's bytes."""
+
+    header: bytes
+    envelopes: list[bytes]
+
+
+HEADER: Final = Codec(BlockHeader, "block header")
+BLOCK: Final = Codec(Block, "block")
+
+
+def header_hash(header: bytes) -> bytes:
+    return digest(TAG_HEADER, header)
+
+
+def header_leaf(header: bytes) -> bytes:
+    return LEAF_KIND_BLOCK + header
+
+
+def header_of_leaf(leaf: bytes) -> BlockHeader:
+    """The header in a log entry; Malformed where the entry is not a block header."""
+    if leaf[:1] != LEAF_KIND_BLOCK:
+        raise Malformed("log leaf", f"kind {leaf[:1].hex() or 'none'}, a block header is kind 02")
+    return HEADER.decode(leaf[1:])
+
+
+def envelope_spans(block: bytes, envelopes: list[bytes]) -> list[tuple[int, int]]:
+    """(start, length) of each envelope in the block's bytes. They stand last, each behind its bin length."""
+    at = len(block)
+    spans: list[tuple[int, int]] = []
+    for envelope in reversed(envelopes):
+        at -= len(envelope)
+        spans.append((at, len(envelope)))
+        at -= 2 if len(envelope) < 1 << 8 else 3 if len(envelope) < 1 << 16 else 5
+    spans.reverse()
+    return spans

@@ -1,0 +1,57 @@
+"""The custody rules: what each act changes, and what is refused (MODEL.md: refuse the impossible, flag the
+forbidden). `apply` is the only door; it writes to the step's draft or raises Violation."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from ledger import records as r
+from ledger.custody import facts, goods, handovers, members, scopes
+from ledger.custody.step import Step, Violation
+
+_RULES: Final[dict[type, Callable[..., None]]] = {
+    r.Register: members.register,
+    r.Admit: members.admit,
+    r.Suspend: members.suspend,
+    r.Site: members.site,
+    r.Key: members.key,
+    r.Fact: facts.fact,
+    r.Hold: scopes.issue,
+    r.Recall: scopes.issue,
+    r.Close: scopes.end,
+    r.Lift: scopes.end,
+    r.Voucher: goods.voucher,
+}
+
+_RULES_WITH_AMOUNTS: Final[dict[type, Callable[..., None]]] = {
+    r.Commission: goods.commission,
+    r.Transform: goods.transform,
+    r.Enter: goods.enter,
+    r.Ship: handovers.ship,
+    r.Receive: handovers.receive,
+    r.Withdraw: handovers.withdraw,
+    r.Move: goods.move,
+    r.Sell: goods.sell,
+    r.Destroy: goods.destroy,
+}
+
+IN_BOOK: Final = (r.Receive, r.Enter)
+OUT_BOOK: Final = (r.Ship, r.Sell)
+
+
+def side_of(record: r.Record) -> str:
+    """The side of the book that a record's `ref` is unique in: i (in), o (out) or w (own)."""
+    if isinstance(record, IN_BOOK):
+        return "i"
+    return "o" if isinstance(record, OUT_BOOK) else "w"
+
+
+def apply(step: Step, record: r.Record, amounts: Any) -> None:
+    """Apply one record to the draft, or raise Violation and leave the envelope to be dropped."""
+    rule = _RULES_WITH_AMOUNTS.get(type(record))
+    if rule is not None:
+        rule(step, record, amounts)
+    else:
+        _RULES[type(record)](step, record)
+
+
+__all__ = ["Step", "Violation", "apply", "side_of"]

@@ -1,0 +1,256 @@
+"""Goods of one owner: how they come into being, change, move between own sites, and leave the ledger."""
+
+from msgspec import structs
+
+from ledger import entries as e
+from ledger import records as r
+from ledger import state as s
+from ledger.custody.scopes import in_force_at
+from ledger.custody.step import (
+    Step,
+    Violation,
+    enter_position,
+    give,
+    keeper_of,
+    known_lot,
+    known_product,
+    known_site,
+    own_site,
+    product_of,
+    take,
+)
+from ledger.limits import ANCESTORS_SHOWN_MAX
+
+FORMULA_CATEGORY = "129"  # food production licence category of infant formula
+LOT_INHERITS = e.PASSED_ON & ~(e.Bit.HELD | e.Bit.RECALLED)  # a hold on an ancestor shows on the ancestor
+
+
+def commission(step: Step, record: r.Commission, amounts: r.Moved) -> None:
+    product = known_product(step, product_of(record.lot))
+    if step.member != product.maker and not (
+        step.member == product.declarer and product.declared_by == r.DeclaredBy.IMPORTER
+    ):
+        raise Violation(
+            "lot.not-maker",
+            f"{product.product} is made by {product.maker or 'a maker outside'}, declared by {product.declarer}",
+            "its maker, or the importer who declared it, commissions its lots; others `enter` stock",
+            "lot",
+        )
+    own_site(step, record.site)
+    _bring_up(step, record.lot, record.production, record.expiry, record.serials)
+    give(step, step.member, record.site, record.lot, amounts.quantity, amounts.grams or 0)
+    enter_position(step, record.lot, step.member, record.site, e.WayKind.COMMISSION, b"", [step.element], 0)
+
+
+def _bring_up(step: Step, lot: str, production: int, expiry: int | None, serials: bytes | None) -> e.LotEntry:
+    """The lot's entry, commissioned by the signer: new, completed, or grown by a further commission."""
+    old = step.draft.lot(lot)
+    if old is None:
+        entry = e.LotEntry(
+            commissioner=step.member, expiry=expiry, lot=lot, production=production, serials=serials
+        )
+    elif old.bits & e.Bit.NOT_COMMISSIONED:
+        entry = structs.replace(
+            old,
+            bits=old.bits & ~e.Bit.NOT_COMMISSIONED,
+            commissioner=step.member,
+            expiry=expiry,
+            production=production,
+            serials=serials,
+        )
+    else:
+        _same_lot(step, old, production, expiry)
+        if serials is not None and old.serials is not None and serials != old.serials:
+            raise Violation(
+                "lot.serials", f"{lot} has another serial list", "give one list for the lot", "serials"
+            )
+        entry = structs.replace(old, serials=old.serials or serials)
+    step.draft.put(b"m" + e.lot_path(lot), entry)
+    return entry
+
+
+def _same_lot(step: Step, old: e.LotEntry, production: int, expiry: int | None) -> None:
+    if old.commissioner != step.member:
+        raise Violation(
+            "lot.known", f"{old.lot} was commissioned by {old.commissioner}", "check the lot number", "lot"
+        )
+    if old.production != production or old.expiry != expiry:
+        raise Violation(
+            "lot.other-date",
+            f"{old.lot} was commissioned with production date {old.production} and expiry {old.expiry}",
+            "two productions under one number cannot be told apart: add the date to the lot number",
+            "production",
+        )
+
+
+def transform(step: Step, record: r.Transform, amounts: r.Transformed) -> None:
+    own_site(step, record.site)
+    grams_in, bits, ancestors = 0, 0, 0
+    for lot, quantity in zip(record.inputs, amounts.inputs, strict=True):
+        entry = known_lot(step, lot)
+        position = step.draft.position(e.position_path(lot, step.member, record.site))
+        product = known_product(step, product_of(lot))
+        _refuse_in_force(step, entry, product, position, record.at)
+        take(step, step.member, record.site, lot, r.Moved(quantity=quantity, ref=amounts.ref), used=quantity)
+        bits |= entry.bits | (position.bits if position is not None else 0)
+        ancestors += 1 + (entry.ancestors or 0)
+        grams_in += quantity * (product.grams or 0)
+    grams_out = 0
+    for output, quantity in zip(record.outputs, amounts.outputs, strict=True):
+        product = known_product(step, product_of(output.lot))
+        if product.category == FORMULA_CATEGORY and step.member != product.maker:
+            raise Violation(
+                "lot.not-maker",
+                "infant formula is made and packed by its maker only",
+                "ask the maker",
+                "outputs",
+            )
+        grams_out += quantity * (product.grams or 0)
+    if grams_in and grams_out > grams_in:
+        bits |= e.Bit.MORE_OUT_THAN_IN
+    if ancestors > ANCESTORS_SHOWN_MAX:
+        bits |= e.Bit.ANCESTRY_IN_PART
+    for output, quantity in zip(record.outputs, amounts.outputs, strict=True):
+        _make_output(step, record, output, quantity, bits, ancestors)
+
+
+def _make_output(
+    step: Step, record: r.Transform, output: r.Output, quantity: int, bits: int, ancestors: int
+) -> None:
+    known = step.draft.lot(output.lot)
+    if known is not None and not known.bits & e.Bit.NOT_COMMISSIONED:
+        raise Violation(
+            "lot.known", f"{output.lot} exists already", "give each output a lot of its own", "outputs"
+        )
+    entry = _bring_up(step, output.lot, output.production, output.expiry, None)
+    made = structs.replace(
+        entry, ancestors=ancestors, bits=int(entry.bits | bits & LOT_INHERITS), parents=list(record.inputs)
+    )
+    step.draft.put(b"m" + e.lot_path(output.lot), made)
+    give(step, step.member, record.site, output.lot, quantity)
+    enter_position(
+        step,
+        output.lot,
+        step.member,
+        record.site,
+        e.WayKind.TRANSFORM,
+        b"",
+        [step.element],
+        int(bits & e.PASSED_ON),
+    )
+
+
+def _refuse_in_force(
+    step: Step, lot: e.LotEntry, product: e.ProductEntry, position: e.PositionEntry | None, at: int
+) -> None:
+    if in_force_at(step, lot, product, position, at):
+        raise Violation(
+            "goods.held",
+            f"{lot.lot} is held or recalled",
+            "keep it where it is until the hold is lifted; what was done before it carries its earlier time",
+            "lot",
+        )
+
+
+def enter(step: Step, record: r.Enter, amounts: r.Moved) -> None:
+    product = known_product(step, product_of(record.lot))
+    if product.closed and step.member != product.maker:
+        raise Violation(
+            "product.closed",
+            f"the maker of {product.product} lets it come only from suppliers on the ledger",
+            "receive it from your supplier's ship",
+            "lot",
+        )
+    known_site(step, record.site)
+    bits = e.Bit.ONE_SIGNATURE
+    lot = step.draft.lot(record.lot)
+    if lot is None:
+        lot = e.LotEntry(
+            bits=int(e.Bit.NOT_COMMISSIONED),
+            expiry=record.expiry,
+            lot=record.lot,
+            production=record.production,
+        )
+        step.draft.put(b"m" + e.lot_path(record.lot), lot)
+    elif not lot.bits & e.Bit.NOT_COMMISSIONED:
+        bits |= e.Bit.REENTRY
+    give(step, step.member, record.site, record.lot, amounts.quantity, amounts.grams or 0)
+    enter_position(
+        step, record.lot, step.member, record.site, e.WayKind.ENTER, b"", [step.element], int(bits)
+    )
+
+
+def move(step: Step, record: r.Move, amounts: r.Moved) -> None:
+    own_site(step, record.site)
+    own_site(step, record.to_site, "to_site")
+    source = e.position_path(record.lot, step.member, record.site)
+    position = step.draft.position(source)
+    take(step, step.member, record.site, record.lot, amounts, shipped=amounts.quantity)
+    give(step, step.member, record.to_site, record.lot, amounts.quantity, amounts.grams or 0)
+    bits = int(position.bits & e.PASSED_ON) if position is not None else 0
+    enter_position(
+        step, record.lot, step.member, record.to_site, e.WayKind.MOVE, source, [step.element], bits
+    )
+
+
+def sell(step: Step, record: r.Sell, amounts: r.Moved) -> None:
+    irregular = amounts.quantity if is_irregular(step, record.lot, step.member, record.site, record.at) else 0
+    take(step, step.member, record.site, record.lot, amounts, sold=amounts.quantity, irregular=irregular)
+
+
+def is_irregular(step: Step, lot: str, owner: str, site: str, at: int) -> bool:
+    """Whether it goes out after expiry or under a hold: taken, because it happened, and counted."""
+    entry = step.draft.lot(lot)
+    if entry is None:
+        return False  # nothing is held of an unknown lot, and `take` says so
+    if entry.expiry is not None and day_of(at) > entry.expiry:
+        return True
+    marked = e.Bit.HELD | e.Bit.RECALLED
+    product = known_product(step, product_of(lot))
+    if not (entry.bits & marked or product.in_force):
+        return False
+    position = step.draft.position(e.position_path(lot, owner, site))
+    return in_force_at(step, entry, product, position, at)
+
+
+def day_of(time_ms: int) -> int:
+    """The date in China (UTC+8, without summer time) as the number YYYYMMDD; proleptic Gregorian.
+
+    By integer arithmetic, so that no library's calendar or time-zone table takes part in a rule.
+    """
+    days = (time_ms + 8 * 3_600_000) // 86_400_000 + 719_468
+    era, day_of_era = divmod(days, 146_097)
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    shifted = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * shifted + 2) // 5 + 1
+    month = shifted + 3 if shifted < 10 else shifted - 9
+    year = year_of_era + era * 400 + (1 if month <= 2 else 0)
+    return year * 10_000 + month * 100 + day
+
+
+def destroy(step: Step, record: r.Destroy, amounts: r.Moved) -> None:
+    owner = record.owner or step.member
+    if step.member not in (owner, keeper_of(record.site)):
+        raise Violation(
+            "position.not-own", f"{owner} owns it, {keeper_of(record.site)} keeps it", "one of them signs"
+        )
+    take(step, owner, record.site, record.lot, amounts, destroyed=amounts.quantity)
+
+
+def voucher(step: Step, record: r.Voucher) -> None:
+    path = e.position_path(record.lot, step.member, record.site)
+    position = step.draft.position(path)
+    if position is None:
+        raise Violation(
+            "position.unknown",
+            f"{step.member} never held {record.lot} at {record.site}",
+            "a voucher belongs to a position of your own",
+            "lot",
+        )
+    if step.draft.get(b"v" + record.voucher, s.OPENS.decode_trusted) is not None:
+        raise Violation("voucher.known", "this voucher opens a position already", "draw a new one", "voucher")
+    if position.voucher is not None:
+        step.draft.delete(b"v" + position.voucher)
+    step.draft.put(b"v" + record.voucher, s.Opens(record.lot, step.member, record.site))
+    step.draft.put(b"m" + path, structs.replace(position, voucher=record.voucher))

@@ -1,0 +1,181 @@
+"""Holds and recalls: who may issue them, what they cover, how they end.
+
+A scope in force stands in a row under its subject, for the rules; every act about it extends the subject's
+chain of adverse facts, for the reader.
+"""
+
+from msgspec import structs
+
+from ledger import entries as e
+from ledger import records as r
+from ledger import state as s
+from ledger.custody.step import (
+    Step,
+    Violation,
+    extend,
+    keeper_of,
+    known_lot,
+    known_member,
+    known_product,
+    product_of,
+)
+
+DAY_MIN, DAY_MAX = 0, 99991231
+SCOPES_IN_FORCE_MAX = 256
+
+
+def subject_path(subject: r.Subject) -> bytes:
+    """The path of a subject's entry; handovers have none."""
+    kinds = r.SubjectKind
+    if subject.kind == kinds.LOT:
+        return e.lot_path(_text(subject.lot))
+    if subject.kind == kinds.POSITION:
+        return e.position_path(_text(subject.lot), _text(subject.owner), _text(subject.site))
+    if subject.kind == kinds.PRODUCT:
+        return e.product_path(_text(subject.product))
+    if subject.kind == kinds.MEMBER:
+        return e.member_path(_text(subject.member))
+    if subject.kind == kinds.SITE:
+        return e.site_path(_text(subject.site))
+    raise ValueError("a handover has no entry in the state map")
+
+
+def _text(value: str | None) -> str:
+    if value is None:
+        raise ValueError("a subject without the fields of its kind got past the check of its form")
+    return value
+
+
+def issue(step: Step, record: r.Hold | r.Recall) -> None:
+    subject = record.subject
+    _authority(step, subject)
+    path = subject_path(subject)
+    scopes = _scopes(step, path)
+    if len(scopes) >= SCOPES_IN_FORCE_MAX:
+        raise Violation(
+            "scope.too-many",
+            f"{len(scopes)} holds and recalls are in force on it",
+            "lift those that were wrong",
+        )
+    made_from = DAY_MIN if record.made_from is None else record.made_from
+    made_until = DAY_MAX if record.made_until is None else record.made_until
+    scope = s.Scope(step.element, step.member, record.at, made_from, made_until, False)
+    _store(step, subject, path, [*scopes, scope])
+
+
+def end(step: Step, record: r.Close | r.Lift) -> None:
+    """`close`: finished, stays visible and red. `lift`: it was wrong, and no longer counts."""
+    path = subject_path(record.subject)
+    scopes = _scopes(step, path)
+    found = next((scope for scope in scopes if scope.element.record == record.target), None)
+    if found is None:
+        raise Violation(
+            "scope.unknown",
+            f"no hold or recall {record.target.hex()} is in force on this subject",
+            "name the record hash and the subject of the hold or recall",
+            "target",
+        )
+    if found.issuer != step.member and not step.is_regulator:
+        raise Violation(
+            "scope.not-own", f"it was issued by {found.issuer}", "the issuer or a regulator ends it", "target"
+        )
+    rest = [scope for scope in scopes if scope is not found]
+    if isinstance(record, r.Close):
+        rest.append(structs.replace(found, closed=True))
+    _store(step, record.subject, path, rest)
+
+
+def _authority(step: Step, subject: r.Subject) -> None:
+    """Regulators for anything; maker and importer for their own; a holder for its own position."""
+    kinds = r.SubjectKind
+    if subject.kind == kinds.LOT:
+        lot = known_lot(step, _text(subject.lot))
+        product = known_product(step, product_of(lot.lot))
+        own = step.member in (lot.commissioner, product.maker, product.declarer)
+    elif subject.kind == kinds.POSITION:
+        _position(step, subject)
+        own = subject.owner == step.member or keeper_of(_text(subject.site)) == step.member
+    elif subject.kind == kinds.PRODUCT:
+        product = known_product(step, _text(subject.product))
+        own = step.member in (product.maker, product.declarer)
+    else:
+        known_member(step, _text(subject.member), "subject")
+        own = subject.member == step.member
+    if not own and not step.is_regulator:
+        raise Violation(
+            "scope.no-authority",
+            f"{step.member} is neither a regulator, nor the maker, importer or holder of it",
+            "ask the maker, the importer or a regulator",
+            "subject",
+        )
+
+
+def _position(step: Step, subject: r.Subject) -> e.PositionEntry:
+    position = step.draft.position(subject_path(subject))
+    if position is None:
+        raise Violation(
+            "position.unknown", "there is no such position", "check lot, owner and site", "subject"
+        )
+    return position
+
+
+def _scopes(step: Step, path: bytes) -> list[s.Scope]:
+    row = step.draft.get(b"s" + path, s.SCOPES.decode_trusted)
+    return row.scopes if row is not None else []
+
+
+def _store(step: Step, subject: r.Subject, path: bytes, scopes: list[s.Scope]) -> None:
+    """Write the scopes, and what the subject's entry says of them."""
+    step.draft.put(b"s" + path, s.Scopes(scopes))
+    kinds = r.SubjectKind
+    entry: e.LotEntry | e.PositionEntry | e.ProductEntry | e.MemberEntry
+    if subject.kind == kinds.LOT:
+        entry = known_lot(step, _text(subject.lot))
+    elif subject.kind == kinds.POSITION:
+        entry = _position(step, subject)
+    elif subject.kind == kinds.PRODUCT:
+        entry = known_product(step, _text(subject.product))
+    else:
+        entry = known_member(step, _text(subject.member), "subject")
+    chain = extend(step, path, e.CHAIN_ADVERSE, entry.adverse)
+    if isinstance(entry, e.LotEntry | e.PositionEntry):
+        bits = entry.bits & ~(e.Bit.HELD | e.Bit.RECALLED)
+        for scope in scopes:
+            bits |= e.Bit.RECALLED if scope.element.act == r.Act.RECALL else e.Bit.HELD
+        step.draft.put(b"m" + path, structs.replace(entry, adverse=chain, bits=int(bits)))
+    else:
+        step.draft.put(b"m" + path, structs.replace(entry, adverse=chain, in_force=len(scopes) or None))
+
+
+def in_force_at(
+    step: Step, lot: e.LotEntry, product: e.ProductEntry, position: e.PositionEntry | None, at: int
+) -> bool:
+    """Whether goods of this lot at this position lay under a hold or recall at the claimed time `at`."""
+    marked = e.Bit.HELD | e.Bit.RECALLED
+    if lot.bits & marked and _covers(step, e.lot_path(lot.lot), None, at):
+        return True
+    if position is not None and position.bits & marked:
+        own = _covers(step, e.position_path(position.lot, position.owner, position.site), None, at)
+        if own or not _scopes(step, e.position_path(position.lot, position.owner, position.site)):
+            return True  # inherited: the goods came here from a position that was held
+    if product.in_force and _covers(step, e.product_path(product.product), lot.production, at):
+        return True
+    for maker in {product.maker, lot.commissioner} - {None}:
+        entry = step.draft.member(str(maker))
+        if (
+            entry is not None
+            and entry.in_force
+            and _covers(step, e.member_path(entry.member), lot.production, at)
+        ):
+            return True
+    return False
+
+
+def _covers(step: Step, path: bytes, production: int | None, at: int) -> bool:
+    """An unknown production date lies in every span; a claim to have acted before the hold is believed."""
+    for scope in _scopes(step, path):
+        if at < scope.at:
+            continue
+        if production is None or scope.made_from <= production <= scope.made_until:
+            return True
+    return False

@@ -1,0 +1,236 @@
+"""What a rule is given, and the few things that many rules do."""
+
+from msgspec import Struct, structs
+
+from ledger import entries as e
+from ledger import records as r
+from ledger import state as s
+from ledger.limits import SOURCES_INLINE_MAX
+
+
+class Violation(Exception):  # noqa: N818 - a refusal by a rule, not a fault
+    """A rule that a record breaks; becomes a `Problem` of the envelope."""
+
+    def __init__(self, rule: str, message: str, remedy: str = "", field: str = "") -> None:
+        super().__init__(message)
+        self.rule, self.message, self.remedy, self.field = rule, message, remedy, field
+
+
+class Step(Struct):
+    """One record about to be applied: who signed it, when it is booked, where it will stand in the log."""
+
+    draft: s.Draft
+    signer: e.MemberEntry
+    time: int
+    element: e.Element
+
+    @property
+    def member(self) -> str:
+        return self.signer.member
+
+    @property
+    def is_regulator(self) -> bool:
+        return self.signer.kind == r.MemberKind.REGULATOR
+
+
+def known_lot(step: Step, lot: str) -> e.LotEntry:
+    entry = step.draft.lot(lot)
+    if entry is None:
+        raise Violation(
+            "lot.unknown",
+            f"no lot {lot}",
+            "check the lot number; its maker commissions it, or enter it as stock",
+            "lot",
+        )
+    return entry
+
+
+def known_product(step: Step, product: str) -> e.ProductEntry:
+    """The base item `product`; other levels are refused with the base to use."""
+    entry = step.draft.product(product)
+    if entry is None:
+        raise Violation("product.unknown", f"no product {product}", "register the product first", "lot")
+    if entry.base is not None:
+        raise Violation(
+            "product.level",
+            f"{product} is a level that contains {entry.contains} of {entry.base}",
+            f"name the lot by its base item {entry.base} and convert the quantity",
+            "lot",
+        )
+    return entry
+
+
+def known_site(step: Step, site: str, field: str = "site") -> e.SiteEntry:
+    entry = step.draft.site(site)
+    if entry is None:
+        raise Violation("site.unknown", f"no site {site}", "its keeper declares it first", field)
+    if entry.closed:
+        raise Violation("site.closed", f"site {site} is closed", "name an open site", field)
+    return entry
+
+
+def known_member(step: Step, member: str, field: str) -> e.MemberEntry:
+    entry = step.draft.member(member)
+    if entry is None:
+        raise Violation("member.unknown", f"no member {member}", "a regulator admits it first", field)
+    return entry
+
+
+def own_site(step: Step, site: str, field: str = "site") -> None:
+    known_site(step, site, field)
+    if keeper_of(site) != step.member:
+        raise Violation(
+            "site.not-own", f"site {site} is kept by {keeper_of(site)}", "name a site of your own", field
+        )
+
+
+def keeper_of(site: str) -> str:
+    """The member that keeps a site, which its identifier names."""
+    return site.partition("/")[0]
+
+
+def product_of(lot: str) -> str:
+    """The product that a lot's identifier names."""
+    at = lot.find("#")
+    return lot[: at if at >= 0 else lot.index("@")]
+
+
+def extend(
+    step: Step, path: bytes, name: bytes, chain: e.Chain | None, holder: s.Holder | None = None
+) -> e.Chain:
+    """The chain with this record appended; the element's row is written for those who list the chain."""
+    count, head = (chain.count, chain.head) if chain is not None else (0, e.chain_start(path, name))
+    step.draft.put(s.element_key(path, name, count), holder or s.Link(head, step.element))
+    return e.Chain(count + 1, e.chain_next(head, step.element))
+
+
+def take(step: Step, owner: str, site: str, lot: str, amounts: r.Moved, **counters: int) -> s.Stock:
+    """Take a quantity out of a position, or refuse; `counters` are added to the outflow counters."""
+    key = s.stock_key(owner, site, lot)
+    stock = step.draft.get(key, s.STOCK.decode_trusted) or s.NO_STOCK
+    if amounts.quantity > stock.held:
+        raise Violation(
+            "position.overdrawn",
+            f"{owner} holds {stock.held} of {lot} at {site}, {amounts.quantity} would go out",
+            "book what came in first (receive, enter), or correct the quantity",
+            "quantity",
+        )
+    grams = amounts.grams or 0
+    if grams > stock.grams:
+        raise Violation(
+            "position.overdrawn",
+            f"{stock.grams} g are held, {grams} g would go out",
+            "correct the weight",
+            "grams",
+        )
+    changed = s.Stock(
+        stock.held - amounts.quantity,
+        stock.grams - grams,
+        stock.shipped + counters.get("shipped", 0),
+        stock.sold + counters.get("sold", 0),
+        stock.used + counters.get("used", 0),
+        stock.destroyed + counters.get("destroyed", 0),
+        stock.missing,
+        stock.irregular + counters.get("irregular", 0),
+    )
+    step.draft.put(key, changed)
+    return changed
+
+
+def give(step: Step, owner: str, site: str, lot: str, quantity: int, grams: int = 0) -> None:
+    """Add a quantity to what a position holds."""
+    key = s.stock_key(owner, site, lot)
+    stock = step.draft.get(key, s.STOCK.decode_trusted) or s.NO_STOCK
+    step.draft.put(
+        key,
+        s.Stock(
+            stock.held + quantity,
+            stock.grams + grams,
+            stock.shipped,
+            stock.sold,
+            stock.used,
+            stock.destroyed,
+            stock.missing,
+            stock.irregular,
+        ),
+    )
+
+
+def enter_position(
+    step: Step,
+    lot: str,
+    owner: str,
+    site: str,
+    kind: e.WayKind,
+    source: bytes,
+    elements: list[e.Element],
+    bits: int,
+) -> bytes:
+    """Extend a position's way in from `source`, and set bits; a new position extends its lot's holders."""
+    path = e.position_path(lot, owner, site)
+    position = step.draft.position(path)
+    if position is None:
+        position = e.PositionEntry(lot=lot, owner=owner, site=site)
+        _new_holder(step, lot, owner, site)
+    ways, more = position.ways, position.more_ways
+    at = next((i for i, way in enumerate(ways) if way.source == source and way.kind == kind), -1)
+    if at >= 0:
+        ways = [*ways[:at], _longer(ways[at], elements), *ways[at + 1 :]]
+    elif len(ways) < SOURCES_INLINE_MAX:
+        ways = [*ways, _first(path, kind, source, elements)]
+    else:
+        more = _further_way(step, path, more or 0, kind, source, elements)
+    step.draft.put(
+        b"m" + path,
+        e.PositionEntry(
+            adverse=position.adverse,
+            bits=position.bits | bits,
+            facts=position.facts,
+            lot=lot,
+            more_ways=more,
+            owner=owner,
+            site=site,
+            voucher=position.voucher,
+            ways=ways,
+        ),
+    )
+    return path
+
+
+def _new_holder(step: Step, lot: str, owner: str, site: str) -> None:
+    entry = known_lot(step, lot)
+    path = e.lot_path(lot)
+    row = s.Holder(step.element, owner, site)
+    chain = extend(step, path, e.CHAIN_HOLDERS, entry.holders, row)
+    step.draft.put(b"m" + path, structs.replace(entry, holders=chain))
+
+
+def _first(path: bytes, kind: e.WayKind, source: bytes, elements: list[e.Element]) -> e.Way:
+    start = e.chain_start(path, e.CHAIN_WAY + bytes((kind,)) + source)
+    return e.Way(kind, source, len(elements), start, elements)
+
+
+def _longer(way: e.Way, elements: list[e.Element]) -> e.Way:
+    before = way.before
+    for element in way.newest:
+        before = e.chain_next(before, element)
+    return e.Way(way.kind, way.source, way.count + len(elements), before, elements)
+
+
+def _further_way(
+    step: Step, path: bytes, more: int, kind: e.WayKind, source: bytes, elements: list[e.Element]
+) -> int:
+    """A source beyond those inline has an entry of its own; a row tells which."""
+    row = b"n" + path + bytes((kind,)) + source
+    number = step.draft.get(row, s.NUMBER.decode_trusted)
+    if number is not None:
+        key = b"m" + e.way_path(path, number)
+        way = step.draft.get(key, e.WAY.decode_trusted)
+        if way is None:
+            raise ValueError(f"state row names way {number} of position {path.hex()}, which has no entry")
+        step.draft.put(key, _longer(way, elements))
+        return more
+    number = SOURCES_INLINE_MAX + more
+    step.draft.put(row, number)
+    step.draft.put(b"m" + e.way_path(path, number), _first(path, kind, source, elements))
+    return more + 1

@@ -1,0 +1,268 @@
+"""What the state map proves: one canonical value per subject, and the chains inside it.
+
+The key of an entry is a kind and the subject's identifiers, separated by zero bytes (no identifier holds one);
+its path in the map is a tagged hash of the key. Members, keys, sites, products and lots live in the public
+half, positions and their further ways in the other.
+"""
+
+from enum import IntEnum, IntFlag
+from functools import lru_cache
+from hashlib import sha256
+from struct import Struct as Packed
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from ledger.encoding import Codec
+from ledger.hashing import TAG_CHAIN, digest
+from ledger.records import (
+    Act,
+    Code,
+    Day,
+    DeclaredBy,
+    Hash,
+    KeyLimits,
+    LotId,
+    MemberId,
+    MemberKind,
+    MilliCelsius,
+    Name,
+    ProductId,
+    PublicKey,
+    SiteId,
+    Small,
+    TimeMs,
+)
+from ledger.statemap import POSITIONS, PUBLIC, path_of
+
+
+class Bit(IntFlag):
+    """Status bits of lots and positions, set by the rules."""
+
+    HELD = 1
+    RECALLED = 2
+    FAILED_TEST = 4
+    BREACHED = 8
+    OPEN_CLAIM = 16
+    DISPUTED_CLAIM = 32
+    ONE_SIGNATURE = 64
+    REENTRY = 128
+    NOT_COMMISSIONED = 256
+    ANCESTRY_IN_PART = 512
+    ADVERSE_FACT = 1024
+    MORE_OUT_THAN_IN = 2048
+
+
+PASSED_ON: Final = (
+    Bit.FAILED_TEST | Bit.BREACHED | Bit.OPEN_CLAIM | Bit.DISPUTED_CLAIM | Bit.ONE_SIGNATURE | Bit.REENTRY
+    | Bit.NOT_COMMISSIONED | Bit.ANCESTRY_IN_PART | Bit.ADVERSE_FACT | Bit.MORE_OUT_THAN_IN
+    | Bit.HELD | Bit.RECALLED
+)  # fmt: skip
+"""What travels with the goods. A hold on a position passes on too: whatever leaves it left it held."""
+
+Count = Annotated[int, Meta(ge=0)]
+
+
+class WayKind(IntEnum):
+    """How goods got into a position. 6 claim, 7 count, 8 take back, 9 correct, 10 relabel, 11 return: reserved."""
+
+    HANDOVER = 1
+    MOVE = 2
+    COMMISSION = 3
+    TRANSFORM = 4
+    ENTER = 5
+
+
+class Element(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """One record in a chain: its act, the block's time, and where in the log it stands."""
+
+    act: Act
+    time: TimeMs
+    leaf: Count
+    index: Count
+    record: Hash
+
+
+_ELEMENT = Packed(">BQQI")
+
+
+def chain_start(path: bytes, name: bytes) -> bytes:
+    """h0 of a chain of the entry at `path`; `name` is one of CHAIN_ADVERSE, CHAIN_FACTS, CHAIN_HOLDERS, CHAIN_WAY."""
+    return digest(TAG_CHAIN, path, name)
+
+
+def chain_next(head: bytes, element: Element) -> bytes:
+    """h(n) = H(tag, h(n-1), act, block time, leaf index, record index, record hash)."""
+    where = _ELEMENT.pack(element.act, element.time, element.leaf, element.index)
+    return sha256(TAG_CHAIN + head + where + element.record).digest()
+
+
+CHAIN_ADVERSE: Final = b"a"
+CHAIN_FACTS: Final = b"f"
+CHAIN_HOLDERS: Final = b"h"
+CHAIN_WAY: Final = b"w"
+
+
+class Chain(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """A list in short: how many elements, and the running hash over them. An absent chain is empty."""
+
+    count: Count
+    head: Hash
+
+
+class Way(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One source from which goods came in: the chain of all deliveries from it, its newest spelled out.
+
+    `source` is the path of the sending position, or empty where the goods began here. `count` is the number
+    of chain elements, `before` the running hash before the newest delivery, `newest` its elements: ship and
+    receive of a handover, else the one record.
+    """
+
+    kind: WayKind
+    source: bytes
+    count: Count
+    before: Hash
+    newest: list[Element]
+
+
+class ProductEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A product as declared; `in_force` counts the holds and recalls that are neither lifted nor undone."""
+
+    adverse: Chain | None = None
+    base: ProductId | None = None
+    category: Code | None = None
+    closed: bool | None = None
+    contains: Small | None = None
+    declared_by: DeclaredBy
+    declarer: MemberId
+    facts: Chain | None = None
+    grams: Small | None = None
+    in_force: Count | None = None
+    licence: Code | None = None
+    maker: MemberId | None = None
+    name: Name
+    origin: str | None = None
+    product: ProductId
+    registration: Code | None = None
+    shelf_days: Count | None = None
+    specification: Name | None = None
+    temp_max_mc: MilliCelsius | None = None
+    temp_min_mc: MilliCelsius | None = None
+
+
+class LotEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A lot: `parents` are the direct ones, `ancestors` counts all of them (with repetition, as a bound)."""
+
+    adverse: Chain | None = None
+    ancestors: Count | None = None
+    bits: Count = 0
+    commissioner: MemberId | None = None
+    expiry: Day | None = None
+    facts: Chain | None = None
+    holders: Chain | None = None
+    lot: LotId
+    parents: list[LotId] = []
+    production: Day | None = None
+    serials: Hash | None = None
+
+
+class PositionEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A position without its quantity: `ways` spells out the first sources, `more_ways` counts the sources
+    that have entries of their own."""
+
+    adverse: Chain | None = None
+    bits: Count = 0
+    facts: Chain | None = None
+    lot: LotId
+    more_ways: Count | None = None
+    owner: MemberId
+    site: SiteId
+    voucher: Hash | None = None
+    ways: list[Way] = []
+
+
+class MemberEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    admitted: TimeMs
+    adverse: Chain | None = None
+    facts: Chain | None = None
+    in_force: Count | None = None
+    kind: MemberKind
+    member: MemberId
+    name: Name
+    region: Code
+    suspended: TimeMs | None = None
+
+
+class KeyEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A key, forever, with its times (block times, except `suspect_from`, which only flags)."""
+
+    admitted: TimeMs
+    key: PublicKey
+    label: Name | None = None
+    limits: KeyLimits | None = None
+    member: MemberId
+    retired: TimeMs | None = None
+    revoked: TimeMs | None = None
+    suspect_from: TimeMs | None = None
+
+
+class SiteEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    adverse: Chain | None = None
+    closed: bool | None = None
+    facts: Chain | None = None
+    name: Name
+    public: bool | None = None
+    region: Code
+    site: SiteId
+
+
+Entry = ProductEntry | LotEntry | PositionEntry | MemberEntry | KeyEntry | SiteEntry | Way
+
+PRODUCT: Final = Codec(ProductEntry, "product entry")
+LOT: Final = Codec(LotEntry, "lot entry")
+POSITION: Final = Codec(PositionEntry, "position entry")
+MEMBER: Final = Codec(MemberEntry, "member entry")
+KEY: Final = Codec(KeyEntry, "key entry")
+SITE: Final = Codec(SiteEntry, "site entry")
+WAY: Final = Codec(Way, "way entry")
+
+
+def key_id(public_key: bytes) -> bytes:
+    """The 8 bytes by which an envelope names its key."""
+    return sha256(public_key).digest()[:8]
+
+
+@lru_cache(maxsize=100_000)
+def product_path(product: str) -> bytes:
+    return path_of(b"product\x00" + product.encode(), PUBLIC)
+
+
+@lru_cache(maxsize=100_000)
+def lot_path(lot: str) -> bytes:
+    return path_of(b"lot\x00" + lot.encode(), PUBLIC)
+
+
+@lru_cache(maxsize=100_000)
+def member_path(member: str) -> bytes:
+    return path_of(b"member\x00" + member.encode(), PUBLIC)
+
+
+@lru_cache(maxsize=100_000)
+def key_path(member: str, key: bytes) -> bytes:
+    """`key` is the 8-byte key id."""
+    return path_of(b"key\x00" + member.encode() + b"\x00" + key, PUBLIC)
+
+
+@lru_cache(maxsize=100_000)
+def site_path(site: str) -> bytes:
+    return path_of(b"site\x00" + site.encode(), PUBLIC)
+
+
+@lru_cache(maxsize=100_000)
+def position_path(lot: str, owner: str, site: str) -> bytes:
+    return path_of(f"position\x00{lot}\x00{owner}\x00{site}".encode(), POSITIONS)
+
+
+def way_path(position: bytes, number: int) -> bytes:
+    """The entry of a position's source `number` (0-based, from SOURCES_INLINE_MAX on)."""
+    return path_of(b"way\x00" + position + number.to_bytes(4, "big"), POSITIONS)

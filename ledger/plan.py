@@ -1,0 +1,279 @@
+"""Planning a block: a pure function of the head, the state, the ordered envelopes and the block's time.
+
+`plan_block` computes everything that a block changes and stores nothing; the caller stores the plan in one
+step and then moves its head. Live nodes, rebuilds and audits all run this function.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from ledger import block as b
+from ledger import entries as e
+from ledger import genesis as g
+from ledger import limits, merkle, statemap
+from ledger import records as r
+from ledger import state as s
+from ledger.custody import Step, Violation, apply, side_of
+from ledger.custody.members import found_member
+from ledger.envelope import Opened
+from ledger.errors import Problem
+from ledger.tiles import LogTree, Tile
+
+
+class Head(Struct, frozen=True):
+    """Where a chain stands: the last block's header (None at genesis), the log and the state map."""
+
+    chain: bytes
+    height: int
+    time: int
+    header: b.BlockHeader | None
+    header_hash: bytes
+    log: LogTree
+    state: statemap.Node
+
+
+class Verdict(Struct, frozen=True):
+    """What became of one envelope: `leaf` where it was accepted (now, or `earlier` for the same id before),
+    else the problems that refuse it."""
+
+    leaf: int | None
+    earlier: bool
+    problems: tuple[Problem, ...]
+
+
+class Plan(Struct, frozen=True):
+    """One block, ready to be stored. `block` is None where no envelope was accepted: then nothing changes."""
+
+    verdicts: list[Verdict]
+    block: bytes | None
+    spans: list[tuple[int, int]]
+    entries: list[bytes]
+    writes: list[tuple[bytes, bytes | None]]
+    tiles: list[Tile]
+    head: Head
+    draft: s.Draft
+
+
+class Checked(Struct, frozen=True):
+    """An envelope whose signature holds under `key`; whether the member may use that key, the plan decides."""
+
+    opened: Opened
+    key: bytes
+
+
+ACTS: Final = {kind: r.act_of_type(kind) for kind in r.RECORD_TYPES}
+
+
+def genesis_writes(genesis: g.Genesis) -> list[tuple[bytes, bytes | None]]:
+    """The state before the first block: the founders with their keys and main sites."""
+    draft = s.Draft(_Nothing())
+    nobody = e.Element(r.Act.ADMIT, genesis.time, 0, 0, bytes(32))
+    for founder in genesis.founders:
+        entry = e.MemberEntry(
+            admitted=genesis.time,
+            kind=founder.kind,
+            member=founder.member,
+            name=founder.name,
+            region=founder.region,
+        )
+        found_member(Step(draft, entry, genesis.time, nobody), entry, founder.key)
+    draft.keep()
+    return draft.writes()
+
+
+class _Nothing:
+    def get(self, key: bytes) -> bytes | None:
+        return None
+
+
+def genesis_head(genesis: g.Genesis, writes: Sequence[tuple[bytes, bytes | None]]) -> Head:
+    chain = g.chain_id(genesis)
+    state = statemap.update(statemap.EMPTY, map_changes(writes))
+    return Head(chain, 0, genesis.time, None, chain, LogTree.empty(), state)
+
+
+def map_changes(writes: Sequence[tuple[bytes, bytes | None]]) -> list[tuple[bytes, bytes]]:
+    """(path, leaf) of the writes that are entries of the state map; in order, as the writes are."""
+    return [(path, statemap.leaf_of(path, value)) for path, value in s.map_entries(writes)]
+
+
+def plan_block(
+    head: Head, reader: s.Reader, envelopes: Sequence[Checked], time: int, cache: s.Cache | None = None
+) -> Plan:
+    """Apply the envelopes in order at block time `time` (ms; never before the head's)."""
+    if time < head.time:
+        raise ValueError(f"block time {time} lies before the last block's {head.time}")
+    draft = s.Draft(reader, cache)
+    height, first = head.height + 1, head.log.size
+    verdicts: list[Verdict] = []
+    taken: list[Opened] = []
+    for checked in envelopes:
+        leaf = first + len(taken)
+        verdict = _decide(draft, checked, time, leaf)
+        if verdict.leaf == leaf:
+            opened = checked.opened
+            member = opened.header.member
+            draft.put(b"e" + opened.id, s.Accepted(height, len(taken), leaf))
+            draft.put(s.own_key(member, leaf), s.Accepted(height, len(taken), leaf))
+            draft.keep()
+            taken.append(opened)
+        else:
+            draft.drop()
+        verdicts.append(verdict)
+    if not taken:
+        return Plan(verdicts, None, [], [], [], [], head, draft)
+    return _seal(head, draft, verdicts, taken, time)
+
+
+def _seal(head: Head, draft: s.Draft, verdicts: list[Verdict], taken: list[Opened], time: int) -> Plan:
+    """Compute what the accepted envelopes change: writes, state root, header, log."""
+    writes = draft.writes()
+    state = statemap.update(head.state, map_changes(writes))
+    header = b.BlockHeader(
+        chain=head.chain,
+        count=len(taken),
+        first=head.log.size,
+        height=head.height + 1,
+        previous=head.header_hash,
+        rules=b.RULES_VERSION,
+        state=state[0],
+        time=time,
+        writes=s.writes_hash(writes),
+    )
+    header_bytes = b.HEADER.encode(header)
+    entries = [opened.leaf for opened in taken]
+    entries.append(b.header_leaf(header_bytes))
+    log, tiles = head.log.extend([merkle.leaf_hash(entry) for entry in entries])
+    wires = [opened.wire for opened in taken]
+    block = b.BLOCK.encode(b.Block(header_bytes, wires))
+    new_head = Head(head.chain, head.height + 1, time, header, b.header_hash(header_bytes), log, state)
+    return Plan(verdicts, block, b.envelope_spans(block, wires), entries, writes, tiles, new_head, draft)
+
+
+def _decide(draft: s.Draft, checked: Checked, time: int, leaf: int) -> Verdict:
+    opened = checked.opened
+    earlier = draft.get(b"e" + opened.id, s.ACCEPTED.decode_trusted)
+    if earlier is not None:
+        return Verdict(earlier.leaf, True, ())
+    signer, key, problem = who_signs(draft, checked, time)
+    if problem is not None or signer is None or key is None:
+        return Verdict(None, False, (problem,) if problem is not None else ())
+    problem = _timely(opened, time)
+    if problem is not None:
+        return Verdict(None, False, (problem,))
+    problems = _apply_all(draft, opened, signer, key, time, leaf)
+    return Verdict(None, False, tuple(problems)) if problems else Verdict(leaf, False, ())
+
+
+def who_signs(
+    draft: s.Draft, checked: Checked, time: int
+) -> tuple[e.MemberEntry | None, e.KeyEntry | None, Problem | None]:
+    """The member and key entries, or why this key may not sign at this time."""
+    header = checked.opened.header
+    member = draft.member(header.member)
+    if member is None:
+        return (
+            None,
+            None,
+            Problem("member.unknown", f"no member {header.member}", "a regulator admits members first"),
+        )
+    key = draft.key(header.member, header.key)
+    if key is None or key.key != checked.key:
+        return (
+            None,
+            None,
+            Problem("key.unknown", f"{header.member} has no key {header.key.hex()}", "check the key file"),
+        )
+    if key.revoked is not None and time >= key.revoked:
+        return (
+            None,
+            None,
+            Problem("key.revoked", f"key {header.key.hex()} was revoked", "sign with another key"),
+        )
+    if key.retired is not None and time > key.retired + limits.RETIRED_KEY_GRACE_MS:
+        return (
+            None,
+            None,
+            Problem("key.retired", f"key {header.key.hex()} is retired", "sign with another key"),
+        )
+    if key.limits is not None and key.limits.until is not None and time > key.limits.until:
+        return None, None, Problem("key.expired", f"key {header.key.hex()} has run out", "ask for a new key")
+    return member, key, None
+
+
+def _timely(opened: Opened, time: int) -> Problem | None:
+    header = opened.header
+    if time > header.not_after:
+        return Problem(
+            "envelope.expired",
+            f"it ran out at {header.not_after}, the block's time is {time}",
+            "sign it anew",
+        )
+    if header.time > time + limits.CLAIMED_TIME_AHEAD_MS_MAX:
+        return Problem(
+            "envelope.future",
+            f"its time {header.time} lies ahead of the block's {time}",
+            "set the clock right",
+        )
+    return None
+
+
+def _apply_all(
+    draft: s.Draft, opened: Opened, signer: e.MemberEntry, key: e.KeyEntry, time: int, leaf: int
+) -> list[Problem]:
+    """Apply every record, going on past a bad one so that all bad ones are named."""
+    problems: list[Problem] = []
+    latest = time + limits.CLAIMED_TIME_AHEAD_MS_MAX
+    for index, record in enumerate(opened.records):
+        amounts = opened.amounts[index]
+        element = e.Element(ACTS[type(record)], time, leaf, index, opened.hashes[index])
+        step = Step(draft, signer, time, element)
+        try:
+            if record.at > latest:
+                raise Violation(
+                    "record.future", f"claimed time {record.at} lies ahead of the block's {time}", "", "at"
+                )
+            if key.limits is not None:
+                _within_limits(step, record, key.limits)
+            if amounts is not None:
+                _book(step, record, amounts.ref)
+            apply(step, record, amounts)
+        except Violation as found:
+            problems.append(Problem(found.rule, found.message, found.remedy, index, found.field))
+    return problems
+
+
+def _within_limits(step: Step, record: Any, bounds: r.KeyLimits) -> None:
+    if bounds.acts is not None and step.element.act not in bounds.acts:
+        raise Violation(
+            "key.act", f"this key may not sign {step.element.act.name.lower()}", "use another key"
+        )
+    if bounds.sites is None:
+        return
+    site = getattr(record, "site", None)
+    if isinstance(record, r.Receive):
+        handover = step.draft.get(s.handover_key(step.member, record.ship), s.HANDOVER.decode_trusted)
+        site = handover.to_site if handover is not None else None
+    if site not in bounds.sites:
+        raise Violation("key.site", f"this key signs for {', '.join(bounds.sites)} only", "use another key")
+
+
+def _book(step: Step, record: r.Record, ref: str) -> None:
+    """Book the document line: never twice, except by several records of one envelope."""
+    key = s.booked_key(step.member, side_of(record), ref)
+    booked = step.draft.get(key, s.BOOKED.decode_trusted)
+    here = (step.element.index, step.element.record)
+    if booked is None:
+        step.draft.put(key, s.Booked(step.element.leaf, [here]))
+    elif booked.leaf == step.element.leaf:
+        step.draft.put(key, s.Booked(booked.leaf, [*booked.records, here]))
+    else:
+        index, first = booked.records[0]
+        raise Violation(
+            "ref.booked",
+            f"document line {ref!r} was booked in leaf {booked.leaf}, record {index} ({first.hex()})",
+            "leave it out; if it is another delivery, give it a line of its own",
+            "ref",
+        )

@@ -1,0 +1,203 @@
+"""Building a product proof at one version of the ledger.
+
+The builder walks exactly as the verifier will: lot, ancestors, product, makers; with a position its ways in,
+the senders' positions, and so on. What it forgot, the verifier would miss.
+"""
+
+from typing import Protocol, TypeVar
+
+from ledger import entries as e
+from ledger import mapproof, merkle, statemap
+from ledger import records as r
+from ledger import state as s
+from ledger.custody.step import keeper_of, product_of
+from ledger.encoding import Codec
+from ledger.envelope import HEADER, Envelope
+from ledger.limits import ANCESTORS_SHOWN_MAX, PATH_POSITIONS_MAX, SOURCES_INLINE_MAX
+from ledger.proof import format as f
+
+T = TypeVar("T")
+
+
+class View(Protocol):
+    """One version of the ledger, as a proof reads it. The checkpoint is the newest witnessed one."""
+
+    checkpoint: bytes
+    header: bytes
+    state: statemap.Node
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def header_proof(self) -> list[bytes]: ...
+
+    def envelope(self, leaf: int) -> tuple[Envelope, list[bytes]]:
+        """The envelope at a leaf, and the RFC 6962 leaf hashes of its records."""
+        ...
+
+
+def product_proof(view: View, product: str, lot: str, position: tuple[str, str] | None = None) -> bytes:
+    """The proof for a scanned trade item (`product`, any level) and `lot` (`#L1` or `@20260101`), with the way
+    to `position` (owner, site) where one is asked for. An unknown code gets a proof of its absence."""
+    return _Walk(view).run(product, lot, position)
+
+
+class _Walk:
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.paths: set[bytes] = set()
+        self.chains: dict[tuple[bytes, bytes], f.ShownChain] = {}
+        self.envelopes: list[f.ShownEnvelope] = []
+        self.envelope_numbers: dict[int, tuple[int, Envelope, list[bytes]]] = {}
+        self.records: dict[bytes, f.ShownRecord] = {}
+        self.positions: set[bytes] = set()
+
+    def run(self, product: str, lot: str, position: tuple[str, str] | None) -> bytes:
+        declared = self.entry(e.product_path(product), e.PRODUCT)
+        base = declared.base if declared is not None and declared.base is not None else product
+        lot_id = base + lot
+        self.lots(lot_id)
+        if position is not None:
+            self.way(lot_id, *position)
+        view = self.view
+        return f.PROOF.encode(
+            f.ProductProof(
+                chains=list(self.chains.values()),
+                checkpoint=view.checkpoint,
+                envelopes=self.envelopes,
+                header=view.header,
+                header_proof=view.header_proof(),
+                lot=lot,
+                map=mapproof.prove(view.state, self.paths, lambda path: view.get(b"m" + path)),
+                position=f.PositionName(*position) if position is not None else None,
+                product=product,
+                records=list(self.records.values()),
+            )
+        )
+
+    def entry(self, path: bytes, codec: Codec[T]) -> T | None:
+        self.paths.add(path)
+        data = self.view.get(b"m" + path)
+        return None if data is None else codec.decode_trusted(data)
+
+    def lots(self, lot_id: str) -> None:
+        """The lot and its ancestors, breadth first, each with its product and its maker."""
+        todo, seen = [lot_id], {lot_id}
+        for lot in todo:
+            entry = self.entry(e.lot_path(lot), e.LOT)
+            self.product(product_of(lot))
+            if entry is None:
+                continue
+            self.facts(e.lot_path(lot), entry.adverse, entry.facts)
+            if entry.commissioner is not None:
+                self.member(entry.commissioner)
+            for parent in entry.parents:
+                if parent not in seen and len(seen) <= ANCESTORS_SHOWN_MAX:
+                    seen.add(parent)
+                    todo.append(parent)
+
+    def product(self, product: str) -> None:
+        path = e.product_path(product)
+        if path in self.paths and (path, e.CHAIN_ADVERSE) in self.chains:
+            return
+        entry = self.entry(path, e.PRODUCT)
+        if entry is None:
+            return
+        self.facts(path, entry.adverse, entry.facts)
+        if entry.base is not None:
+            self.product(entry.base)
+        for member in {entry.maker, entry.declarer} - {None}:
+            self.member(str(member))
+
+    def member(self, member: str) -> None:
+        path = e.member_path(member)
+        if path in self.paths:
+            return
+        entry = self.entry(path, e.MEMBER)
+        if entry is not None:
+            self.facts(path, entry.adverse, None)
+
+    def facts(self, path: bytes, adverse: e.Chain | None, other: e.Chain | None) -> None:
+        if adverse is not None:
+            self.chain(path, e.CHAIN_ADVERSE, adverse, 0)
+        if other is not None:
+            self.chain(path, e.CHAIN_FACTS, other, max(0, other.count - f.SHOWN_OF_OTHER_FACTS))
+
+    def chain(self, path: bytes, name: bytes, chain: e.Chain, skipped: int) -> None:
+        if (path, name) in self.chains:
+            return
+        links = [self.link(path, name, number) for number in range(skipped, chain.count)]
+        elements = [link.element for link in links]
+        self.chains[path, name] = f.ShownChain(path, name, skipped, links[0].before, elements)
+        for element in elements:
+            self.record(element)
+
+    def link(self, path: bytes, name: bytes, number: int) -> s.Link:
+        data = self.view.get(s.element_key(path, name, number))
+        if data is None:
+            raise ValueError(f"the index lacks element {number} of chain {name!r} of {path.hex()}")
+        return s.LINK.decode_trusted(data)
+
+    def record(self, element: e.Element) -> bytes:
+        """Show the record of an element, with its envelope and signer; returns the record's bytes."""
+        if element.record in self.records:
+            return self.records[element.record].record
+        number, envelope, hashes = self.envelope(element.leaf)
+        path = merkle.inclusion_proof(hashes, element.index)
+        record = envelope.records[element.index]
+        self.records[element.record] = f.ShownRecord(number, element.index, record, path)
+        return record
+
+    def envelope(self, leaf: int) -> tuple[int, Envelope, list[bytes]]:
+        known = self.envelope_numbers.get(leaf)
+        if known is None:
+            envelope, hashes = self.view.envelope(leaf)
+            header = HEADER.decode_trusted(envelope.header)
+            self.paths.add(e.key_path(header.member, header.key))
+            self.member(header.member)
+            known = (len(self.envelopes), envelope, hashes)
+            self.envelopes.append(f.ShownEnvelope(envelope.header, envelope.signature))
+            self.envelope_numbers[leaf] = known
+        return known
+
+    def way(self, lot: str, owner: str, site: str) -> None:
+        """The position and those it came from, each once, at most PATH_POSITIONS_MAX of them."""
+        todo = [(lot, owner, site)]
+        for name in todo:
+            path = e.position_path(*name)
+            if path in self.positions or len(self.positions) >= PATH_POSITIONS_MAX:
+                continue
+            self.positions.add(path)
+            self.member(name[1])
+            self.member(keeper_of(name[2]))
+            self.entry(e.site_path(name[2]), e.SITE)
+            position = self.entry(path, e.POSITION)
+            if position is None:
+                continue
+            if name[0] != lot:
+                self.lots(name[0])
+            self.facts(path, position.adverse, position.facts)
+            for way in self.ways(path, position):
+                todo.extend(self.sources(way, name))
+
+    def ways(self, path: bytes, position: e.PositionEntry) -> list[e.Way]:
+        ways = list(position.ways)
+        for number in range(position.more_ways or 0):
+            way = self.entry(e.way_path(path, SOURCES_INLINE_MAX + number), e.WAY)
+            if way is not None:
+                ways.append(way)
+        return ways
+
+    def sources(self, way: e.Way, into: tuple[str, str, str]) -> list[tuple[str, str, str]]:
+        """Show the newest delivery of a way, and name the positions that it came from."""
+        data = [self.record(element) for element in way.newest]
+        record = r.RECORD.decode_trusted(data[0])
+        if isinstance(record, r.Ship):
+            return [(record.lot, record.owner or self.signer(way.newest[0]), record.site)]
+        if isinstance(record, r.Move):
+            return [(record.lot, into[1], record.site)]
+        if isinstance(record, r.Transform):
+            return [(lot, into[1], record.site) for lot in record.inputs]
+        return []
+
+    def signer(self, element: e.Element) -> str:
+        return HEADER.decode_trusted(self.envelope(element.leaf)[1].header).member

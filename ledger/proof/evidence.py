@@ -1,0 +1,141 @@
+"""What a product proof proves before anything is concluded: entries, signed records, complete chains."""
+
+from typing import TypeVar
+
+from msgspec import Struct
+
+from ledger import block as b
+from ledger import entries as e
+from ledger import limits, mapproof, merkle, signature
+from ledger import records as r
+from ledger.encoding import Codec
+from ledger.envelope import HEADER, Header
+from ledger.errors import Malformed, VerifyFailed
+from ledger.hashing import TAG_ENVELOPE
+from ledger.proof import format as f
+
+T = TypeVar("T")
+
+
+class Signed(Struct, frozen=True):
+    """A record that is proven to stand in an envelope that `member` signed; `time` is its block's."""
+
+    element: e.Element
+    record: r.Record
+    member: str
+
+    @property
+    def time(self) -> int:
+        return self.element.time
+
+
+class Evidence:
+    """The proven entries, and the records that were checked against them (steps 3 to 5)."""
+
+    def __init__(self, shown: f.ProductProof, proven: mapproof.Proven, header: b.BlockHeader) -> None:
+        self.header = header
+        self.position = shown.position
+        self._proven = proven
+        self._chains = {(chain.path, chain.name): chain for chain in shown.chains}
+        self.members: dict[str, e.MemberEntry] = {}
+        self._headers = [self._envelope(envelope) for envelope in shown.envelopes]
+        self._records: dict[bytes, tuple[r.Record, Header, int]] = {}
+        self._keys = {(header.member, header.key): key for header, key in self._headers}
+        for record in shown.records:
+            self._add(record)
+
+    def entry(self, path: bytes, codec: Codec[T]) -> T | None:
+        """The proven entry at `path`, or None where its absence is proven."""
+        value = self._proven.value(path)
+        if value is None:
+            return None
+        try:
+            return codec.decode(value)
+        except Malformed as error:
+            raise VerifyFailed("entry", str(error)) from None
+
+    def member(self, member: str) -> e.MemberEntry:
+        known = self.members.get(member)
+        if known is None:
+            entry = self.entry(e.member_path(member), e.MEMBER)
+            if entry is None:
+                raise VerifyFailed("member", f"{member} is proven to be no member")
+            known = self.members[member] = entry
+        return known
+
+    def _envelope(self, envelope: f.ShownEnvelope) -> tuple[Header, e.KeyEntry]:
+        """Step 4: the header's signature, under a key of that member."""
+        try:
+            header = HEADER.decode(envelope.header)
+        except Malformed as error:
+            raise VerifyFailed("envelope", str(error)) from None
+        if header.chain != self.header.chain:
+            raise VerifyFailed("envelope", "it was signed for another chain")
+        key = self.entry(e.key_path(header.member, header.key), e.KEY)
+        if key is None or key.member != header.member:
+            raise VerifyFailed("envelope", f"{header.member} has no key {header.key.hex()}")
+        signature.verify(key.key, TAG_ENVELOPE + envelope.header, envelope.signature)
+        self.member(header.member)
+        return header, key
+
+    def _add(self, shown: f.ShownRecord) -> None:
+        if shown.envelope >= len(self._headers):
+            raise VerifyFailed("record", f"names envelope {shown.envelope} of {len(self._headers)}")
+        header, _ = self._headers[shown.envelope]
+        leaf = merkle.leaf_hash(shown.record)
+        merkle.verify_inclusion(leaf, shown.index, header.count, shown.path, header.root)
+        try:
+            record = r.RECORD.decode(shown.record)
+        except Malformed as error:
+            raise VerifyFailed("record", str(error)) from None
+        self._records[leaf] = (record, header, shown.index)
+
+    def signed(self, element: e.Element) -> Signed:
+        """The record of a chain's element, signed by a key that was valid at the element's time."""
+        found = self._records.get(element.record)
+        if found is None:
+            raise VerifyFailed("record", f"record {element.record.hex()} of a chain is not shown")
+        record, header, index = found
+        if index != element.index or r.act_of_type(type(record)) != element.act:
+            raise VerifyFailed(
+                "record", f"record {element.record.hex()} is not the one that the chain counts"
+            )
+        key = self._keys[header.member, header.key]
+        ended = key.revoked is not None and element.time >= key.revoked
+        retired = key.retired is not None and element.time > key.retired + limits.RETIRED_KEY_GRACE_MS
+        if element.time < key.admitted or ended or retired:
+            raise VerifyFailed(
+                "key", f"key {header.key.hex()} of {header.member} was not valid at {element.time}"
+            )
+        return Signed(element, record, header.member)
+
+    def chain(
+        self, path: bytes, name: bytes, chain: e.Chain | None, newest: int | None = None
+    ) -> list[Signed]:
+        """Step 5: the list behind a chain head, whole, or its `newest` elements."""
+        shown = self._chains.get((path, name))
+        if chain is None:
+            if shown is not None:
+                raise VerifyFailed(
+                    "chain", f"a list is shown for chain {name!r} of {path.hex()}, which is empty"
+                )
+            return []
+        if shown is None:
+            raise VerifyFailed(
+                "chain", f"chain {name!r} of {path.hex()} counts {chain.count}, no list is shown"
+            )
+        skipped = 0 if newest is None else max(0, chain.count - newest)
+        if shown.skipped != skipped or skipped + len(shown.elements) != chain.count:
+            raise VerifyFailed(
+                "chain",
+                f"chain {name!r} of {path.hex()} counts {chain.count}: {chain.count - skipped} must be shown, "
+                f"{len(shown.elements)} are",
+            )
+        head = e.chain_start(path, name) if skipped == 0 else shown.before
+        for element in shown.elements:
+            head = e.chain_next(head, element)
+        if head != chain.head:
+            raise VerifyFailed(
+                "chain", f"the list shown for chain {name!r} of {path.hex()} is not the one counted"
+            )
+        return [self.signed(element) for element in shown.elements]

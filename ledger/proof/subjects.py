@@ -1,0 +1,119 @@
+"""Step 3 and 5 of a verification: the lot that was asked for, its ancestors, products and makers, with every
+adverse fact about each."""
+
+from msgspec import Struct
+
+from ledger import entries as e
+from ledger import records as r
+from ledger.custody.step import product_of
+from ledger.errors import VerifyFailed
+from ledger.limits import ANCESTORS_SHOWN_MAX, FACTS_SHOWN_MAX
+from ledger.proof.evidence import Evidence, Signed
+from ledger.proof.verdict import Finding, Verdict, of_bits, of_scopes
+
+
+class Noted(Struct, frozen=True):
+    """A fact, hold or recall that is shown: about which subject, and whether it is adverse."""
+
+    subject: str
+    adverse: bool
+    signed: Signed
+
+
+class Subjects:
+    """Collects findings and facts while the subjects of a proof are visited, each once."""
+
+    def __init__(self, evidence: Evidence, today: int) -> None:
+        self.evidence = evidence
+        self.today = today
+        self.findings: list[Finding] = []
+        self.facts: list[Noted] = []
+        self.products: dict[str, e.ProductEntry] = {}
+        self._scopes: dict[str, list[tuple[e.Element, r.Record]]] = {}
+        self._lots: dict[str, e.LotEntry] = {}
+
+    def base_of(self, product: str) -> str:
+        """The base item of a scanned code; the code itself where it is unknown."""
+        declared = self.evidence.entry(e.product_path(product), e.PRODUCT)
+        return declared.base if declared is not None and declared.base is not None else product
+
+    def family(self, lot_id: str) -> list[e.LotEntry]:
+        """The lot and its ancestors, breadth first; empty where the lot is proven to be unknown."""
+        todo, seen, found = [lot_id], {lot_id}, []
+        for lot in todo:
+            entry = self.evidence.entry(e.lot_path(lot), e.LOT)
+            product = self.product(product_of(lot))
+            if entry is None:
+                if lot != lot_id:
+                    raise VerifyFailed("ancestor", f"lot {lot}, named as a parent, is proven to be unknown")
+                self.findings.append(Finding(Verdict.UNKNOWN_CODE, lot, "no such lot stands in the ledger"))
+                return []
+            if entry.lot != lot:
+                raise VerifyFailed("lot", f"the entry proven is {entry.lot}, not {lot}")
+            found.append(entry)
+            self._lot(entry, product)
+            for parent in entry.parents:
+                if parent not in seen:
+                    if len(seen) > ANCESTORS_SHOWN_MAX:
+                        self.findings.append(
+                            Finding(Verdict.WAY_SHOWN_IN_PART, lot, "more ancestors than are shown")
+                        )
+                        break
+                    seen.add(parent)
+                    todo.append(parent)
+        return found
+
+    def _lot(self, entry: e.LotEntry, product: e.ProductEntry | None) -> None:
+        if entry.lot in self._lots:
+            return
+        self._lots[entry.lot] = entry
+        path = e.lot_path(entry.lot)
+        self.findings += of_bits(entry.bits, entry.lot)
+        self.note(path, entry.lot, entry.adverse, entry.facts)
+        if entry.expiry is not None and entry.expiry < self.today:
+            self.findings.append(Finding(Verdict.EXPIRED, entry.lot, f"best before {entry.expiry}"))
+        makers = {entry.commissioner, product.maker if product is not None else None} - {None}
+        for maker in sorted(str(maker) for maker in makers):
+            self.evidence.member(maker)
+            self.findings += of_scopes(self.scopes_of_member(maker), entry.production, maker)
+        if product is not None:
+            self.findings += of_scopes(self._scopes[product.product], entry.production, product.product)
+
+    def product(self, product: str) -> e.ProductEntry | None:
+        if product in self.products:
+            return self.products[product]
+        path = e.product_path(product)
+        entry = self.evidence.entry(path, e.PRODUCT)
+        if entry is None:
+            return None
+        if entry.product != product:
+            raise VerifyFailed("product", f"the entry proven is {entry.product}, not {product}")
+        self.products[product] = entry
+        shown = self.note(path, product, entry.adverse, entry.facts)
+        self._scopes[product] = [(signed.element, signed.record) for signed in shown]
+        for member in sorted({str(member) for member in (entry.maker, entry.declarer) if member is not None}):
+            self.evidence.member(member)
+        return entry
+
+    def scopes_of_member(self, member: str) -> list[tuple[e.Element, r.Record]]:
+        if member not in self._scopes:
+            entry = self.evidence.member(member)
+            shown = self.note(e.member_path(member), member, entry.adverse, None)
+            self._scopes[member] = [(signed.element, signed.record) for signed in shown]
+        return self._scopes[member]
+
+    def note(self, path: bytes, subject: str, adverse: e.Chain | None, facts: e.Chain | None) -> list[Signed]:
+        """Take in the facts about a subject: the adverse ones whole, the newest of the others."""
+        bad = self.evidence.chain(path, e.CHAIN_ADVERSE, adverse)
+        other = self.evidence.chain(path, e.CHAIN_FACTS, facts, FACTS_SHOWN_MAX)
+        self.facts += [Noted(subject, True, signed) for signed in bad]
+        self.facts += [Noted(subject, False, signed) for signed in other]
+        if other or bad:
+            self.findings.append(Finding(Verdict.FACTS_NOTED, subject))
+        return bad
+
+    def suspended(self) -> None:
+        """Members that took part and are suspended now."""
+        for member in self.evidence.members.values():
+            if member.suspended is not None:
+                self.findings.append(Finding(Verdict.MEMBER_SUSPENDED, member.member, member.name))

@@ -1,0 +1,165 @@
+"""Step 6 of a verification: the way, from the position that was asked for back to where the goods began."""
+
+from msgspec import Struct
+
+from ledger import entries as e
+from ledger import records as r
+from ledger.custody.handovers import receiver_of
+from ledger.errors import VerifyFailed
+from ledger.limits import FACTS_SHOWN_MAX, PATH_POSITIONS_MAX, SOURCES_INLINE_MAX
+from ledger.proof.evidence import Evidence, Signed
+from ledger.proof.subjects import Subjects
+from ledger.proof.verdict import Finding, Verdict, of_bits
+
+_ELEMENTS = {e.WayKind.HANDOVER: 2}
+
+
+class WayIn(Struct, frozen=True):
+    """One source of a position: its newest delivery, and how many elements stood before it."""
+
+    kind: e.WayKind
+    earlier: int
+    newest: list[Signed]
+
+
+class Position(Struct, frozen=True):
+    lot: str
+    owner: str
+    site: str
+    entry: e.PositionEntry
+    site_entry: e.SiteEntry | None
+    ways: list[WayIn]
+
+
+Name = tuple[str, str, str]
+
+
+def follow(evidence: Evidence, subjects: Subjects, start: Name) -> list[Position]:
+    """Every position on the way, the one asked for first, each once. VerifyFailed where a delivery does not
+    match, or a way in is not accounted for."""
+    todo: list[Name] = [start]
+    visited: dict[Name, Position] = {}
+    for name in todo:
+        if name in visited:
+            continue
+        if len(visited) >= PATH_POSITIONS_MAX:
+            subjects.findings.append(
+                Finding(Verdict.WAY_SHOWN_IN_PART, start[0], "more positions than are shown")
+            )
+            break
+        position, sources = _position(evidence, subjects, name)
+        visited[name] = position
+        todo.extend(sources)
+    return list(visited.values())
+
+
+def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Position, list[Name]]:
+    lot, owner, site = name
+    path = e.position_path(*name)
+    entry = evidence.entry(path, e.POSITION)
+    if entry is None or (entry.lot, entry.owner, entry.site) != name:
+        raise VerifyFailed("position", f"{owner} is not proven to have held {lot} at {site}")
+    subjects.family(lot)
+    subjects.findings += of_bits(entry.bits, f"{lot} at {site}")
+    subjects.note(path, f"{lot} at {site}", entry.adverse, entry.facts)
+    evidence.member(owner)
+    evidence.member(site.partition("/")[0])
+    ways, sources = [], []
+    for way in _ways(evidence, path, entry):
+        shown, from_where = _way_in(evidence, name, path, way)
+        ways.append(shown)
+        sources += from_where
+    if not ways:
+        raise VerifyFailed("way", f"the position of {owner} at {site} has no way in")
+    return Position(lot, owner, site, entry, evidence.entry(e.site_path(site), e.SITE), ways), sources
+
+
+def _ways(evidence: Evidence, path: bytes, entry: e.PositionEntry) -> list[e.Way]:
+    """All ways in that the entry counts: those inline, and those with an entry of their own."""
+    ways = list(entry.ways)
+    for number in range(entry.more_ways or 0):
+        way = evidence.entry(e.way_path(path, SOURCES_INLINE_MAX + number), e.WAY)
+        if way is None:
+            raise VerifyFailed("way", f"way in {SOURCES_INLINE_MAX + number} is counted but not proven")
+        ways.append(way)
+    return ways
+
+
+def _way_in(evidence: Evidence, into: Name, path: bytes, way: e.Way) -> tuple[WayIn, list[Name]]:
+    if len(way.newest) != _ELEMENTS.get(way.kind, 1) or way.count < len(way.newest):
+        raise VerifyFailed("way", f"a way in by {way.kind.name.lower()} shows {len(way.newest)} records")
+    newest = [evidence.signed(element) for element in way.newest]
+    sources = _SOURCES[way.kind](into, newest)
+    if way.kind in (e.WayKind.HANDOVER, e.WayKind.MOVE) and e.position_path(*sources[0]) != way.source:
+        raise VerifyFailed("way", "the sending position is not the source that the entry names")
+    return WayIn(way.kind, way.count - len(way.newest), newest), sources
+
+
+def _expect(condition: bool, what: str) -> None:
+    if not condition:
+        raise VerifyFailed("way", what)
+
+
+def _handover(into: Name, newest: list[Signed]) -> list[Name]:
+    """Each receive matches its ship in sender, receiver and lot."""
+    lot, owner, site = into
+    shipped, received = newest
+    ship, receive = shipped.record, received.record
+    if not isinstance(ship, r.Ship) or not isinstance(receive, r.Receive):
+        raise VerifyFailed("way", "a handover is a ship and a receive")
+    sender = ship.owner or shipped.member
+    _expect(ship.lot == receive.lot == lot, f"the handover carries {ship.lot}, not {lot}")
+    _expect((ship.to, ship.to_site) == (owner, site), "the ship goes to another position")
+    _expect(receive.ship == shipped.element.record, "the receive answers another ship")
+    _expect(
+        received.member == receiver_of(sender, ship.to, ship.to_site),
+        "the receive is signed by another member",
+    )
+    keeper = ship.site.partition("/")[0]
+    _expect(
+        shipped.member == (sender if ship.to != sender else keeper), "the ship is signed by another member"
+    )
+    return [(lot, sender, ship.site)]
+
+
+def _move(into: Name, newest: list[Signed]) -> list[Name]:
+    lot, owner, site = into
+    move = newest[0].record
+    if not isinstance(move, r.Move):
+        raise VerifyFailed("way", "a move is shown by another record")
+    _expect(
+        move.lot == lot and move.to_site == site and newest[0].member == owner,
+        "the move is of another position",
+    )
+    return [(lot, owner, move.site)]
+
+
+def _begin(into: Name, newest: list[Signed]) -> list[Name]:
+    lot, owner, site = into
+    record = newest[0].record
+    if not isinstance(record, r.Commission | r.Enter):
+        raise VerifyFailed("way", "a beginning is shown by another record")
+    _expect(
+        record.lot == lot and record.site == site and newest[0].member == owner,
+        "it began at another position",
+    )
+    return []
+
+
+def _transform(into: Name, newest: list[Signed]) -> list[Name]:
+    lot, owner, site = into
+    record = newest[0].record
+    if not isinstance(record, r.Transform):
+        raise VerifyFailed("way", "a transformation is shown by another record")
+    _expect(lot in [output.lot for output in record.outputs], "the transformation made other lots")
+    _expect(record.site == site and newest[0].member == owner, "the transformation was done elsewhere")
+    return [(parent, owner, site) for parent in record.inputs]
+
+
+_SOURCES = {
+    e.WayKind.HANDOVER: _handover,
+    e.WayKind.MOVE: _move,
+    e.WayKind.COMMISSION: _begin,
+    e.WayKind.TRANSFORM: _transform,
+    e.WayKind.ENTER: _begin,
+}

@@ -1,0 +1,346 @@
+"""A chain on disk: block files (the truth), the index and the tiles (both derived), opened and kept as one.
+
+    FOLDER/genesis.json   what the chain starts from
+    FOLDER/blocks/        block files, append-only, fsync before anything is acknowledged
+    FOLDER/index/         LevelDB: state rows (`ledger.state`), and local rows that no hash covers:
+        b leaf                where the block whose first leaf this is lies, and its envelopes in it
+        g height              the first leaf of the block at this height
+        !head                 height and header hash that the index stands at
+    FOLDER/tile/          full tiles and entry bundles as tlog-tiles lays them out
+
+`commit` stores a plan in the order block, fsync, tiles, index, head. A crash between any two leaves the index
+behind the block files, and `open` runs the missing blocks through the same code.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from ledger import block as b
+from ledger import genesis as g
+from ledger import merkle, statemap, tiles
+from ledger import state as s
+from ledger.encoding import Codec
+from ledger.envelope import ENVELOPE, HEADER, Envelope, envelope_leaf, open_envelope
+from ledger.errors import Damaged, Malformed, SuyuanError
+from ledger.limits import TILE_HASHES
+from ledger.plan import Checked, Head, Plan, genesis_head, genesis_writes, plan_block
+from ledger.storage.blockfile import BlockFiles, Location
+from ledger.storage.index import Index, Snapshot
+from ledger.storage.tilefiles import TileFiles
+
+_HEAD_KEY: Final = b"!head"
+REFETCH: Final = "Fetch the block files from a peer, or restore a backup"
+_REBUILD: Final = "Rebuild the index from the block files: suyuan-node rebuild"
+
+
+class BlockRow(Struct, frozen=True, array_like=True, gc=False):
+    """Where a block lies: its height, file number, offset of its frame, and (start, length) of each envelope
+    in its payload."""
+
+    height: int
+    file: int
+    offset: int
+    envelopes: list[tuple[int, int]]
+
+
+class HeadRow(Struct, frozen=True, array_like=True, gc=False):
+    """What the index stands at."""
+
+    height: int
+    header_hash: bytes
+
+
+BLOCK_ROW: Final = Codec(BlockRow, "block row")
+HEAD_ROW: Final = Codec(HeadRow, "head row")
+
+
+def verified_under(wire: bytes, chain: bytes, draft: s.Draft) -> Checked:
+    """Open a stored envelope again; its signature was checked before its block was stored.
+
+    Replays that must not trust this node (audits) check signatures themselves.
+    """
+    opened = open_envelope(wire, chain)
+    key = draft.key(opened.header.member, opened.header.key)
+    return Checked(opened, b"" if key is None else key.key)
+
+
+class ChainStore:
+    """The chain in one folder. One writer; `view` gives readers a version that stays as it is."""
+
+    def __init__(self, folder: Path, genesis: g.Genesis, blocks: BlockFiles, index: Index) -> None:
+        self.genesis = genesis
+        self.cache = s.Cache()
+        self._blocks = blocks
+        self._index = index
+        self._tiles = TileFiles(folder)
+        self._bundle: list[bytes] = []  # entries of the unfinished bundle at the log's right edge
+        self.head = genesis_head(genesis, genesis_writes(genesis))
+
+    # Opening
+
+    @classmethod
+    def create(cls, folder: Path, genesis: g.Genesis) -> None:
+        """Lay out a new chain in `folder`, which must not hold one."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "genesis.json").open("xb") as file:
+            file.write(g.to_json(genesis))
+        BlockFiles.create(folder, g.chain_id(genesis)).close()
+        cls._create_index(folder, genesis)
+
+    @staticmethod
+    def _create_index(folder: Path, genesis: g.Genesis) -> None:
+        index = Index.create(folder / "index")
+        row = HEAD_ROW.encode(HeadRow(0, g.chain_id(genesis)))
+        writes = [(key, value) for key, value in genesis_writes(genesis) if value is not None]
+        index.write([*writes, (_HEAD_KEY, row)], [])
+        index.close()
+
+    @classmethod
+    def rebuild(cls, folder: Path, progress: Callable[[int, int], None] | None = None) -> "ChainStore":
+        """Make index and tiles anew from the block files, and open the chain."""
+        genesis = read_genesis(folder)
+        shutil.rmtree(folder / "index", ignore_errors=True)
+        shutil.rmtree(folder / "tile", ignore_errors=True)
+        cls._create_index(folder, genesis)
+        return cls.open(folder, progress)
+
+    @classmethod
+    def open(cls, folder: Path, progress: Callable[[int, int], None] | None = None) -> "ChainStore":
+        """Open a chain, bring its index up to the block files, and refuse it where they disagree (Damaged)."""
+        genesis = read_genesis(folder)
+        chain = g.chain_id(genesis)
+        index = Index.open(folder / "index")
+        try:
+            data = index.get(_HEAD_KEY)
+            if data is None:
+                raise Damaged(str(folder / "index"), "it does not say which block it stands at", _REBUILD)
+            row = HEAD_ROW.decode_trusted(data)
+            blocks = BlockFiles.open(folder, chain, row.height)
+        except BaseException:
+            index.close()
+            raise
+        store = cls(folder, genesis, blocks, index)
+        try:
+            store._load(row)
+            store._catch_up(progress)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _load(self, row: HeadRow) -> None:
+        """Restore the head from the index, and compare it with the block it stands at."""
+        if row.height == 0:
+            return
+        first = self._first_leaf(row.height)
+        _, payload = self._blocks.read(self._location(self._block_row(first)))
+        block = b.BLOCK.decode_trusted(payload)
+        header = b.HEADER.decode_trusted(block.header)
+        where = f"index at block {row.height}"
+        if b.header_hash(block.header) != row.header_hash:
+            raise Damaged(where, "its header is not the one in the block files", _REBUILD)
+        state = statemap.build((key[1:], value) for key, value in self._index.scan(b"m"))
+        if state[0] != header.state:
+            raise Damaged(where, "its rows do not give the block's state root", _REBUILD)
+        size = header.first + header.count + 1
+        self._bundle = self._entries(size - size % TILE_HASHES, size)
+        log = tiles.LogTree.restore(size, self._tiles.read, [merkle.leaf_hash(entry) for entry in self._bundle])
+        self.head = Head(header.chain, header.height, header.time, header, row.header_hash, log, state)
+
+    def _entries(self, start: int, stop: int) -> list[bytes]:
+        """Log entries, recomputed from the block files."""
+        entries: list[bytes] = []
+        if start == stop:
+            return entries
+        key, _ = next(iter(self._index.scan(b"b", start=b"b" + start.to_bytes(8, "big"), reverse=True, limit=1)))
+        leaf = int.from_bytes(key[1:], "big")
+        while leaf < stop:
+            row = self._block_row(leaf)
+            block = b.BLOCK.decode_trusted(self._blocks.read(self._location(row))[1])
+            made = block_entries(block)
+            entries += made[max(0, start - leaf) : stop - leaf]
+            leaf += len(made)
+        return entries
+
+    def _catch_up(self, progress: Callable[[int, int], None] | None) -> None:
+        """Run blocks that are stored but not indexed through the same code that planned them."""
+        last = self._blocks.last_height
+        if self.head.height >= last:
+            return
+        for height, payload, location in self._blocks.scan(self.head.height + 1):
+            plan = self._replan(height, payload)
+            self._store_derived(plan, location)
+            if progress is not None:
+                progress(height, last)
+
+    def _replan(self, height: int, payload: bytes) -> Plan:
+        where = f"block {height}"
+        try:
+            block = b.BLOCK.decode(payload)
+            header = b.HEADER.decode(block.header)
+            draft = s.Draft(self._index, self.cache)
+            checked = [verified_under(wire, self.head.chain, draft) for wire in block.envelopes]
+            plan = plan_block(self.head, self._index, checked, header.time, self.cache)
+        except (SuyuanError, ValueError) as error:
+            raise Damaged(where, str(error), REFETCH) from error
+        if plan.block != payload:
+            raise Damaged(where, "applying it again gives another block", REFETCH)
+        return plan
+
+    # Writing
+
+    def plan(self, envelopes: Sequence[Checked], time: int) -> Plan:
+        return plan_block(self.head, self._index, envelopes, time, self.cache)
+
+    def commit(self, plan: Plan) -> None:
+        """Store a planned block so that it survives a crash, then move the head. Raises OSError, or Damaged
+        where the index fails; then the head stays, and the chain must be opened again."""
+        if plan.block is None:
+            return
+        location = self._blocks.append(plan.head.height, plan.block)
+        self._blocks.sync()
+        self._store_derived(plan, location)
+
+    def _store_derived(self, plan: Plan, location: Location) -> None:
+        """Tiles first: the index must not say that the log is longer than its full tiles."""
+        header = plan.head.header
+        if header is None or plan.block is None:
+            raise ValueError("a plan without a block cannot be stored")
+        for tile in plan.tiles:
+            self._tiles.write(tile.level, tile.index, tile.data)
+        self._extend_bundle(header.first, plan.entries)
+        row = BlockRow(header.height, location.file, location.offset, plan.spans)
+        puts = [(key, value) for key, value in plan.writes if value is not None]
+        puts.append((b"b" + header.first.to_bytes(8, "big"), BLOCK_ROW.encode(row)))
+        puts.append((b"g" + header.height.to_bytes(8, "big"), header.first.to_bytes(8, "big")))
+        puts.append((_HEAD_KEY, HEAD_ROW.encode(HeadRow(header.height, plan.head.header_hash))))
+        self._index.write(puts, [key for key, value in plan.writes if value is None])
+        plan.draft.publish()
+        self.head = plan.head
+
+    def _extend_bundle(self, first: int, entries: list[bytes]) -> None:
+        self._bundle += entries
+        number = first // TILE_HASHES
+        while len(self._bundle) >= TILE_HASHES:
+            self._tiles.write_entries(number, tiles.entry_bundle(self._bundle[:TILE_HASHES]))
+            del self._bundle[:TILE_HASHES]
+            number += 1
+
+    # Reading
+
+    def view(self, checkpoint: bytes) -> "ChainView":
+        """The chain as it stands now, for proofs; `checkpoint` is the signed note over this head."""
+        return ChainView(self, self.head, self._index.snapshot(), checkpoint)
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._index.get(key)
+
+    def scan(self, prefix: bytes, start: bytes | None = None, limit: int | None = None) -> Iterator[tuple[bytes, bytes]]:
+        return self._index.scan(prefix, start=start, limit=limit)
+
+    def accepted(self, envelope_id: bytes) -> s.Accepted | None:
+        data = self._index.get(b"e" + envelope_id)
+        return None if data is None else s.ACCEPTED.decode_trusted(data)
+
+    def inclusion_proof(self, leaf: int, log: tiles.LogTree | None = None) -> list[bytes]:
+        return tiles.inclusion_proof(log or self.head.log, leaf, self._tiles.read)
+
+    def consistency_proof(self, old_size: int, log: tiles.LogTree | None = None) -> list[bytes]:
+        return tiles.consistency_proof(log or self.head.log, old_size, self._tiles.read)
+
+    def envelope_at(self, leaf: int) -> tuple[Envelope, list[bytes]]:
+        """The stored envelope at a leaf and the leaf hashes of its records; Damaged where they do not match what
+        was signed."""
+        key, data = next(iter(self._index.scan(b"b", start=b"b" + leaf.to_bytes(8, "big"), reverse=True, limit=1)))
+        row = BLOCK_ROW.decode_trusted(data)
+        number = leaf - int.from_bytes(key[1:], "big")
+        if number >= len(row.envelopes):
+            raise KeyError(f"leaf {leaf} is a block header")
+        wire = self._blocks.read_part(self._location(row), *row.envelopes[number])
+        where = f"block {row.height}, envelope {number}"
+        try:
+            envelope = ENVELOPE.decode(wire)
+            header = HEADER.decode(envelope.header)
+        except Malformed as error:
+            raise Damaged(where, str(error), REFETCH) from error
+        hashes = [merkle.leaf_hash(record) for record in envelope.records]
+        if merkle.root(hashes) != header.root:
+            raise Damaged(where, "its records are not those that were signed", REFETCH)
+        return envelope, hashes
+
+    def blocks(self, from_height: int) -> Iterator[tuple[int, bytes]]:
+        """(height, payload) of the stored blocks from a height on, in order."""
+        for height, payload, _ in self._blocks.scan(from_height):
+            yield height, payload
+
+    def _first_leaf(self, height: int) -> int:
+        data = self._index.get(b"g" + height.to_bytes(8, "big"))
+        if data is None:
+            raise Damaged(f"index at block {height}", "it does not know this block", _REBUILD)
+        return int.from_bytes(data, "big")
+
+    def _block_row(self, first_leaf: int) -> BlockRow:
+        data = self._index.get(b"b" + first_leaf.to_bytes(8, "big"))
+        if data is None:
+            raise Damaged(f"index at leaf {first_leaf}", "no block begins there", _REBUILD)
+        return BLOCK_ROW.decode_trusted(data)
+
+    @staticmethod
+    def _location(row: BlockRow) -> Location:
+        return Location(row.file, row.offset)
+
+    def close(self) -> None:
+        self._index.close()
+        self._blocks.close()
+
+
+class ChainView:
+    """One version of a chain for building proofs: it stays as it is while later blocks are stored."""
+
+    def __init__(self, store: ChainStore, head: Head, snapshot: Snapshot, checkpoint: bytes) -> None:
+        self.head = head
+        self.checkpoint = checkpoint
+        self.header = b"" if head.header is None else b.HEADER.encode(head.header)
+        self.state = head.state
+        self._store = store
+        self._snapshot = snapshot
+        self._header_proof: list[bytes] | None = None
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._snapshot.get(key)
+
+    def scan(self, prefix: bytes, start: bytes | None = None, limit: int | None = None) -> Iterator[tuple[bytes, bytes]]:
+        return self._snapshot.scan(prefix, start=start, limit=limit)
+
+    def header_proof(self) -> list[bytes]:
+        if self._header_proof is None:
+            self._header_proof = self._store.inclusion_proof(self.head.log.size - 1, self.head.log)
+        return self._header_proof
+
+    def envelope(self, leaf: int) -> tuple[Envelope, list[bytes]]:
+        return self._store.envelope_at(leaf)
+
+    def close(self) -> None:
+        self._snapshot.close()
+
+
+def read_genesis(folder: Path) -> g.Genesis:
+    """The genesis of the chain in `folder`; Malformed where there is none."""
+    try:
+        return g.from_json((folder / "genesis.json").read_bytes())
+    except FileNotFoundError:
+        raise Malformed(str(folder), "there is no genesis.json: make a chain with suyuan-node init") from None
+
+
+def block_entries(block: b.Block) -> list[bytes]:
+    """The log entries of a block: one for each envelope, and its header's."""
+    entries = []
+    for wire in block.envelopes:
+        envelope = ENVELOPE.decode_trusted(wire)
+        entries.append(envelope_leaf(envelope.header, envelope.signature))
+    entries.append(b.header_leaf(block.header))
+    return entries

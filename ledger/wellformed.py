@@ -1,0 +1,190 @@
+"""What makes a single record well-formed beyond its shape: identifiers whose check digits hold, fields that
+belong together. Needs no state, so it is checked once at admission, before any order is known."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ledger import identifiers as ids
+from ledger import records as r
+from ledger.errors import Malformed
+
+SUBJECT_FIELDS = {
+    r.SubjectKind.LOT: {"lot"},
+    r.SubjectKind.POSITION: {"lot", "owner", "site"},
+    r.SubjectKind.HANDOVER: {"ship", "to"},
+    r.SubjectKind.PRODUCT: {"product"},
+    r.SubjectKind.MEMBER: {"member"},
+    r.SubjectKind.SITE: {"site"},
+}
+
+
+def check_record(record: r.Record, amounts: r.Amounts | None) -> None:
+    """Raise Malformed, naming the field, where an identifier or a combination of fields is wrong."""
+    check = _CHECKS.get(type(record))
+    if check is not None:
+        check(record, amounts)
+
+
+def _movement(record: Any, amounts: Any) -> None:
+    ids.check_lot_id(record.lot)
+    ids.check_site_id(record.site)
+
+
+def _ship(record: r.Ship, amounts: Any) -> None:
+    _movement(record, amounts)
+    ids.check_member_id(record.to)
+    ids.check_site_id(record.to_site)
+    if record.unit is not None:
+        ids.check_sscc(record.unit)
+
+
+def _receive(record: r.Receive, amounts: r.Received) -> None:
+    ids.check_lot_id(record.lot)
+    if not (amounts.accepted or amounts.refused or amounts.short or amounts.destroyed):
+        raise Malformed("accepted", "a receive accepts, refuses, misses or destroys at least one item")
+
+
+def _move(record: r.Move, amounts: Any) -> None:
+    _movement(record, amounts)
+    ids.check_site_id(record.to_site)
+    if record.site == record.to_site:
+        raise Malformed("to_site", "a move needs two different sites")
+
+
+def _lot_birth(record: Any, amounts: Any) -> None:
+    _movement(record, amounts)
+    _check_days(record.lot, record.production, record.expiry)
+
+
+def _check_days(lot: str, production: int | None, expiry: int | None) -> None:
+    if production is not None:
+        ids.check_day(production, "production")
+    if expiry is not None:
+        ids.check_day(expiry, "expiry")
+        if production is not None and expiry < production:
+            raise Malformed("expiry", f"{expiry} lies before the production date {production}")
+    dated = ids.lot_day(lot)
+    if dated is not None and production is not None and dated != production:
+        raise Malformed("production", f"{production} differs from the date that names the lot, {dated}")
+
+
+def _transform(record: r.Transform, amounts: r.Transformed) -> None:
+    ids.check_site_id(record.site)
+    for lot in record.inputs:
+        ids.check_lot_id(lot)
+    for output in record.outputs:
+        ids.check_lot_id(output.lot)
+        _check_days(output.lot, output.production, output.expiry)
+    names = [*record.inputs, *(output.lot for output in record.outputs)]
+    if len(set(names)) != len(names):
+        raise Malformed("outputs", "each lot may stand once, as an input or as an output")
+    if len(amounts.inputs) != len(record.inputs) or len(amounts.outputs) != len(record.outputs):
+        raise Malformed("amounts", "one quantity for each input and each output is expected")
+
+
+def _register(record: r.Register, amounts: Any) -> None:
+    ids.check_product_id(record.product)
+    if record.maker is not None:
+        ids.check_member_id(record.maker)
+    if (record.base is None) != (record.contains is None):
+        raise Malformed("base", "`base` and `contains` declare a level together, or neither stands")
+    if record.base is not None:
+        ids.check_product_id(record.base)
+        if record.base == record.product:
+            raise Malformed("base", "a product is not a level of itself")
+    if record.licence is not None:
+        ids.check_food_licence(record.licence)
+    if record.registration is not None:
+        ids.check_formula_registration(record.registration)
+    if record.origin is not None:
+        ids.check_country(record.origin)
+    low, high = record.temp_min_mc, record.temp_max_mc
+    if low is not None and high is not None and low > high:
+        raise Malformed("temp_min_mc", f"{low} lies above temp_max_mc {high}")
+
+
+def _member(record: r.Admit | r.Suspend | r.Key, amounts: Any) -> None:
+    ids.check_member_id(record.member)
+
+
+def _site(record: Any, amounts: Any) -> None:
+    ids.check_site_id(record.site)
+
+
+def check_subject(subject: r.Subject) -> None:
+    """A subject has the fields of its kind and no others, each with its check digits right."""
+    named = {name for name in subject.__struct_fields__ if getattr(subject, name) is not None} - {"kind"}
+    wanted = SUBJECT_FIELDS[subject.kind]
+    if named != wanted:
+        raise Malformed(
+            "subject", f"a {subject.kind.name.lower()} is named by {sorted(wanted)}, not {sorted(named)}"
+        )
+    if subject.lot is not None:
+        ids.check_lot_id(subject.lot)
+    for member in (subject.owner, subject.to, subject.member):
+        if member is not None:
+            ids.check_member_id(member)
+    if subject.site is not None:
+        ids.check_site_id(subject.site)
+    if subject.product is not None:
+        ids.check_product_id(subject.product)
+
+
+def _fact(record: r.Fact, amounts: Any) -> None:
+    check_subject(record.subject)
+    window = record.window
+    if (record.kind == r.FactKind.MEASURE) != (window is not None):
+        raise Malformed("window", "a measurement carries a window, and no other fact does")
+    if window is not None:
+        if not window.min_mc <= window.mean_mc <= window.max_mc:
+            raise Malformed("window", "min, mean and max are not in order")
+        if window.start > window.until:
+            raise Malformed("window", "start lies after until")
+
+
+def _scope(record: r.Hold | r.Recall, amounts: Any) -> None:
+    check_subject(record.subject)
+    start, until = record.made_from, record.made_until
+    if (start is not None or until is not None) and record.subject.kind not in (
+        r.SubjectKind.PRODUCT,
+        r.SubjectKind.MEMBER,
+    ):
+        raise Malformed("made_from", "a span of production dates belongs to a product or a maker")
+    for name, day in (("made_from", start), ("made_until", until)):
+        if day is not None:
+            ids.check_day(day, name)
+    if start is not None and until is not None and start > until:
+        raise Malformed("made_from", f"{start} lies after made_until {until}")
+    if record.subject.kind not in (*SCOPE_KINDS,):
+        raise Malformed("subject", "a hold or recall is about a lot, a position, a product or a maker")
+
+
+SCOPE_KINDS = (r.SubjectKind.LOT, r.SubjectKind.POSITION, r.SubjectKind.PRODUCT, r.SubjectKind.MEMBER)
+
+
+def _end_of_scope(record: r.Close | r.Lift, amounts: Any) -> None:
+    check_subject(record.subject)
+
+
+_CHECKS: dict[type, Callable[[Any, Any], None]] = {
+    r.Register: _register,
+    r.Admit: _member,
+    r.Suspend: _member,
+    r.Site: _site,
+    r.Key: _member,
+    r.Commission: _lot_birth,
+    r.Transform: _transform,
+    r.Enter: _lot_birth,
+    r.Ship: _ship,
+    r.Receive: _receive,
+    r.Withdraw: lambda record, amounts: ids.check_lot_id(record.lot),
+    r.Move: _move,
+    r.Sell: _movement,
+    r.Destroy: _movement,
+    r.Fact: _fact,
+    r.Hold: _scope,
+    r.Recall: _scope,
+    r.Close: _end_of_scope,
+    r.Lift: _end_of_scope,
+    r.Voucher: _movement,
+}
