@@ -1,0 +1,210 @@
+"""The node's use cases, apart from any protocol: what gRPC (and later HTTP) call."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from msgspec import Struct
+
+from ledger import entries as e
+from ledger import state as s
+from ledger.custody.step import keeper_of
+from ledger.errors import Malformed, Refused, SuyuanError
+from ledger.hashing import TAG_VOUCHER, digest
+from ledger.identifiers import check_lot_id, check_member_id, check_product_id, check_site_id
+from ledger.proof.build import product_proof
+from ledger.records import MemberKind
+from ledger.storage.chainstore import ChainStore, ChainView
+from node.admission import Admission, Unsigned
+from node.engine import Done, Outcome
+from node.engine.embedded import Embedded
+from node.metrics import Metrics
+
+PAGE_ROWS_MAX = 1000
+VOUCHER_BYTES = 16
+
+
+class NotFound(SuyuanError):
+    """What was asked for is not in the ledger."""
+
+
+class Forbidden(SuyuanError):
+    """The caller's certificate does not open this."""
+
+
+class Receipt(Struct, frozen=True):
+    envelope_id: bytes
+    leaf: int
+    proof: list[bytes]
+    checkpoint: bytes
+    earlier: bool
+
+
+class App:
+    def __init__(self, store: ChainStore, engine: Embedded, metrics: Metrics) -> None:
+        self.store = store
+        self.engine = engine
+        self.metrics = metrics
+        self.admission = Admission(store.head.chain, store)
+
+    # Writing
+
+    def offer(self, wire: bytes, done: Callable[[Receipt | SuyuanError], None]) -> None:
+        """Admit an envelope and hand it to the engine. Raises Malformed, Refused, Unsigned, Overloaded or
+        Stopped at once; else `done` gets the receipt, Refused or Stopped."""
+        try:
+            checked = self.admission.admit(wire)
+        except Malformed:
+            self.metrics.envelopes.labels("malformed").inc()
+            raise
+        except Refused as error:
+            self.metrics.envelopes.labels("unsigned" if isinstance(error, Unsigned) else "refused").inc()
+            raise
+        answer: Done = partial(self._answer, checked.opened.id, len(checked.opened.records), done)
+        self.engine.offer(checked, answer)
+
+    def _answer(
+        self,
+        envelope_id: bytes,
+        records: int,
+        done: Callable[[Receipt | SuyuanError], None],
+        outcome: Outcome | SuyuanError,
+    ) -> None:
+        if isinstance(outcome, SuyuanError):
+            done(outcome)
+            return
+        verdict = outcome.verdict
+        if verdict.leaf is None:
+            self.metrics.envelopes.labels("refused").inc()
+            done(Refused(verdict.problems))
+            return
+        self.metrics.envelopes.labels("earlier" if verdict.earlier else "accepted").inc()
+        if not verdict.earlier:
+            self.metrics.records.inc(records)
+        done(Receipt(envelope_id, verdict.leaf, outcome.proof, outcome.checkpoint, verdict.earlier))
+
+    async def submit(self, wire: bytes) -> Receipt:
+        """One envelope, until it is durable here; raises as `offer` does."""
+        future: asyncio.Future[Receipt | SuyuanError] = asyncio.get_running_loop().create_future()
+
+        def done(result: Receipt | SuyuanError) -> None:
+            if not future.done():
+                future.set_result(result)
+
+        self.offer(wire, done)
+        result = await future
+        if isinstance(result, SuyuanError):
+            raise result
+        return result
+
+    # Reading
+
+    @property
+    def view(self) -> ChainView:
+        return self.engine.view
+
+    def receipt(self, envelope_id: bytes) -> Receipt:
+        view = self.view
+        accepted = _row(view.get(b"e" + envelope_id), s.ACCEPTED.decode_trusted)
+        if accepted is None:
+            raise NotFound(f"no envelope {envelope_id.hex()} was accepted here")
+        proof = self.store.inclusion_proof(accepted.leaf, view.head.log)
+        return Receipt(envelope_id, accepted.leaf, proof, view.checkpoint, True)
+
+    def checkpoint(self, extends_size: int) -> tuple[bytes, list[bytes]]:
+        """The newest checkpoint, and the proof that it extends a log of `extends_size` leaves (0: none)."""
+        view = self.view
+        if extends_size > view.head.log.size:
+            raise Malformed("extends_size", f"{extends_size} is beyond this log's {view.head.log.size} leaves")
+        if extends_size == 0:
+            return view.checkpoint, []
+        return view.checkpoint, self.store.consistency_proof(extends_size, view.head.log)
+
+    def product_proof(self, product: str, lot: str, voucher: bytes | None, site: str | None) -> bytes:
+        check_product_id(product)
+        check_lot_id(product + lot)
+        view = self.view
+        if view.head.header is None:
+            raise NotFound("the ledger holds no block yet")
+        return product_proof(view, product, lot, self._opened(view, product, lot, voucher, site))
+
+    def _opened(
+        self, view: ChainView, product: str, lot: str, voucher: bytes | None, site: str | None
+    ) -> tuple[str, str] | None:
+        """The position that a voucher or a public site opens; None where the code alone was given."""
+        if voucher is not None:
+            if len(voucher) != VOUCHER_BYTES:
+                raise Malformed("voucher", f"{len(voucher)} bytes, a voucher has {VOUCHER_BYTES}")
+            opens = _row(view.get(b"v" + digest(TAG_VOUCHER, voucher)), s.OPENS.decode_trusted)
+            if opens is None:
+                raise NotFound("this voucher opens nothing; it may have been replaced")
+            return opens.owner, opens.site
+        if site is not None:
+            check_site_id(site)
+            entry = _row(view.get(b"m" + e.site_path(site)), e.SITE.decode_trusted)
+            if entry is None or not entry.public:
+                raise NotFound(f"{site} is not a public site")
+            return keeper_of(site), site
+        return None
+
+    def positions(self, member: str, after: bytes, limit: int) -> tuple[list[tuple[str, str, str, s.Stock, int]], bytes]:
+        """(lot, owner, site, quantities, status bits) of what `member` owns, and where the next page begins."""
+        view = self.view
+        found = []
+        rows, following = _page(view, b"p" + member.encode() + b"\x00", after, limit)
+        for key, value in rows:
+            owner, site, lot = key[1:].decode().split("\x00")
+            position = _row(view.get(b"m" + e.position_path(lot, owner, site)), e.POSITION.decode_trusted)
+            bits = position.bits if position is not None else 0
+            found.append((lot, owner, site, s.STOCK.decode_trusted(value), bits))
+        return found, following
+
+    def handovers(self, member: str, after: bytes, limit: int) -> tuple[list[tuple[bytes, s.Handover]], bytes]:
+        """(ship hash, handover) of what waits for the member's receive."""
+        prefix = b"h" + member.encode() + b"\x00"
+        rows, following = _page(self.view, prefix, after, limit)
+        return [(key[len(prefix) :], s.HANDOVER.decode_trusted(value)) for key, value in rows], following
+
+    def own_envelopes(self, member: str, after: bytes, limit: int) -> tuple[list[tuple[int, bytes]], bytes]:
+        """(leaf, envelope bytes) of what the member signed, in the order of the log."""
+        prefix = b"o" + member.encode() + b"\x00"
+        rows, following = _page(self.view, prefix, after, limit)
+        leaves = [int.from_bytes(key[len(prefix) :], "big") for key, _ in rows]
+        return [(leaf, self.store.envelope_bytes_at(leaf)) for leaf in leaves], following
+
+    def lookup(self, kind: str, name: str) -> bytes:
+        """The entry of a public subject, without proof; empty where it is unknown."""
+        check, path = _LOOKUPS[kind]
+        check(name)
+        return self.view.get(b"m" + path(name)) or b""
+
+    def may_replay(self, member: str) -> None:
+        """Blocks hold the amounts of all members, so only regulators replay them."""
+        entry = _row(self.view.get(b"m" + e.member_path(member)), e.MEMBER.decode_trusted)
+        if entry is None or entry.kind != MemberKind.REGULATOR:
+            raise Forbidden(f"{member} is not a regulator; blocks hold the amounts of all members")
+
+    def blocks(self, from_height: int) -> Iterator[tuple[int, bytes]]:
+        return self.store.blocks(max(1, from_height))
+
+
+_LOOKUPS: dict[str, tuple[Callable[[str], object], Callable[[str], bytes]]] = {
+    "product": (check_product_id, e.product_path),
+    "lot": (check_lot_id, e.lot_path),
+    "member": (check_member_id, e.member_path),
+    "site": (check_site_id, e.site_path),
+}
+
+
+def _row(data: bytes | None, decode: Callable[[bytes], s.T]) -> s.T | None:
+    return None if data is None else decode(data)
+
+
+def _page(view: ChainView, prefix: bytes, after: bytes, limit: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Rows under a prefix, after the key that ended the page before; the second value is empty at the end."""
+    if after and not after.startswith(prefix):
+        raise Malformed("page", "`after` is not the `next` of a page of this list")
+    limit = min(limit or PAGE_ROWS_MAX, PAGE_ROWS_MAX)
+    rows = list(view.scan(prefix, start=after + b"\x00" if after else None, limit=limit + 1))
+    following = rows[limit - 1][0] if len(rows) > limit else b""
+    return rows[:limit], following

@@ -1,0 +1,49 @@
+"""A node's settings: `node.toml` in its data folder, then environment variables `SUYUAN_…`, which win.
+
+Every value is checked when the node starts; a wrong one is named with what was expected.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+CONFIG_FILE = "node.toml"
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class Settings(BaseSettings):
+    """`host` is where the node listens. Port 0 picks a free one, and `endpoints.json` says which."""
+
+    model_config = SettingsConfigDict(env_prefix="SUYUAN_", extra="forbid")
+
+    data: Path
+    host: str = "127.0.0.1"
+    members_port: Port = 7410
+    readers_port: Port = 7411
+    metrics_port: Port = 7412
+    log_level: str = "info"
+    log_json: bool = True
+    in_flight_envelopes_max: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
+    in_flight_bytes_max: Annotated[int, Field(ge=1_048_576)] = 64 * 1024 * 1024
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value not in ("debug", "info", "warning", "error"):
+            raise ValueError("must be debug, info, warning or error")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        given = init_settings()
+        file = Path(str(given.get("data", "."))) / CONFIG_FILE
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)

@@ -1,0 +1,47 @@
+"""Engines: who orders envelopes. `ledger` never knows which one runs.
+
+An engine takes admitted envelopes, puts them into blocks with a time, has each block planned and stored, and
+answers each envelope when its block is durable here.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from ledger.errors import SuyuanError
+from ledger.plan import Checked, Verdict
+
+
+class Outcome(Struct, frozen=True):
+    """A verdict, and for an accepted envelope the proof of its leaf under a signed checkpoint."""
+
+    verdict: Verdict
+    checkpoint: bytes
+    proof: list[bytes]
+
+
+class Overloaded(SuyuanError):
+    """Too much is in flight; nothing was taken. Try again after `retry_after_ms`."""
+
+    def __init__(self, retry_after_ms: int) -> None:
+        super().__init__(f"too many envelopes are in flight; try again in {retry_after_ms} ms")
+        self.retry_after_ms = retry_after_ms
+
+
+class Stopped(SuyuanError):
+    """The engine takes nothing more: the node is shutting down, or could not store a block."""
+
+
+Done = Callable[[Outcome | SuyuanError], None]
+"""Called once, in the event loop, with what became of an envelope; Stopped means that nothing is known of it."""
+
+
+class Engine(Protocol):
+    def offer(self, checked: Checked, done: Done) -> None:
+        """Take one envelope for ordering. Raises Overloaded or Stopped, and then `done` is never called."""
+        ...
+
+    async def run(self) -> None:
+        """Until cancelled; raises what made it impossible to go on."""
+        ...

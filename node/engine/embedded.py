@@ -1,0 +1,137 @@
+"""The embedded engine: this process alone orders, by group commit.
+
+While one block is planned and stored in the worker thread, the next one gathers. It cosigns for itself: the
+quorum is one of one. No memory of what it last cosigned is needed beside the block file, whose fsync comes
+before the signature and whose headers give size and root of every checkpoint.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from ledger.limits import BLOCK_BYTES_MAX
+from ledger.plan import Checked, Verdict
+from ledger.storage.chainstore import ChainStore, ChainView
+from node.engine import Done, Outcome, Overloaded, Stopped
+from node.receipts import CheckpointSigner
+
+COSIGN_AGAIN_SECONDS = 60
+BLOCK_ENVELOPES_MAX = 4096
+BLOCK_OVERHEAD_BYTES = 1024  # header and framing, taken off the block's bound
+RETRY_AFTER_MS = 200
+WIRE_OVERHEAD_BYTES = 5
+
+log = structlog.get_logger(__name__)
+
+
+class Embedded:
+    """`view` is the newest version that is stored and cosigned; readers take it and may keep it."""
+
+    def __init__(
+        self,
+        store: ChainStore,
+        signer: CheckpointSigner,
+        clock_ms: Callable[[], int],
+        envelopes_max: int,
+        bytes_max: int,
+    ) -> None:
+        self._store = store
+        self._signer = signer
+        self._clock_ms = clock_ms
+        self._envelopes_max = envelopes_max
+        self._bytes_max = bytes_max
+        self._queue: deque[tuple[Checked, Done]] = deque()
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+        self._stopped = False
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self.blocks_made = 0
+        self.view: ChainView = self._cosign()
+
+    def offer(self, checked: Checked, done: Done) -> None:
+        if self._stopped:
+            raise Stopped("the node is stopping and takes nothing more")
+        size = len(checked.opened.wire)
+        if len(self._queue) >= self._envelopes_max or self._queued_bytes + size > self._bytes_max:
+            raise Overloaded(RETRY_AFTER_MS)
+        self._queue.append((checked, done))
+        self._queued_bytes += size
+        self._wake.set()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                if not self._queue:
+                    await self._wait_or_cosign_again(loop)
+                    continue
+                batch = self._take()
+                outcomes = await self._finish(loop.run_in_executor(self._worker, self._make_block, batch))
+                for (_, done), outcome in zip(batch, outcomes, strict=True):
+                    done(outcome)
+        finally:
+            self._stop()
+
+    async def _finish(self, future: "asyncio.Future[list[Outcome | Stopped]]") -> list[Outcome | Stopped]:
+        """A block that was begun is finished even while the node stops: its envelopes get their answer."""
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            raise
+
+    async def _wait_or_cosign_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._wake.clear()
+        try:
+            await asyncio.wait_for(self._wake.wait(), COSIGN_AGAIN_SECONDS)
+        except TimeoutError:
+            self.view = await loop.run_in_executor(self._worker, self._cosign)
+
+    def _take(self) -> list[tuple[Checked, Done]]:
+        """The next envelopes, as many as fit into one block."""
+        batch: list[tuple[Checked, Done]] = []
+        room = BLOCK_BYTES_MAX - BLOCK_OVERHEAD_BYTES
+        while self._queue and len(batch) < BLOCK_ENVELOPES_MAX:
+            size = len(self._queue[0][0].opened.wire) + WIRE_OVERHEAD_BYTES
+            if size > room:
+                break
+            room -= size
+            self._queued_bytes -= size - WIRE_OVERHEAD_BYTES
+            batch.append(self._queue.popleft())
+        return batch
+
+    def _make_block(self, batch: list[tuple[Checked, Done]]) -> list[Outcome | Stopped]:
+        """In the worker thread: plan, store, cosign, prove. What fails to be stored stops the engine."""
+        store = self._store
+        time = max(self._clock_ms(), store.head.time)
+        plan = store.plan([checked for checked, _ in batch], time)
+        store.commit(plan)
+        if plan.block is not None:
+            self.blocks_made += 1
+            self.view = self._cosign()
+        return [self._outcome(verdict) for verdict in plan.verdicts]
+
+    def _outcome(self, verdict: Verdict) -> Outcome:
+        if verdict.leaf is None:
+            return Outcome(verdict, b"", [])
+        view = self.view
+        return Outcome(verdict, view.checkpoint, self._store.inclusion_proof(verdict.leaf, view.head.log))
+
+    def _cosign(self) -> ChainView:
+        head = self._store.head
+        return self._store.view(self._signer.sign(head.log.size, head.log.root(), self._clock_ms()))
+
+    def _stop(self) -> None:
+        """Nobody is left without an answer: what was not begun is answered as not taken."""
+        self._stopped = True
+        while self._queue:
+            _, done = self._queue.popleft()
+            done(Stopped("the node stopped before this envelope's turn"))
+        self._worker.shutdown(wait=True)

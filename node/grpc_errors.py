@@ -1,0 +1,52 @@
+"""Errors of the node as gRPC statuses with google.rpc details, so that a client need not parse sentences."""
+
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from ledger.errors import Damaged, Malformed, Refused, SuyuanError
+from node import convert
+from node.admission import Unsigned
+from node.app import Forbidden, NotFound
+from node.engine import Overloaded, Stopped
+
+DOMAIN = "suyuan"
+
+
+_CODES: tuple[tuple[type[SuyuanError], int], ...] = (
+    (Unsigned, code_pb2.UNAUTHENTICATED),
+    (Refused, code_pb2.FAILED_PRECONDITION),
+    (Malformed, code_pb2.INVALID_ARGUMENT),
+    (NotFound, code_pb2.NOT_FOUND),
+    (Forbidden, code_pb2.PERMISSION_DENIED),
+    (Overloaded, code_pb2.RESOURCE_EXHAUSTED),
+    (Stopped, code_pb2.UNAVAILABLE),
+    (Damaged, code_pb2.DATA_LOSS),
+)
+
+
+def status_of(error: SuyuanError, request_id: str) -> status_pb2.Status:
+    """The status of an error: code, message, and what is known in details."""
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), code_pb2.INTERNAL)
+    status = status_pb2.Status(code=code, message=str(error)[:2000])
+    details = [error_details_pb2.RequestInfo(request_id=request_id), *_details(error)]
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def _details(error: SuyuanError) -> list[object]:
+    if isinstance(error, Overloaded):
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(error.retry_after_ms)
+        return [error_details_pb2.RetryInfo(retry_delay=delay)]
+    if isinstance(error, Refused | Malformed):
+        refusal = convert.refusal(error)
+        request = error_details_pb2.BadRequest()
+        for problem in refusal.problems:
+            where = f"records[{problem.record}]." if problem.HasField("record") else ""
+            request.field_violations.add(field=where + problem.field, description=problem.message)
+        reason = refusal.problems[0].rule if refusal.problems else "refused"
+        return [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN), request, refusal]
+    return []

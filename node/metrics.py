@@ -1,0 +1,21 @@
+"""Counters and gauges of one node, served for Prometheus on a port of their own."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """`outcome` is one of accepted, earlier, refused, malformed, unsigned, overloaded."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.envelopes = Counter(
+            "suyuan_envelopes", "Envelopes by outcome", ["outcome"], registry=self.registry
+        )
+        self.records = Counter("suyuan_records", "Records accepted", registry=self.registry)
+        self.calls = Counter("suyuan_calls", "gRPC calls by method and code", ["method", "code"], registry=self.registry)
+        self.seconds = Histogram(
+            "suyuan_submit_seconds", "From an envelope's arrival to its durable outcome", registry=self.registry
+        )
+        self.height = Gauge("suyuan_height", "Height of the last block", registry=self.registry)
+        self.size = Gauge("suyuan_log_leaves", "Leaves of the log", registry=self.registry)
+        self.waiting = Gauge("suyuan_waiting_envelopes", "Envelopes that wait for a block", registry=self.registry)

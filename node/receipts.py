@@ -1,0 +1,20 @@
+"""Signing checkpoints: the log's signature, and this node's cosignature as a validator."""
+
+from ledger import checkpoint as c
+
+
+class CheckpointSigner:
+    """Signs heads of the log `origin`; `validator` is this node's cosignature key name."""
+
+    def __init__(self, origin: str, log_seed: bytes, validator: str, validator_seed: bytes) -> None:
+        self._origin = origin
+        self._log_seed = log_seed
+        self._validator = validator
+        self._validator_seed = validator_seed
+
+    def sign(self, size: int, root: bytes, now_ms: int) -> bytes:
+        """The signed note over (size, root) with the cosignature of `now_ms`. The caller has stored, with fsync,
+        the block that this head ends with."""
+        checkpoint = c.Checkpoint(self._origin, size, root)
+        note = c.sign_checkpoint(checkpoint, self._origin, self._log_seed)
+        return c.cosign(note, self._validator, self._validator_seed, now_ms // 1000)
