@@ -12,6 +12,7 @@ OPENING_BYTES_MAX: Final = 16 * 1024
 ENVELOPE_BYTES_MAX: Final = 1024 * 1024
 ENVELOPE_RECORDS_MAX: Final = 4096
 BLOCK_BYTES_MAX: Final = 4 * 1024 * 1024
+BLOCK_FILE_BYTES_MAX: Final = 256 * 1024 * 1024
 LOG_LEAF_BYTES_MAX: Final = 64 * 1024 - 1  # tlog-tiles: an entry has a 16-bit length
 
 # Time, in milliseconds since the Unix epoch unless the name says otherwise

@@ -252,18 +252,24 @@ class ChainStore:
     def consistency_proof(self, old_size: int, log: tiles.LogTree | None = None) -> list[bytes]:
         return tiles.consistency_proof(log or self.head.log, old_size, self._tiles.read)
 
-    def envelope_at(self, leaf: int) -> tuple[Envelope, list[bytes]]:
-        """The stored envelope at a leaf and the leaf hashes of its records; Damaged where they do not match what
-        was signed."""
-        key, data = next(iter(self._index.scan(b"b", start=b"b" + leaf.to_bytes(8, "big"), reverse=True, limit=1)))
+    def envelope_bytes_at(self, leaf: int) -> bytes:
+        """The stored bytes of the envelope at a leaf; KeyError where the leaf is a block header or beyond."""
+        found = list(self._index.scan(b"b", start=b"b" + leaf.to_bytes(8, "big"), reverse=True, limit=1))
+        if not found:
+            raise KeyError(f"leaf {leaf} is not in this log")
+        key, data = found[0]
         row = BLOCK_ROW.decode_trusted(data)
         number = leaf - int.from_bytes(key[1:], "big")
         if number >= len(row.envelopes):
-            raise KeyError(f"leaf {leaf} is a block header")
-        wire = self._blocks.read_part(self._location(row), *row.envelopes[number])
-        where = f"block {row.height}, envelope {number}"
+            raise KeyError(f"leaf {leaf} is a block header, or beyond the log")
+        return self._blocks.read_part(self._location(row), *row.envelopes[number])
+
+    def envelope_at(self, leaf: int) -> tuple[Envelope, list[bytes]]:
+        """The stored envelope at a leaf and the leaf hashes of its records; Damaged where they do not match
+        what was signed."""
+        where = f"envelope at leaf {leaf}"
         try:
-            envelope = ENVELOPE.decode(wire)
+            envelope = ENVELOPE.decode(self.envelope_bytes_at(leaf))
             header = HEADER.decode(envelope.header)
         except Malformed as error:
             raise Damaged(where, str(error), REFETCH) from error

@@ -1,0 +1,116 @@
+"""RFC 6962 Merkle trees (section 2.1): hashes, roots, inclusion and consistency proofs.
+
+Checkers take primitives, look at bounds first, and raise VerifyFailed where a proof does not hold.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from ledger.errors import VerifyFailed
+
+EMPTY_ROOT = sha256(b"").digest()
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    return sha256(b"\x00" + entry).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x01" + left + right).digest()
+
+
+def _level_up(hashes: Sequence[bytes]) -> list[bytes]:
+    """The next level; an odd last hash goes up as it is, which gives the tree of RFC 6962 at every size."""
+    pairs = iter(hashes)
+    above = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
+    if len(hashes) & 1:
+        above.append(hashes[-1])
+    return above
+
+
+def root(leaf_hashes: Sequence[bytes]) -> bytes:
+    """The root over leaf hashes that are all in memory."""
+    if not leaf_hashes:
+        return EMPTY_ROOT
+    level = leaf_hashes
+    while len(level) > 1:
+        level = _level_up(level)
+    return level[0]
+
+
+def inclusion_proof(leaf_hashes: Sequence[bytes], index: int) -> list[bytes]:
+    """The audit path of leaf `index`; IndexError where there is no such leaf."""
+    if not 0 <= index < len(leaf_hashes):
+        raise IndexError(f"leaf {index} of {len(leaf_hashes)}")
+    proof: list[bytes] = []
+    level = leaf_hashes
+    while len(level) > 1:
+        sibling = index ^ 1
+        if sibling < len(level):
+            proof.append(level[sibling])
+        level = _level_up(level)
+        index >>= 1
+    return proof
+
+
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
+    """Check that the leaf hash stands at `index` of the tree of `size` leaves under `root` (RFC 9162, 2.1.3.2)."""
+    if not 0 <= index < size:
+        raise VerifyFailed("inclusion", f"index {index} is outside a tree of {size} leaves")
+    node, last, running = index, size - 1, leaf
+    for sibling in proof:
+        if last == 0:
+            raise VerifyFailed("inclusion", f"the proof of leaf {index} has more than the hashes it needs")
+        if node & 1 or node == last:
+            running = node_hash(sibling, running)
+            while not node & 1 and node:
+                node >>= 1
+                last >>= 1
+        else:
+            running = node_hash(running, sibling)
+        node >>= 1
+        last >>= 1
+    if last != 0:
+        raise VerifyFailed("inclusion", f"the proof of leaf {index} has fewer than the hashes it needs")
+    if running != root:
+        raise VerifyFailed("inclusion", f"leaf {index} of {size} leads to root {running.hex()}, not {root.hex()}")
+
+
+def verify_consistency(size1: int, size2: int, root1: bytes, root2: bytes, proof: Sequence[bytes]) -> None:
+    """Check that the tree (size2, root2) extends the tree (size1, root1) (RFC 9162, 2.1.4.2)."""
+    if not 0 <= size1 <= size2:
+        raise VerifyFailed("consistency", f"a tree of {size2} leaves cannot extend one of {size1}")
+    if size1 == size2 or size1 == 0:
+        if proof:
+            raise VerifyFailed("consistency", "the proof must be empty here")
+        if size1 == size2 and root1 != root2:
+            raise VerifyFailed("consistency", f"two roots for {size1} leaves: {root1.hex()} and {root2.hex()}")
+        if size1 == 0 and root1 != EMPTY_ROOT:
+            raise VerifyFailed("consistency", "the root of the empty tree is wrong")
+        return
+    path = list(proof)
+    if size1 & (size1 - 1) == 0:
+        path.insert(0, root1)
+    if not path:
+        raise VerifyFailed("consistency", "the proof is empty")
+    node, last = size1 - 1, size2 - 1
+    while node & 1:
+        node >>= 1
+        last >>= 1
+    old = new = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            raise VerifyFailed("consistency", "the proof has more than the hashes it needs")
+        if node & 1 or node == last:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+            while not node & 1 and node:
+                node >>= 1
+                last >>= 1
+        else:
+            new = node_hash(new, sibling)
+        node >>= 1
+        last >>= 1
+    if last != 0:
+        raise VerifyFailed("consistency", "the proof has fewer than the hashes it needs")
+    if old != root1 or new != root2:
+        raise VerifyFailed("consistency", f"the tree of {size2} leaves does not extend the one of {size1}")
