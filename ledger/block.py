@@ -18,9 +18,9 @@ RULES_VERSION: Final = 1
 
 
 class BlockHeader(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`first` is the leaf index of the first envelope, `count` the number of envelopes, so the header's own
-    leaf index is first + count. `previous` is the hash of the header before, or the chain id. `state` is the root of the state map after the block, `writes` the hash of
-    the block's ordered writes. Time is milliseconds since the Unix epoch."""
+    """`first` is the leaf index of the first envelope, `count` the number of envelopes, so the header's own leaf
+    index is first + count. `previous` is the hash of the header before, or the chain id; `state` the root of the
+    state map after the block; `writes` the hash of its ordered writes. Time is in ms since the Unix epoch."""
 
     chain: Hash
     count: Annotated[int, Meta(ge=1)]

@@ -15,7 +15,7 @@ import msgspec
 from ledger.errors import Malformed
 from ledger.limits import DEPTH_LEVELS_MAX, INTEGER_MAX
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 
 # "deterministic" sorts plain dicts, and leaves the declared order of Structs, which is sorted already.
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")

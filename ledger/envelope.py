@@ -151,9 +151,7 @@ def open_record(data: bytes, opening: bytes) -> tuple[Record, Amounts | None]:
         check_record(record, None)
         return record, None
     if not SALT_BYTES < len(opening) <= limits.OPENING_BYTES_MAX:
-        raise Malformed(
-            "amounts", f"opening of {len(opening)} bytes: 16 bytes of salt and the amounts expected"
-        )
+        raise Malformed("amounts", f"opening of {len(opening)} bytes: 16 bytes of salt and the amounts expected")
     if sha256(TAG_SEAL + opening).digest() != record.amounts:  # type: ignore[union-attr]
         raise Malformed("amounts", "the opening does not match the record's seal")
     amounts = codec.decode(opening[SALT_BYTES:])

@@ -20,7 +20,9 @@ _LOT_NUMBER: Final = re.compile(r"[!\"%&'()*+,\-./0-9:;<=>?A-Z_a-z]{1,20}")  # G
 _LICENCE: Final = re.compile(r"SC[0-9]{14}")
 _REGISTRATION: Final = re.compile(r"国食注字YP(20[0-9]{2})([0-9]{4})")
 _MONTH_DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_UNITS: Final = frozenset(("H87", "KGM", "GRM", "MGM", "TNE", "LTR", "MLT", "CEL", "CT", "CS", "PK", "BO", "CA", "BX"))
+_UNITS: Final = frozenset(
+    ("H87", "KGM", "GRM", "MGM", "TNE", "LTR", "MLT", "CEL", "CT", "CS", "PK", "BO", "CA", "BX")
+)
 
 
 def gs1_check_digit(digits: str) -> int:

@@ -136,9 +136,7 @@ class _Reading:
     def bucket(self, bits: bytes, depth: int) -> m.Node:
         count = self.take(1)[0]
         if count > BUCKET_ENTRIES_MAX:
-            raise VerifyFailed(
-                _CHECK, f"a bucket of {count} entries, at most {BUCKET_ENTRIES_MAX} stand in one"
-            )
+            raise VerifyFailed(_CHECK, f"a bucket of {count} entries, at most {BUCKET_ENTRIES_MAX} stand in one")
         leaves: list[bytes] = []
         shown: list[bytes] = []
         for _ in range(count):

@@ -247,9 +247,7 @@ def _apply_all(
 
 def _within_limits(step: Step, record: Any, bounds: r.KeyLimits) -> None:
     if bounds.acts is not None and step.element.act not in bounds.acts:
-        raise Violation(
-            "key.act", f"this key may not sign {step.element.act.name.lower()}", "use another key"
-        )
+        raise Violation("key.act", f"this key may not sign {step.element.act.name.lower()}", "use another key")
     if bounds.sites is None:
         return
     site = getattr(record, "site", None)

@@ -1,9 +1,9 @@
 """Policies (C2SP tlog-policy): whose signatures a reader needs before it believes a checkpoint.
 
-    log VKEY
-    witness NAME VKEY
-    group NAME any|all|K NAME...
-    quorum NAME|none
+log VKEY
+witness NAME VKEY
+group NAME any|all|K NAME...
+quorum NAME|none
 """
 
 from collections.abc import Sequence

@@ -161,7 +161,7 @@ class _Record(
     """Base of all records; declares no field, since fields of a base would come first."""
 
 
-class Register(_Record, tag=1, kw_only=True):
+class Register(_Record, tag=1, kw_only=True, frozen=True):
     """Declares a product: the base item, or (with `base` and `contains`) another level of one."""
 
     at: TimeMs
@@ -184,7 +184,7 @@ class Register(_Record, tag=1, kw_only=True):
     temp_min_mc: MilliCelsius | None = None
 
 
-class Admit(_Record, tag=2, kw_only=True):
+class Admit(_Record, tag=2, kw_only=True, frozen=True):
     """A regulator admits a member with its first key and its main site `{member}/main`."""
 
     at: TimeMs
@@ -196,7 +196,7 @@ class Admit(_Record, tag=2, kw_only=True):
     region: Code
 
 
-class Suspend(_Record, tag=3, kw_only=True):
+class Suspend(_Record, tag=3, kw_only=True, frozen=True):
     """A regulator suspends a member, or (`ended`) ends that. What it does meanwhile is shown so."""
 
     at: TimeMs
@@ -206,7 +206,7 @@ class Suspend(_Record, tag=3, kw_only=True):
     reason: Text
 
 
-class Site(_Record, tag=4, kw_only=True):
+class Site(_Record, tag=4, kw_only=True, frozen=True):
     """The keeper declares a site, or changes what it said of it."""
 
     at: TimeMs
@@ -218,7 +218,7 @@ class Site(_Record, tag=4, kw_only=True):
     site: SiteId
 
 
-class Key(_Record, tag=5, kw_only=True):
+class Key(_Record, tag=5, kw_only=True, frozen=True):
     """Admits, retires or revokes a key of a member; signed by the member, or by a regulator."""
 
     at: TimeMs
@@ -231,7 +231,7 @@ class Key(_Record, tag=5, kw_only=True):
     suspect_from: TimeMs | None = None
 
 
-class Commission(_Record, tag=10, kw_only=True):
+class Commission(_Record, tag=10, kw_only=True, frozen=True):
     amounts: Hash
     at: TimeMs
     expiry: Day | None = None
@@ -250,7 +250,7 @@ class Output(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     production: Day
 
 
-class Transform(_Record, tag=11, kw_only=True):
+class Transform(_Record, tag=11, kw_only=True, frozen=True):
     amounts: Hash
     at: TimeMs
     inputs: Annotated[list[LotId], Meta(min_length=1, max_length=limits.TRANSFORM_LINES_MAX)]
@@ -259,7 +259,7 @@ class Transform(_Record, tag=11, kw_only=True):
     site: SiteId
 
 
-class Enter(_Record, tag=12, kw_only=True):
+class Enter(_Record, tag=12, kw_only=True, frozen=True):
     amounts: Hash
     at: TimeMs
     expiry: Day | None = None
@@ -269,7 +269,7 @@ class Enter(_Record, tag=12, kw_only=True):
     site: SiteId
 
 
-class Ship(_Record, tag=20, kw_only=True):
+class Ship(_Record, tag=20, kw_only=True, frozen=True):
     """Opens a handover of one lot from (`owner` or the signer, `site`) to (`to`, `to_site`)."""
 
     amounts: Hash
@@ -283,7 +283,7 @@ class Ship(_Record, tag=20, kw_only=True):
     unit: Code | None = None
 
 
-class Receive(_Record, tag=21, kw_only=True):
+class Receive(_Record, tag=21, kw_only=True, frozen=True):
     amounts: Hash
     at: TimeMs
     lot: LotId
@@ -291,7 +291,7 @@ class Receive(_Record, tag=21, kw_only=True):
     ship: Hash
 
 
-class Withdraw(_Record, tag=22, kw_only=True):
+class Withdraw(_Record, tag=22, kw_only=True, frozen=True):
     amounts: Hash
     at: TimeMs
     lot: LotId
@@ -300,7 +300,7 @@ class Withdraw(_Record, tag=22, kw_only=True):
     to: MemberId
 
 
-class Move(_Record, tag=25, kw_only=True):
+class Move(_Record, tag=25, kw_only=True, frozen=True):
     amounts: Hash
     at: TimeMs
     lot: LotId
@@ -309,7 +309,7 @@ class Move(_Record, tag=25, kw_only=True):
     to_site: SiteId
 
 
-class Sell(_Record, tag=30, kw_only=True):
+class Sell(_Record, tag=30, kw_only=True, frozen=True):
     amounts: Hash
     at: TimeMs
     buyer: SaleTo
@@ -318,7 +318,7 @@ class Sell(_Record, tag=30, kw_only=True):
     site: SiteId
 
 
-class Destroy(_Record, tag=32, kw_only=True):
+class Destroy(_Record, tag=32, kw_only=True, frozen=True):
     amounts: Hash
     at: TimeMs
     lot: LotId
@@ -328,7 +328,7 @@ class Destroy(_Record, tag=32, kw_only=True):
     site: SiteId
 
 
-class Fact(_Record, tag=40, kw_only=True):
+class Fact(_Record, tag=40, kw_only=True, frozen=True):
     adverse: bool | None = None
     answers: Hash | None = None
     at: TimeMs
@@ -340,7 +340,7 @@ class Fact(_Record, tag=40, kw_only=True):
     window: Window | None = None
 
 
-class Hold(_Record, tag=41, kw_only=True):
+class Hold(_Record, tag=41, kw_only=True, frozen=True):
     at: TimeMs
     made_from: Day | None = None
     made_until: Day | None = None
@@ -349,7 +349,7 @@ class Hold(_Record, tag=41, kw_only=True):
     subject: Subject
 
 
-class Recall(_Record, tag=42, kw_only=True):
+class Recall(_Record, tag=42, kw_only=True, frozen=True):
     at: TimeMs
     grade: Annotated[int, Meta(ge=1, le=3)]
     made_from: Day | None = None
@@ -359,7 +359,7 @@ class Recall(_Record, tag=42, kw_only=True):
     subject: Subject
 
 
-class Close(_Record, tag=43, kw_only=True):
+class Close(_Record, tag=43, kw_only=True, frozen=True):
     at: TimeMs
     private: Hash | None = None
     reason: Text
@@ -367,7 +367,7 @@ class Close(_Record, tag=43, kw_only=True):
     target: Hash
 
 
-class Lift(_Record, tag=44, kw_only=True):
+class Lift(_Record, tag=44, kw_only=True, frozen=True):
     at: TimeMs
     private: Hash | None = None
     reason: Text
@@ -375,7 +375,7 @@ class Lift(_Record, tag=44, kw_only=True):
     target: Hash
 
 
-class Voucher(_Record, tag=50, kw_only=True):
+class Voucher(_Record, tag=50, kw_only=True, frozen=True):
     at: TimeMs
     lot: LotId
     private: Hash | None = None
@@ -393,7 +393,7 @@ class _Amounts(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
     """Base of all amounts. `ref` names document and line, unique per member and side of the book."""
 
 
-class Moved(_Amounts, kw_only=True):
+class Moved(_Amounts, kw_only=True, frozen=True):
     """Amounts of commission, enter, ship, move, sell and destroy, in base items; `grams` where the product
     is of variable measure."""
 
@@ -402,7 +402,7 @@ class Moved(_Amounts, kw_only=True):
     ref: Ref
 
 
-class Received(_Amounts, kw_only=True):
+class Received(_Amounts, kw_only=True, frozen=True):
     """What became of the open handover; the parts left out are zero, and their sum is at least one."""
 
     accepted: Quantity | None = None
@@ -412,11 +412,11 @@ class Received(_Amounts, kw_only=True):
     short: Quantity | None = None
 
 
-class Withdrawn(_Amounts, kw_only=True):
+class Withdrawn(_Amounts, kw_only=True, frozen=True):
     ref: Ref
 
 
-class Transformed(_Amounts, kw_only=True):
+class Transformed(_Amounts, kw_only=True, frozen=True):
     """Quantities in the order of the record's inputs and outputs."""
 
     inputs: Annotated[list[Quantity], Meta(min_length=1, max_length=limits.TRANSFORM_LINES_MAX)]
@@ -439,7 +439,7 @@ AMOUNTS: Final[dict[type, Codec[Amounts]]] = {
     Move: MOVED,
     Sell: MOVED,
     Destroy: MOVED,
-}  # type: ignore[dict-item]
+}
 """The codec of the amounts that each act seals; acts that are absent here carry no amounts."""
 
 

@@ -1,11 +1,11 @@
 """Proofs in C2SP tlog-proof form: one log entry under one checkpoint, as a text that stands alone.
 
-    c2sp.org/tlog-proof@v1
-    [extra BASE64]
-    index N
-    BASE64 of each hash of the inclusion proof
-    (blank line)
-    checkpoint note
+c2sp.org/tlog-proof@v1
+[extra BASE64]
+index N
+BASE64 of each hash of the inclusion proof
+(blank line)
+checkpoint note
 """
 
 import base64

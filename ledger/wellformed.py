@@ -116,9 +116,7 @@ def check_subject(subject: r.Subject) -> None:
     named = {name for name in subject.__struct_fields__ if getattr(subject, name) is not None} - {"kind"}
     wanted = SUBJECT_FIELDS[subject.kind]
     if named != wanted:
-        raise Malformed(
-            "subject", f"a {subject.kind.name.lower()} is named by {sorted(wanted)}, not {sorted(named)}"
-        )
+        raise Malformed("subject", f"a {subject.kind.name.lower()} is named by {sorted(wanted)}, not {sorted(named)}")
     if subject.lot is not None:
         ids.check_lot_id(subject.lot)
     for member in (subject.owner, subject.to, subject.member):

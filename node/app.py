@@ -147,7 +147,9 @@ class App:
             return keeper_of(site), site
         return None
 
-    def positions(self, member: str, after: bytes, limit: int) -> tuple[list[tuple[str, str, str, s.Stock, int]], bytes]:
+    def positions(
+        self, member: str, after: bytes, limit: int
+    ) -> tuple[list[tuple[str, str, str, s.Stock, int]], bytes]:
         """(lot, owner, site, quantities, status bits) of what `member` owns, and where the next page begins."""
         view = self.view
         found = []

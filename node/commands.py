@@ -116,7 +116,7 @@ def run(
     metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics (0: any free one).")] = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM. Settings: node.toml in DATA, then SUYUAN_… variables, then options."""
-    given = {"members_port": members_port, "readers_port": readers_port, "metrics_port": metrics_port}
+    given: dict[str, Any] = {"members_port": members_port, "readers_port": readers_port, "metrics_port": metrics_port}
     settings = Settings(data=data, **{name: value for name, value in given.items() if value is not None})
     logs.set_up(settings.log_level, settings.log_json)
     uvloop.run(run_node(settings))

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from uuid import uuid4
 
 import grpc
@@ -33,7 +33,7 @@ RESULTS_A_MESSAGE_MAX = 1024
 REQUEST_ID = "x-request-id"
 VERSION = "0.1.0"
 Answer = TypeVar("Answer")
-Context = grpc.aio.ServicerContext
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _Method = Callable[[Any, Any, Context], Awaitable[Answer]]
 
 
@@ -78,7 +78,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
 
     def member(self, context: Context) -> str:
         """The member that the caller's certificate names. Readers have none."""
-        names = context.auth_context().get("x509_common_name", [])
+        names = list(context.auth_context().get("x509_common_name", []))
         if len(names) != 1:
             raise Forbidden("a member's client certificate is needed; use the members' port")
         member = bytes(names[0]).decode()
@@ -215,7 +215,10 @@ class _Stream:
                     self._changed.clear()
                     await self._wait(reading)
                     continue
-                taken, self._results = self._results[:RESULTS_A_MESSAGE_MAX], self._results[RESULTS_A_MESSAGE_MAX:]
+                taken, self._results = (
+                    self._results[:RESULTS_A_MESSAGE_MAX],
+                    self._results[RESULTS_A_MESSAGE_MAX:],
+                )
                 for message in convert.results(taken):
                     yield message
             reading.result()
@@ -258,7 +261,9 @@ class _Stream:
         self._changed.set()
 
 
-async def serve(app: App, keys: Path, host: str, members_port: int, readers_port: int) -> tuple[grpc.aio.Server, int, int]:
+async def serve(
+    app: App, keys: Path, host: str, members_port: int, readers_port: int
+) -> tuple[grpc.aio.Server, int, int]:
     """Start the service; returns the server and the two ports it listens on. OSError where one is taken."""
     server = grpc.aio.server(
         options=[
@@ -270,7 +275,7 @@ async def serve(app: App, keys: Path, host: str, members_port: int, readers_port
             ("grpc.so_reuseport", 0),
         ]
     )
-    ledger_pb2_grpc.add_LedgerServicer_to_server(LedgerService(app), server)
+    ledger_pb2_grpc.add_LedgerServicer_to_server(LedgerService(app), server)  # type: ignore[no-untyped-call]
     healthy = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     service = pb.DESCRIPTOR.services_by_name["Ledger"].full_name

@@ -8,13 +8,15 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.envelopes = Counter(
-            "suyuan_envelopes", "Envelopes by outcome", ["outcome"], registry=self.registry
-        )
+        self.envelopes = Counter("suyuan_envelopes", "Envelopes by outcome", ["outcome"], registry=self.registry)
         self.records = Counter("suyuan_records", "Records accepted", registry=self.registry)
-        self.calls = Counter("suyuan_calls", "gRPC calls by method and code", ["method", "code"], registry=self.registry)
+        self.calls = Counter(
+            "suyuan_calls", "gRPC calls by method and code", ["method", "code"], registry=self.registry
+        )
         self.seconds = Histogram(
-            "suyuan_submit_seconds", "From an envelope's arrival to its durable outcome", registry=self.registry
+            "suyuan_submit_seconds",
+            "From an envelope's arrival to its durable outcome",
+            registry=self.registry,
         )
         self.height = Gauge("suyuan_height", "Height of the last block", registry=self.registry)
         self.size = Gauge("suyuan_log_leaves", "Leaves of the log", registry=self.registry)

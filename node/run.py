@@ -60,7 +60,11 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
     keys = settings.data / "keys"
     metrics = Metrics()
     engine = Embedded(
-        store, signer_of(store, keys), clock_ms, settings.in_flight_envelopes_max, settings.in_flight_bytes_max
+        store,
+        signer_of(store, keys),
+        clock_ms,
+        settings.in_flight_envelopes_max,
+        settings.in_flight_bytes_max,
     )
     app = App(store, engine, metrics)
     metrics.height.set_function(lambda: store.head.height)

@@ -1,5 +1,8 @@
 """Facts: what was seen, tested, certified or measured. They move nothing; adverse ones stay in sight."""
 
+from collections.abc import Callable
+from typing import Final
+
 from msgspec import structs
 
 from ledger import entries as e
@@ -7,6 +10,7 @@ from ledger import records as r
 from ledger import state as s
 from ledger.custody.scopes import subject_path
 from ledger.custody.step import Step, Violation, extend, keeper_of, product_of
+from ledger.encoding import Codec
 
 HANDOVER_FACTS_MAX = 64
 WITNESSES = (r.MemberKind.REGULATOR, r.MemberKind.DEPARTMENT, r.MemberKind.LAB, r.MemberKind.CARRIER)
@@ -37,16 +41,18 @@ def fact(step: Step, record: r.Fact) -> None:
 _Subject = e.LotEntry | e.PositionEntry | e.ProductEntry | e.MemberEntry | e.SiteEntry
 
 
+_CODECS: Final[dict[r.SubjectKind, Codec[_Subject]]] = {
+    r.SubjectKind.LOT: e.LOT,
+    r.SubjectKind.POSITION: e.POSITION,
+    r.SubjectKind.PRODUCT: e.PRODUCT,
+    r.SubjectKind.MEMBER: e.MEMBER,
+    r.SubjectKind.SITE: e.SITE,
+}
+
+
 def _entry(step: Step, subject: r.Subject, path: bytes) -> _Subject:
-    kinds = r.SubjectKind
-    codecs = {
-        kinds.LOT: e.LOT,
-        kinds.POSITION: e.POSITION,
-        kinds.PRODUCT: e.PRODUCT,
-        kinds.MEMBER: e.MEMBER,
-        kinds.SITE: e.SITE,
-    }
-    entry: _Subject | None = step.draft.get(b"m" + path, codecs[subject.kind].decode_trusted)  # type: ignore[attr-defined]
+    decode: Callable[[bytes], _Subject] = _CODECS[subject.kind].decode_trusted
+    entry = step.draft.get(b"m" + path, decode)
     if entry is None:
         kind = subject.kind.name.lower()
         raise Violation(f"{kind}.unknown", f"there is no such {kind}", "check its identifiers", "subject")
@@ -115,9 +121,7 @@ def _on_handover(step: Step, record: r.Fact) -> None:
         )
     parties = (handover.sender, handover.owner, handover.to, to)
     if step.signer.kind not in WITNESSES and step.member not in parties:
-        raise Violation(
-            "fact.not-own", f"{step.member} is no party to this handover", "a party reports", "subject"
-        )
+        raise Violation("fact.not-own", f"{step.member} is no party to this handover", "a party reports", "subject")
     if len(handover.facts) >= HANDOVER_FACTS_MAX:
         raise Violation(
             "handover.facts", f"{HANDOVER_FACTS_MAX} facts stand on it already", "receive it first", "subject"

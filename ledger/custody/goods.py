@@ -46,9 +46,7 @@ def _bring_up(step: Step, lot: str, production: int, expiry: int | None, serials
     """The lot's entry, commissioned by the signer: new, completed, or grown by a further commission."""
     old = step.draft.lot(lot)
     if old is None:
-        entry = e.LotEntry(
-            commissioner=step.member, expiry=expiry, lot=lot, production=production, serials=serials
-        )
+        entry = e.LotEntry(commissioner=step.member, expiry=expiry, lot=lot, production=production, serials=serials)
     elif old.bits & e.Bit.NOT_COMMISSIONED:
         entry = structs.replace(
             old,
@@ -61,9 +59,7 @@ def _bring_up(step: Step, lot: str, production: int, expiry: int | None, serials
     else:
         _same_lot(step, old, production, expiry)
         if serials is not None and old.serials is not None and serials != old.serials:
-            raise Violation(
-                "lot.serials", f"{lot} has another serial list", "give one list for the lot", "serials"
-            )
+            raise Violation("lot.serials", f"{lot} has another serial list", "give one list for the lot", "serials")
         entry = structs.replace(old, serials=old.serials or serials)
     step.draft.put(b"m" + e.lot_path(lot), entry)
     return entry
@@ -114,14 +110,10 @@ def transform(step: Step, record: r.Transform, amounts: r.Transformed) -> None:
         _make_output(step, record, output, quantity, bits, ancestors)
 
 
-def _make_output(
-    step: Step, record: r.Transform, output: r.Output, quantity: int, bits: int, ancestors: int
-) -> None:
+def _make_output(step: Step, record: r.Transform, output: r.Output, quantity: int, bits: int, ancestors: int) -> None:
     known = step.draft.lot(output.lot)
     if known is not None and not known.bits & e.Bit.NOT_COMMISSIONED:
-        raise Violation(
-            "lot.known", f"{output.lot} exists already", "give each output a lot of its own", "outputs"
-        )
+        raise Violation("lot.known", f"{output.lot} exists already", "give each output a lot of its own", "outputs")
     entry = _bring_up(step, output.lot, output.production, output.expiry, None)
     made = structs.replace(
         entry, ancestors=ancestors, bits=int(entry.bits | bits & LOT_INHERITS), parents=list(record.inputs)
@@ -175,9 +167,7 @@ def enter(step: Step, record: r.Enter, amounts: r.Moved) -> None:
     elif not lot.bits & e.Bit.NOT_COMMISSIONED:
         bits |= e.Bit.REENTRY
     give(step, step.member, record.site, record.lot, amounts.quantity, amounts.grams or 0)
-    enter_position(
-        step, record.lot, step.member, record.site, e.WayKind.ENTER, b"", [step.element], int(bits)
-    )
+    enter_position(step, record.lot, step.member, record.site, e.WayKind.ENTER, b"", [step.element], int(bits))
 
 
 def move(step: Step, record: r.Move, amounts: r.Moved) -> None:
@@ -188,9 +178,7 @@ def move(step: Step, record: r.Move, amounts: r.Moved) -> None:
     take(step, step.member, record.site, record.lot, amounts, shipped=amounts.quantity)
     give(step, step.member, record.to_site, record.lot, amounts.quantity, amounts.grams or 0)
     bits = int(position.bits & e.PASSED_ON) if position is not None else 0
-    enter_position(
-        step, record.lot, step.member, record.to_site, e.WayKind.MOVE, source, [step.element], bits
-    )
+    enter_position(step, record.lot, step.member, record.to_site, e.WayKind.MOVE, source, [step.element], bits)
 
 
 def sell(step: Step, record: r.Sell, amounts: r.Moved) -> None:

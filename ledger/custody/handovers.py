@@ -56,9 +56,7 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
         element=step.element,
         facts=[],
     )
-    step.draft.put(
-        s.handover_key(receiver_of(owner, record.to, record.to_site), step.element.record), handover
-    )
+    step.draft.put(s.handover_key(receiver_of(owner, record.to, record.to_site), step.element.record), handover)
 
 
 def receiver_of(owner: str, to: str, to_site: str) -> str:
@@ -69,9 +67,7 @@ def receiver_of(owner: str, to: str, to_site: str) -> str:
 def _signs_ship(step: Step, record: r.Ship, owner: str) -> None:
     if record.to != owner:
         if step.member != owner:
-            raise Violation(
-                "ship.not-owner", f"title of {owner} would move", "the owner signs this ship", "owner"
-            )
+            raise Violation("ship.not-owner", f"title of {owner} would move", "the owner signs this ship", "owner")
     elif record.to_site == record.site:
         raise Violation(
             "ship.nowhere", "neither title nor custody would move", "name another site or owner", "to_site"
@@ -99,9 +95,7 @@ def receive(step: Step, record: r.Receive, amounts: r.Received) -> None:
         )
     grams = _grams_part(handover, total)
     grams_refused = grams * refused // total
-    grams_accepted = (
-        grams * accepted // total if short or destroyed or not accepted else grams - grams_refused
-    )
+    grams_accepted = grams * accepted // total if short or destroyed or not accepted else grams - grams_refused
     if accepted:
         give(step, handover.to, handover.to_site, handover.lot, accepted, grams_accepted)
         handover = _arrive(step, handover)
@@ -157,9 +151,7 @@ def _count(step: Step, owner: str, site: str, lot: str, missing: int = 0, destro
     step.draft.put(s.stock_key(owner, site, lot), changed)
 
 
-def _settle(
-    step: Step, key: bytes, handover: s.Handover, ship_hash: bytes, quantity: int, grams: int
-) -> None:
+def _settle(step: Step, key: bytes, handover: s.Handover, ship_hash: bytes, quantity: int, grams: int) -> None:
     left = handover.open - quantity
     if left:
         step.draft.put(key, structs.replace(handover, open=left, grams=handover.grams - grams))
@@ -172,9 +164,7 @@ def withdraw(step: Step, record: r.Withdraw, amounts: r.Withdrawn) -> None:
     """The sender takes back what is still open; nothing moved, so it is no way in."""
     key, handover = _open_handover(step, record.to, record.ship, record.lot)
     if handover.sender != step.member:
-        raise Violation(
-            "handover.not-sender", f"{handover.sender} shipped it", "the sender withdraws", "ship"
-        )
+        raise Violation("handover.not-sender", f"{handover.sender} shipped it", "the sender withdraws", "ship")
     give(step, handover.owner, handover.site, handover.lot, handover.open, handover.grams)
     _settle(step, key, handover, record.ship, handover.open, handover.grams)
 
@@ -199,7 +189,5 @@ def _open_handover(step: Step, receiver: str, ship_hash: bytes, lot: str) -> tup
             "ship",
         )
     if handover.lot != lot:
-        raise Violation(
-            "handover.other-lot", f"it carries {handover.lot}, not {lot}", "name the ship's lot", "lot"
-        )
+        raise Violation("handover.other-lot", f"it carries {handover.lot}, not {lot}", "name the ship's lot", "lot")
     return key, handover

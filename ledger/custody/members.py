@@ -99,13 +99,9 @@ def register(step: Step, record: r.Register) -> None:
     """Declared by maker or importer; any holder may declare what nobody has, until the maker's replaces it."""
     owner, slash, _ = record.product.partition("/")
     if slash and owner != step.member:
-        raise Violation(
-            "product.not-own", f"codes of {owner} are declared by it", "use your own code", "product"
-        )
+        raise Violation("product.not-own", f"codes of {owner} are declared by it", "use your own code", "product")
     if record.declared_by == r.DeclaredBy.MAKER and record.maker != step.member:
-        raise Violation(
-            "product.maker", "who declares as maker names itself as `maker`", "set maker", "maker"
-        )
+        raise Violation("product.maker", "who declares as maker names itself as `maker`", "set maker", "maker")
     if record.maker is not None:
         known_member(step, record.maker, "maker")
     path = e.product_path(record.product)

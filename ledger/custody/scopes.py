@@ -113,9 +113,7 @@ def _authority(step: Step, subject: r.Subject) -> None:
 def _position(step: Step, subject: r.Subject) -> e.PositionEntry:
     position = step.draft.position(subject_path(subject))
     if position is None:
-        raise Violation(
-            "position.unknown", "there is no such position", "check lot, owner and site", "subject"
-        )
+        raise Violation("position.unknown", "there is no such position", "check lot, owner and site", "subject")
     return position
 
 
@@ -162,11 +160,7 @@ def in_force_at(
         return True
     for maker in {product.maker, lot.commissioner} - {None}:
         entry = step.draft.member(str(maker))
-        if (
-            entry is not None
-            and entry.in_force
-            and _covers(step, e.member_path(entry.member), lot.production, at)
-        ):
+        if entry is not None and entry.in_force and _covers(step, e.member_path(entry.member), lot.production, at):
             return True
     return False
 

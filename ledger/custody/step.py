@@ -8,7 +8,7 @@ from ledger import state as s
 from ledger.limits import SOURCES_INLINE_MAX
 
 
-class Violation(Exception):  # noqa: N818 - a refusal by a rule, not a fault
+class Violation(Exception):
     """A rule that a record breaks; becomes a `Problem` of the envelope."""
 
     def __init__(self, rule: str, message: str, remedy: str = "", field: str = "") -> None:
@@ -79,9 +79,7 @@ def known_member(step: Step, member: str, field: str) -> e.MemberEntry:
 def own_site(step: Step, site: str, field: str = "site") -> None:
     known_site(step, site, field)
     if keeper_of(site) != step.member:
-        raise Violation(
-            "site.not-own", f"site {site} is kept by {keeper_of(site)}", "name a site of your own", field
-        )
+        raise Violation("site.not-own", f"site {site} is kept by {keeper_of(site)}", "name a site of your own", field)
 
 
 def keeper_of(site: str) -> str:
@@ -95,9 +93,7 @@ def product_of(lot: str) -> str:
     return lot[: at if at >= 0 else lot.index("@")]
 
 
-def extend(
-    step: Step, path: bytes, name: bytes, chain: e.Chain | None, holder: s.Holder | None = None
-) -> e.Chain:
+def extend(step: Step, path: bytes, name: bytes, chain: e.Chain | None, holder: s.Holder | None = None) -> e.Chain:
     """The chain with this record appended; the element's row is written for those who list the chain."""
     count, head = (chain.count, chain.head) if chain is not None else (0, e.chain_start(path, name))
     step.draft.put(s.element_key(path, name, count), holder or s.Link(head, step.element))

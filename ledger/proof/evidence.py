@@ -97,33 +97,23 @@ class Evidence:
             raise VerifyFailed("record", f"record {element.record.hex()} of a chain is not shown")
         record, header, index = found
         if index != element.index or r.act_of_type(type(record)) != element.act:
-            raise VerifyFailed(
-                "record", f"record {element.record.hex()} is not the one that the chain counts"
-            )
+            raise VerifyFailed("record", f"record {element.record.hex()} is not the one that the chain counts")
         key = self._keys[header.member, header.key]
         ended = key.revoked is not None and element.time >= key.revoked
         retired = key.retired is not None and element.time > key.retired + limits.RETIRED_KEY_GRACE_MS
         if element.time < key.admitted or ended or retired:
-            raise VerifyFailed(
-                "key", f"key {header.key.hex()} of {header.member} was not valid at {element.time}"
-            )
+            raise VerifyFailed("key", f"key {header.key.hex()} of {header.member} was not valid at {element.time}")
         return Signed(element, record, header.member)
 
-    def chain(
-        self, path: bytes, name: bytes, chain: e.Chain | None, newest: int | None = None
-    ) -> list[Signed]:
+    def chain(self, path: bytes, name: bytes, chain: e.Chain | None, newest: int | None = None) -> list[Signed]:
         """Step 5: the list behind a chain head, whole, or its `newest` elements."""
         shown = self._chains.get((path, name))
         if chain is None:
             if shown is not None:
-                raise VerifyFailed(
-                    "chain", f"a list is shown for chain {name!r} of {path.hex()}, which is empty"
-                )
+                raise VerifyFailed("chain", f"a list is shown for chain {name!r} of {path.hex()}, which is empty")
             return []
         if shown is None:
-            raise VerifyFailed(
-                "chain", f"chain {name!r} of {path.hex()} counts {chain.count}, no list is shown"
-            )
+            raise VerifyFailed("chain", f"chain {name!r} of {path.hex()} counts {chain.count}, no list is shown")
         skipped = 0 if newest is None else max(0, chain.count - newest)
         if shown.skipped != skipped or skipped + len(shown.elements) != chain.count:
             raise VerifyFailed(
@@ -135,7 +125,5 @@ class Evidence:
         for element in shown.elements:
             head = e.chain_next(head, element)
         if head != chain.head:
-            raise VerifyFailed(
-                "chain", f"the list shown for chain {name!r} of {path.hex()} is not the one counted"
-            )
+            raise VerifyFailed("chain", f"the list shown for chain {name!r} of {path.hex()} is not the one counted")
         return [self.signed(element) for element in shown.elements]

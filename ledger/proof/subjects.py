@@ -55,9 +55,7 @@ class Subjects:
             for parent in entry.parents:
                 if parent not in seen:
                     if len(seen) > ANCESTORS_SHOWN_MAX:
-                        self.findings.append(
-                            Finding(Verdict.WAY_SHOWN_IN_PART, lot, "more ancestors than are shown")
-                        )
+                        self.findings.append(Finding(Verdict.WAY_SHOWN_IN_PART, lot, "more ancestors than are shown"))
                         break
                     seen.add(parent)
                     todo.append(parent)

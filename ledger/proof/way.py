@@ -6,7 +6,7 @@ from ledger import entries as e
 from ledger import records as r
 from ledger.custody.handovers import receiver_of
 from ledger.errors import VerifyFailed
-from ledger.limits import FACTS_SHOWN_MAX, PATH_POSITIONS_MAX, SOURCES_INLINE_MAX
+from ledger.limits import PATH_POSITIONS_MAX, SOURCES_INLINE_MAX
 from ledger.proof.evidence import Evidence, Signed
 from ledger.proof.subjects import Subjects
 from ledger.proof.verdict import Finding, Verdict, of_bits
@@ -43,9 +43,7 @@ def follow(evidence: Evidence, subjects: Subjects, start: Name) -> list[Position
         if name in visited:
             continue
         if len(visited) >= PATH_POSITIONS_MAX:
-            subjects.findings.append(
-                Finding(Verdict.WAY_SHOWN_IN_PART, start[0], "more positions than are shown")
-            )
+            subjects.findings.append(Finding(Verdict.WAY_SHOWN_IN_PART, start[0], "more positions than are shown"))
             break
         position, sources = _position(evidence, subjects, name)
         visited[name] = position
@@ -116,9 +114,7 @@ def _handover(into: Name, newest: list[Signed]) -> list[Name]:
         "the receive is signed by another member",
     )
     keeper = ship.site.partition("/")[0]
-    _expect(
-        shipped.member == (sender if ship.to != sender else keeper), "the ship is signed by another member"
-    )
+    _expect(shipped.member == (sender if ship.to != sender else keeper), "the ship is signed by another member")
     return [(lot, sender, ship.site)]
 
 

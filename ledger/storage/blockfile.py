@@ -281,7 +281,9 @@ class BlockFiles:
                 continue
             yield from self._scan_file(number, first, following, from_height)
 
-    def _scan_file(self, number: int, first: int, following: int, from_height: int) -> Iterator[tuple[int, bytes, Location]]:
+    def _scan_file(
+        self, number: int, first: int, following: int, from_height: int
+    ) -> Iterator[tuple[int, bytes, Location]]:
         handle = self._handle(number)
         offset = _FILE_HEADER.size
         for height in range(first, following):
