@@ -50,7 +50,7 @@ def _bring_up(step: Step, lot: str, production: int, expiry: int | None, serials
     elif old.bits & e.Bit.NOT_COMMISSIONED:
         entry = structs.replace(
             old,
-            bits=old.bits & ~e.Bit.NOT_COMMISSIONED,
+            bits=int(old.bits & ~e.Bit.NOT_COMMISSIONED),
             commissioner=step.member,
             expiry=expiry,
             production=production,

@@ -1,0 +1,367 @@
+"""The custody rules: what each act changes and what is refused, one story a test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger import entries as e
+from ledger import records as r
+from ledger import state as s
+from tests.world import (
+    CASE,
+    DAY_MS,
+    DEALER,
+    FORMULA,
+    IMPORTER,
+    LAB,
+    LOT,
+    MAKER,
+    OTHER_SHOP,
+    POWDER,
+    REGULATOR,
+    SHOP,
+    SHRIMP,
+    STORE,
+    Member,
+    World,
+    gtin,
+    member,
+)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path / "node").founded()
+    yield world
+    world.close()
+
+
+def rules(problems: Any) -> list[str]:
+    return [problem.rule for problem in problems]
+
+
+def stock(world: World, who: Member, lot: str = LOT, site: str | None = None) -> s.Stock:
+    row = world.store.get(s.stock_key(who.id, site or who.site, lot))
+    return s.STOCK.decode(row) if row is not None else s.Stock()
+
+
+def position(world: World, who: Member, lot: str = LOT, site: str | None = None) -> e.PositionEntry:
+    row = world.store.get(b"m" + e.position_path(lot, who.id, site or who.site))
+    assert row is not None
+    return e.POSITION.decode(row)
+
+
+def lot_entry(world: World, lot: str = LOT) -> e.LotEntry:
+    row = world.store.get(b"m" + e.lot_path(lot))
+    assert row is not None
+    return e.LOT.decode(row)
+
+
+def test_a_lot_passes_through_two_hands_and_is_sold(world: World) -> None:
+    world.hand_over(MAKER, DEALER, 600)
+    world.hand_over(DEALER, SHOP, 100)
+    world.do(SHOP, world.sell(SHOP, 3))
+    assert (world.held(MAKER), world.held(DEALER), world.held(SHOP)) == (9400, 500, 97)
+    assert stock(world, SHOP).sold == 3
+    assert [way.kind for way in position(world, SHOP).ways] == [e.WayKind.HANDOVER]
+    assert lot_entry(world).holders == e.Chain(3, lot_entry(world).holders.head)  # type: ignore[union-attr]
+
+
+def test_nobody_ships_what_they_do_not_hold(world: World) -> None:
+    assert rules(world.refused(MAKER, world.ship(MAKER, DEALER, 10_001))) == ["position.overdrawn"]
+    assert rules(world.refused(SHOP, world.sell(SHOP, 1))) == ["position.overdrawn"]
+    found = world.refused(MAKER, world.ship(MAKER, DEALER, 6000), world.ship(MAKER, SHOP, 6000))
+    assert rules(found) == ["position.overdrawn"]
+    assert found[0].record == 1
+
+
+def test_all_bad_records_of_an_envelope_are_named_and_none_is_booked(world: World) -> None:
+    good = world.sell(MAKER, 1)
+    unknown = f"{gtin(99)}#Z"
+    found = world.refused(MAKER, world.ship(MAKER, DEALER, 10_001), good, world.sell(MAKER, 1, unknown))
+    assert [(problem.record, problem.rule) for problem in found] == [(0, "position.overdrawn"), (2, "position.overdrawn")]
+    assert world.held(MAKER) == 10_000
+    world.do(MAKER, good)
+
+
+def test_a_handover_is_received_in_parts_and_closes_for_good(world: World) -> None:
+    ship = world.do(MAKER, world.ship(MAKER, DEALER, 100))[0].hash
+    world.do(DEALER, world.receive(ship, accepted=60))
+    assert rules(world.refused(DEALER, world.receive(ship, accepted=41))) == ["handover.more-than-open"]
+    world.do(DEALER, world.receive(ship, accepted=30, refused=5, short=3, destroyed=2))
+    assert rules(world.refused(DEALER, world.receive(ship, accepted=1))) == ["handover.closed"]
+    assert rules(world.refused(MAKER, world.withdraw(ship, DEALER))) == ["handover.closed"]
+    assert stock(world, MAKER) == s.Stock(held=9905, shipped=100, missing=3)
+    assert stock(world, DEALER) == s.Stock(held=90, destroyed=2)
+
+
+def test_only_the_addressee_receives_and_only_the_sender_withdraws(world: World) -> None:
+    ship = world.do(MAKER, world.ship(MAKER, DEALER, 100))[0].hash
+    assert rules(world.refused(SHOP, world.receive(ship, accepted=100))) == ["handover.unknown"]
+    assert rules(world.refused(SHOP, world.withdraw(ship, DEALER))) == ["handover.not-sender"]
+    world.do(MAKER, world.withdraw(ship, DEALER))
+    assert rules(world.refused(DEALER, world.receive(ship, accepted=100))) == ["handover.closed"]
+    assert world.held(MAKER) == 10_000
+
+
+def test_a_receive_names_the_lot_that_was_shipped(world: World) -> None:
+    world.do(MAKER, world.commission(5, f"{FORMULA}#B2"))
+    ship = world.do(MAKER, world.ship(MAKER, DEALER, 5))[0].hash
+    assert rules(world.refused(DEALER, world.receive(ship, f"{FORMULA}#B2", accepted=5))) == ["handover.other-lot"]
+
+
+def test_a_cold_store_keeps_what_an_importer_owns(world: World) -> None:
+    lot = f"{SHRIMP}#EC7"
+    world.do(IMPORTER, world.commission(500, lot, IMPORTER))
+    into = world.do(IMPORTER, world.ship(IMPORTER, IMPORTER, 500, lot, to_site=STORE.site))[0].hash
+    assert rules(world.refused(IMPORTER, world.receive(into, lot, accepted=500))) == ["handover.unknown"]
+    world.do(STORE, world.receive(into, lot, accepted=500))
+    assert world.held(IMPORTER, lot, STORE.site) == 500
+    away = world.ship(STORE, SHOP, 10, lot, owner=IMPORTER.id, site=STORE.site)
+    assert rules(world.refused(STORE, away)) == ["ship.not-owner"]
+    sale = world.do(IMPORTER, world.ship(IMPORTER, SHOP, 10, lot, site=STORE.site))[0].hash
+    world.do(SHOP, world.receive(sale, lot, accepted=10))
+    back = world.ship(STORE, IMPORTER, 90, lot, owner=IMPORTER.id, site=STORE.site, to_site=IMPORTER.site)
+    assert rules(world.refused(IMPORTER, world.ship(IMPORTER, IMPORTER, 90, lot, site=STORE.site))) == [
+        "ship.not-keeper"
+    ]
+    home = world.do(STORE, back)[0].hash
+    world.do(IMPORTER, world.receive(home, lot, accepted=90))
+    assert world.held(IMPORTER, lot, STORE.site) == 400
+    assert world.held(IMPORTER, lot) == 90
+
+
+def test_a_document_line_is_booked_once_on_each_side_of_the_book(world: World) -> None:
+    world.hand_over(MAKER, SHOP, 100)
+    world.do(SHOP, world.act(r.Sell, r.Moved(quantity=1, ref="T-1/1"), buyer=1, lot=LOT, site=SHOP.site))
+    again = world.act(r.Sell, r.Moved(quantity=1, ref="T-1/1"), buyer=1, lot=LOT, site=SHOP.site)
+    found = world.refused(SHOP, again)
+    assert rules(found) == ["ref.booked"]
+    assert "leaf" in found[0].message
+    twice = [world.act(r.Sell, r.Moved(quantity=1, ref="T-2/1"), buyer=1, lot=LOT, site=SHOP.site) for _ in range(2)]
+    world.do(SHOP, *twice)
+    entered = world.act(r.Enter, r.Moved(quantity=1, ref="T-1/1"), lot=LOT, site=SHOP.site)
+    world.do(SHOP, entered)
+    assert world.held(SHOP) == 98
+
+
+def test_only_maker_or_importer_commissions(world: World) -> None:
+    assert rules(world.refused(DEALER, world.commission(5, f"{FORMULA}#X", DEALER))) == ["lot.not-maker"]
+    elsewhere = world.commission(5, f"{FORMULA}#X", MAKER, site=STORE.site)
+    assert rules(world.refused(MAKER, elsewhere)) == ["site.not-own"]
+
+
+def test_a_second_commission_with_another_date_is_refused_with_advice(world: World) -> None:
+    found = world.refused(MAKER, world.commission(5, production=20251102))
+    assert rules(found) == ["lot.other-date"]
+    assert "date" in found[0].remedy
+    world.do(MAKER, world.commission(5))
+    assert world.held(MAKER) == 10_005
+
+
+def test_stock_from_outside_is_entered_by_one_signature_and_completed_by_its_maker(world: World) -> None:
+    lot = f"{FORMULA}#LATE"
+    world.do(DEALER, world.enter(DEALER, 12, lot, production=20251101))
+    assert lot_entry(world, lot).bits == e.Bit.NOT_COMMISSIONED
+    assert position(world, DEALER, lot).bits == e.Bit.ONE_SIGNATURE
+    world.hand_over(DEALER, SHOP, 6, lot)
+    assert position(world, SHOP, lot).bits == e.Bit.ONE_SIGNATURE
+    world.do(MAKER, world.commission(100, lot))
+    assert lot_entry(world, lot).bits == 0
+    assert lot_entry(world, lot).commissioner == MAKER.id
+    world.do(DEALER, world.enter(DEALER, 1))
+    assert position(world, DEALER).bits == e.Bit.ONE_SIGNATURE | e.Bit.REENTRY
+
+
+def test_a_maker_may_close_a_product_to_entries(world: World) -> None:
+    world.do(MAKER, world.register(FORMULA, category="129", grams=800, closed=True))
+    assert rules(world.refused(DEALER, world.enter(DEALER, 1))) == ["product.closed"]
+
+
+def test_transform_makes_lots_with_parents_and_passes_bits_on(world: World) -> None:
+    powder, blend = f"{POWDER}#P1", f"{FORMULA}#T1"
+    world.do(MAKER, world.commission(10, powder))
+    world.do(LAB, world.act(r.Fact, kind=r.FactKind.TEST, adverse=True, subject=world.lot_subject(powder)))
+    world.do(MAKER, world.transform(MAKER, {powder: 4}, {blend: 100}))
+    assert world.held(MAKER, powder) == 6
+    assert world.held(MAKER, blend) == 100
+    assert lot_entry(world, blend).parents == [powder]
+    assert lot_entry(world, blend).bits == e.Bit.FAILED_TEST
+    assert rules(world.refused(MAKER, world.transform(MAKER, {powder: 1}, {blend: 1}))) == ["lot.known"]
+    world.do(MAKER, world.transform(MAKER, {powder: 1}, {f"{FORMULA}#T2": 1000}))
+    assert lot_entry(world, f"{FORMULA}#T2").bits & e.Bit.MORE_OUT_THAN_IN
+
+
+def test_infant_formula_is_made_by_its_maker_only(world: World) -> None:
+    powder = f"{POWDER}#P1"
+    world.do(MAKER, world.commission(10, powder))
+    world.hand_over(MAKER, DEALER, 5, powder)
+    found = world.refused(DEALER, world.transform(DEALER, {powder: 1}, {f"{FORMULA}#FAKE": 30}))
+    assert rules(found) == ["lot.not-maker"]
+
+
+def test_move_between_own_sites(world: World) -> None:
+    world.do(SHOP, world.act(r.Site, name="二店", region="CN-33", site=f"{SHOP.id}/two"))
+    world.hand_over(MAKER, SHOP, 10)
+    world.do(SHOP, world.act(r.Move, world.moved(4), lot=LOT, site=SHOP.site, to_site=f"{SHOP.id}/two"))
+    assert world.held(SHOP, site=f"{SHOP.id}/two") == 4
+    foreign = world.act(r.Move, world.moved(4), lot=LOT, site=SHOP.site, to_site=DEALER.site)
+    assert rules(world.refused(SHOP, foreign)) == ["site.not-own"]
+
+
+def test_destroy_by_owner_or_keeper(world: World) -> None:
+    fields = {"lot": LOT, "reason": r.DestroyReason.DAMAGED, "site": MAKER.site}
+    world.do(MAKER, world.act(r.Destroy, world.moved(5), **fields))
+    assert stock(world, MAKER).destroyed == 5
+    assert rules(world.refused(SHOP, world.act(r.Destroy, world.moved(5), owner=MAKER.id, **fields))) == [
+        "position.not-own"
+    ]
+
+
+@pytest.mark.parametrize("kind", [r.Hold, r.Recall])
+def test_what_is_held_is_not_shipped_but_its_sale_is_told(world: World, kind: type) -> None:
+    world.hand_over(MAKER, SHOP, 10)
+    more = {"grade": 1} if kind is r.Recall else {}
+    issued = world.do(REGULATOR, world.act(kind, reason="抽检不合格", subject=world.lot_subject(), **more))[0]
+    world.now += 1000
+    assert rules(world.refused(MAKER, world.ship(MAKER, DEALER, 1))) == ["goods.held"]
+    world.do(MAKER, world.ship(MAKER, DEALER, 1, at=world.now - DAY_MS))
+    world.do(SHOP, world.sell(SHOP, 2))
+    assert stock(world, SHOP).irregular == 2
+    lift = world.act(r.Lift, reason="误报", subject=world.lot_subject(), target=issued.hash)
+    assert rules(world.refused(SHOP, lift)) == ["scope.not-own"]
+    world.do(REGULATOR, lift)
+    assert lot_entry(world).bits == 0
+    world.do(MAKER, world.ship(MAKER, DEALER, 1))
+    assert lot_entry(world).adverse is not None
+    assert lot_entry(world).adverse.count == 2  # type: ignore[union-attr]
+
+
+def test_a_closed_recall_stays_red(world: World) -> None:
+    recall = world.act(r.Recall, grade=2, reason="召回", subject=world.lot_subject())
+    issued = world.do(MAKER, recall)[0]
+    world.do(MAKER, world.act(r.Close, reason="已完成", subject=world.lot_subject(), target=issued.hash))
+    assert lot_entry(world).bits == e.Bit.RECALLED
+
+
+def test_a_product_recall_covers_a_span_of_production_dates(world: World) -> None:
+    subject = r.Subject(kind=r.SubjectKind.PRODUCT, product=FORMULA)
+    outside = world.act(r.Recall, grade=1, reason="r", subject=subject, made_from=20251201, made_until=20251231)
+    world.do(MAKER, outside)
+    world.do(MAKER, world.ship(MAKER, DEALER, 1))
+    world.do(MAKER, world.act(r.Recall, grade=1, reason="r", subject=subject, made_from=20251101, made_until=20251101))
+    assert rules(world.refused(MAKER, world.ship(MAKER, DEALER, 1))) == ["goods.held"]
+
+
+def test_who_may_hold_what(world: World) -> None:
+    hold = {"reason": "x"}
+    assert rules(world.refused(SHOP, world.act(r.Hold, subject=world.lot_subject(), **hold))) == ["scope.no-authority"]
+    world.hand_over(MAKER, SHOP, 10)
+    world.do(SHOP, world.act(r.Hold, subject=world.position_subject(SHOP), **hold))
+    assert position(world, SHOP).bits == e.Bit.HELD
+    assert rules(world.refused(SHOP, world.ship(SHOP, DEALER, 1))) == ["goods.held"]
+    world.do(MAKER, world.ship(MAKER, DEALER, 1))
+
+
+def test_a_breach_on_the_way_is_decided_by_the_rules_and_travels(world: World) -> None:
+    lot = f"{SHRIMP}#EC7"
+    world.do(IMPORTER, world.commission(500, lot, IMPORTER))
+    ship = world.do(IMPORTER, world.ship(IMPORTER, DEALER, 100, lot))[0].hash
+    window = r.Window(
+        count=60, device="T-1", gap_s=60, max_mc=-9_000, mean_mc=-17_000, min_mc=-19_000, series=bytes(32),
+        start=world.now - 3_600_000, until=world.now,
+    )  # fmt: skip
+    on_the_way = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship, to=DEALER.id)
+    world.do(IMPORTER, world.act(r.Fact, kind=r.FactKind.MEASURE, subject=on_the_way, window=window))
+    world.do(DEALER, world.receive(ship, lot, accepted=100))
+    entry = position(world, DEALER, lot)
+    assert entry.bits == e.Bit.BREACHED
+    assert entry.adverse is not None
+    assert entry.adverse.count == 1
+    world.hand_over(DEALER, SHOP, 10, lot)
+    assert position(world, SHOP, lot).bits == e.Bit.BREACHED
+
+
+def test_members_speak_of_their_own_and_labs_of_all(world: World) -> None:
+    note = {"kind": r.FactKind.NOTE, "text": "好"}
+    assert rules(world.refused(SHOP, world.act(r.Fact, subject=world.lot_subject(), **note))) == ["fact.not-own"]
+    world.do(LAB, world.act(r.Fact, subject=world.lot_subject(), **note))
+    world.do(MAKER, world.act(r.Fact, subject=world.lot_subject(), **note))
+    assert lot_entry(world).facts.count == 2  # type: ignore[union-attr]
+    nobody = r.Subject(kind=r.SubjectKind.PRODUCT, product=gtin(77))
+    assert rules(world.refused(LAB, world.act(r.Fact, subject=nobody, **note))) == ["product.unknown"]
+
+
+def test_unknown_member_site_and_product(world: World) -> None:
+    stranger = member(99)
+    assert rules(world.refused(MAKER, world.ship(MAKER, stranger, 1))) == ["member.unknown"]
+    assert rules(world.refused(MAKER, world.ship(MAKER, DEALER, 1, to_site=f"{DEALER.id}/none"))) == ["site.unknown"]
+    assert rules(world.refused(MAKER, world.commission(1, f"{gtin(50)}#A"))) == ["product.unknown"]
+    assert rules(world.refused(MAKER, world.commission(1, f"{CASE}#A"))) == ["product.level"]
+    world.do(DEALER, world.act(r.Site, name="旧库", region="CN-33", site=f"{DEALER.id}/old", closed=True))
+    assert rules(world.refused(MAKER, world.ship(MAKER, DEALER, 1, to_site=f"{DEALER.id}/old"))) == ["site.closed"]
+
+
+def test_members_are_admitted_and_suspended_by_regulators(world: World) -> None:
+    newcomer = member(50)
+    assert rules(world.refused(MAKER, world.admit(newcomer))) == ["member.not-regulator"]
+    world.do(REGULATOR, world.admit(newcomer))
+    assert rules(world.refused(REGULATOR, world.admit(newcomer))) == ["member.known"]
+    world.do(REGULATOR, world.act(r.Suspend, member=MAKER.id, reason="吊销"))
+    world.do(MAKER, world.ship(MAKER, DEALER, 1))
+    row = world.store.get(b"m" + e.member_path(MAKER.id))
+    assert row is not None
+    assert e.MEMBER.decode(row).suspended == world.now
+
+
+def test_a_holders_declaration_gives_way_to_the_makers(world: World) -> None:
+    product = gtin(60)
+    world.do(DEALER, world.register(product, declared_by=r.DeclaredBy.HOLDER, maker=None, name="代填"))
+    assert rules(world.refused(SHOP, world.register(product, declared_by=r.DeclaredBy.HOLDER, maker=None))) == [
+        "product.declared"
+    ]
+    world.do(MAKER, world.register(product))
+    assert rules(world.refused(DEALER, world.register(product, declared_by=r.DeclaredBy.IMPORTER, maker=None))) == [
+        "product.declared"
+    ]
+    assert rules(world.refused(MAKER, world.register(CASE, base=POWDER, contains=6))) == ["product.level"]
+    assert rules(world.refused(MAKER, world.register(gtin(61), base=CASE, contains=4))) == ["product.level"]
+
+
+def test_many_sources_go_to_entries_of_their_own(world: World) -> None:
+    world.hand_over(MAKER, DEALER, 1000)
+    sites = [f"{DEALER.id}/s{number}" for number in range(12)]
+    world.do(DEALER, *(world.act(r.Site, name="库", region="CN-33", site=site) for site in sites))
+    for site in sites:
+        world.do(DEALER, world.act(r.Move, world.moved(20), lot=LOT, site=DEALER.site, to_site=site))
+        for _ in range(2):
+            ship = world.do(DEALER, world.ship(DEALER, SHOP, 2, site=site))[0].hash
+            world.do(SHOP, world.receive(ship, accepted=2))
+    entry = position(world, SHOP)
+    assert (len(entry.ways), entry.more_ways) == (8, 4)
+    further = world.store.get(b"m" + e.way_path(e.position_path(LOT, SHOP.id, SHOP.site), 11))
+    assert further is not None
+    assert e.WAY.decode(further).count == 4
+    voucher = b"v" * 16
+    world.do(SHOP, world.act(r.Voucher, lot=LOT, site=SHOP.site, voucher=_voucher_hash(voucher)))
+    product = world.verify(world.proof(position=(SHOP.id, SHOP.site)), voucher=voucher)
+    assert len(product.way) == 1 + 12 + 1 + 1
+    assert len(product.way[0].ways) == 12
+
+
+def _voucher_hash(voucher: bytes) -> bytes:
+    from ledger.proof.verify import voucher_hash
+
+    return voucher_hash(voucher)
+
+
+def test_a_voucher_belongs_to_a_position_of_ones_own(world: World) -> None:
+    world.hand_over(MAKER, SHOP, 10)
+    voucher = {"lot": LOT, "site": SHOP.site, "voucher": bytes(32)}
+    assert rules(world.refused(OTHER_SHOP, world.act(r.Voucher, **voucher))) == ["position.unknown"]
+    world.do(SHOP, world.act(r.Voucher, **voucher))
+    assert rules(world.refused(SHOP, world.act(r.Voucher, **voucher))) == ["voucher.known"]
+    world.do(SHOP, world.act(r.Voucher, **voucher | {"voucher": b"\x01" * 32}))
+    assert world.store.get(b"v" + bytes(32)) is None
