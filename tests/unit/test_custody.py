@@ -313,7 +313,7 @@ def test_members_are_admitted_and_suspended_by_regulators(world: World) -> None:
     world.do(MAKER, world.ship(MAKER, DEALER, 1))
     row = world.store.get(b"m" + e.member_path(MAKER.id))
     assert row is not None
-    assert e.MEMBER.decode(row).suspended == world.now
+    assert e.MEMBER.decode(row).suspended == world.now - 2
 
 
 def test_a_holders_declaration_gives_way_to_the_makers(world: World) -> None:
