@@ -5,6 +5,7 @@ answered before the process leaves, and the exit code tells a failure from a wis
 """
 
 import asyncio
+import gc
 import json
 import signal
 import time
@@ -50,10 +51,19 @@ def signer_of(store: ChainStore, keys: Path) -> CheckpointSigner:
 async def run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; raises what else ended the node."""
     store = open_store(settings)
+    _calm_garbage_collector()
     try:
         await _serve(settings, store)
     finally:
         store.close()
+
+
+def _calm_garbage_collector() -> None:
+    """The state map is millions of immutable tuples without cycles. Measured at 1 M records: with the default
+    thresholds the collector walks them again and again and takes a third of the node's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1_000)
 
 
 async def _serve(settings: Settings, store: ChainStore) -> None:

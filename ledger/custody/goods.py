@@ -22,7 +22,7 @@ from ledger.custody.step import (
 from ledger.limits import ANCESTORS_SHOWN_MAX
 
 FORMULA_CATEGORY = "129"  # food production licence category of infant formula
-LOT_INHERITS = e.PASSED_ON & ~(e.Bit.HELD | e.Bit.RECALLED)  # a hold on an ancestor shows on the ancestor
+LOT_INHERITS = e.PASSED_ON & ~e.IN_FORCE  # a hold on an ancestor shows on the ancestor
 
 
 def commission(step: Step, record: r.Commission, amounts: r.Moved) -> None:
@@ -193,10 +193,7 @@ def is_irregular(step: Step, lot: str, owner: str, site: str, at: int) -> bool:
         return False  # nothing is held of an unknown lot, and `take` says so
     if entry.expiry is not None and day_of(at) > entry.expiry:
         return True
-    marked = e.Bit.HELD | e.Bit.RECALLED
     product = known_product(step, product_of(lot))
-    if not (entry.bits & marked or product.in_force):
-        return False
     position = step.draft.position(e.position_path(lot, owner, site))
     return in_force_at(step, entry, product, position, at)
 

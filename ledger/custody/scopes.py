@@ -137,7 +137,7 @@ def _store(step: Step, subject: r.Subject, path: bytes, scopes: list[s.Scope]) -
         entry = known_member(step, _text(subject.member), "subject")
     chain = extend(step, path, e.CHAIN_ADVERSE, entry.adverse)
     if isinstance(entry, e.LotEntry | e.PositionEntry):
-        bits = entry.bits & ~(e.Bit.HELD | e.Bit.RECALLED)
+        bits = entry.bits & ~e.IN_FORCE
         for scope in scopes:
             bits |= e.Bit.RECALLED if scope.element.act == r.Act.RECALL else e.Bit.HELD
         step.draft.put(b"m" + path, structs.replace(entry, adverse=chain, bits=int(bits)))
@@ -149,20 +149,22 @@ def in_force_at(
     step: Step, lot: e.LotEntry, product: e.ProductEntry, position: e.PositionEntry | None, at: int
 ) -> bool:
     """Whether goods of this lot at this position lay under a hold or recall at the claimed time `at`."""
-    marked = e.Bit.HELD | e.Bit.RECALLED
-    if lot.bits & marked and _covers(step, e.lot_path(lot.lot), None, at):
+    if lot.bits & e.IN_FORCE and _covers(step, e.lot_path(lot.lot), None, at):
         return True
-    if position is not None and position.bits & marked:
+    if position is not None and position.bits & e.IN_FORCE:
         own = _covers(step, e.position_path(position.lot, position.owner, position.site), None, at)
         if own or not _scopes(step, e.position_path(position.lot, position.owner, position.site)):
             return True  # inherited: the goods came here from a position that was held
     if product.in_force and _covers(step, e.product_path(product.product), lot.production, at):
         return True
-    for maker in {product.maker, lot.commissioner} - {None}:
-        entry = step.draft.member(str(maker))
-        if entry is not None and entry.in_force and _covers(step, e.member_path(entry.member), lot.production, at):
-            return True
-    return False
+    return _maker_covers(step, lot, product.maker, at) or (
+        lot.commissioner != product.maker and _maker_covers(step, lot, lot.commissioner, at)
+    )
+
+
+def _maker_covers(step: Step, lot: e.LotEntry, maker: str | None, at: int) -> bool:
+    entry = step.draft.member(maker) if maker is not None else None
+    return entry is not None and bool(entry.in_force) and _covers(step, e.member_path(entry.member), lot.production, at)
 
 
 def _covers(step: Step, path: bytes, production: int | None, at: int) -> bool:

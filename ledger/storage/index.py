@@ -5,17 +5,16 @@ error unless the read asks for checksums, a lost CURRENT with create_if_missing 
 repair can succeed with rows missing. Whatever is wrong here has one remedy.
 """
 
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from ledger.errors import Damaged
 
-if sys.version_info >= (3, 13):  # the maintained fork carries the wheels there
-    import plyvel_next as plyvel
-else:
+try:
     import plyvel
+except ImportError:  # from Python 3.13 on the maintained fork carries the wheels
+    import plyvel_next as plyvel
 
 _REMEDY: Final = "Rebuild the index from the block files: suyuan-node rebuild"
 _OPTIONS: Final[dict[str, Any]] = {
