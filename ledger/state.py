@@ -176,7 +176,7 @@ class Cache:
     Rows are immutable, so a cached one is as good as a read one; the writer of blocks keeps it current.
     """
 
-    def __init__(self, rows_max: int = 60_000) -> None:
+    def __init__(self, rows_max: int = 100_000) -> None:
         self._young: dict[bytes, Any] = {}
         self._old: dict[bytes, Any] = {}
         self._rows_max = rows_max
