@@ -1,0 +1,291 @@
+"""The synchronous client: submit acts and get verified receipts, read what is one's own, fetch proofs."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import grpc
+
+from client_sdk import build, errors, keys, wire
+from client_sdk.build import Act, SignedEnvelope
+from client_sdk.trust import Receipt, Trust
+from ledger import entries as e
+from ledger.errors import SuyuanError, VerifyFailed
+from ledger.proof.verify import Product, Query, verify_product
+from proto.suyuan.v1 import ledger_pb2 as pb
+from proto.suyuan.v1 import ledger_pb2_grpc
+
+CALL_SECONDS = 30
+STREAM_SECONDS = 24 * 3600
+PAGE_ROWS = 500
+Answer = TypeVar("Answer")
+
+
+def clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Client:
+    """One member's (or, without identity, a reader's) connection to a node. Use as a context manager."""
+
+    def __init__(self, connection: keys.Connection, identity: keys.Identity | None = None) -> None:
+        self.connection = connection
+        self.identity = identity
+        self.trust = Trust(connection.trusted(), identity.folder if identity is not None else None)
+        address, credentials, options = wire.target(identity, connection)
+        self._channel = grpc.secure_channel(address, credentials, options)
+        self._stub: Any = ledger_pb2_grpc.LedgerStub(self._channel)  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def open(cls, folder: Path | str, passphrase: str | None = None) -> "Client":
+        """A client from an identity folder with its `node.json`. The passphrase may stand in SUYUAN_PASSPHRASE."""
+        folder = Path(folder)
+        given = passphrase if passphrase is not None else keys.passphrase_from_environment()
+        if given is None:
+            raise errors.KeyFileError(f"{folder} needs a passphrase: give it, or set {keys.PASSPHRASE_VARIABLE}")
+        return cls(keys.load_connection(folder / "node.json"), keys.load(folder, given))
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def _call(self, method: str, request: Any) -> Any:
+        try:
+            return getattr(self._stub, method)(request, timeout=CALL_SECONDS, metadata=wire.metadata())
+        except grpc.RpcError as error:
+            raise wire.error_of(error) from None
+
+    def _me(self) -> keys.Identity:
+        if self.identity is None:
+            raise errors.NotAuthenticated("only a member with an identity can do this")
+        return self.identity
+
+    # Writing
+
+    def submit(self, acts: Iterable[Act]) -> list[Receipt]:
+        """Sign and send acts, in as few envelopes as fit; returns verified receipts, in order.
+
+        EnvelopeRefused names what is wrong in the first envelope that was refused; those before it are booked.
+        """
+        receipts = []
+        for _, result in self.submit_stream(self.sign(acts, records_max=4096)):
+            if isinstance(result, SuyuanError):
+                raise result
+            receipts.append(result)
+        return receipts
+
+    def sign(self, acts: Iterable[Act], records_max: int = build.RECORDS_AN_ENVELOPE) -> Iterator[SignedEnvelope]:
+        return build.envelopes(acts, self._me(), self.connection.chain_id, clock_ms(), records_max)
+
+    def submit_stream(
+        self, envelopes: Iterable[SignedEnvelope]
+    ) -> Iterator[tuple[SignedEnvelope, Receipt | SuyuanError]]:
+        """Send many envelopes, bounded in flight; yields each with its verified receipt or its refusal, as blocks
+        are stored. What is still unanswered when the connection breaks is asked for by its id."""
+        flow = _Flow(envelopes)
+        try:
+            stream = self._stub.SubmitStream(flow.messages(), timeout=STREAM_SECONDS, metadata=wire.metadata())
+            for message in stream:
+                yield from flow.answers(message, self.trust, clock_ms())
+        except grpc.RpcError as error:
+            flow.stop()
+            failure = wire.error_of(error)
+            if flow.failure is not None:
+                raise flow.failure from None
+            for envelope in flow.unanswered():
+                yield envelope, self._ask(envelope, failure)
+        finally:
+            flow.stop()
+        if flow.failure is not None:
+            raise flow.failure
+        self._pin(flow.last_checkpoint)
+
+    def _ask(self, envelope: SignedEnvelope, failure: errors.ClientError) -> Receipt | SuyuanError:
+        """The outcome of an envelope that was sent but not answered, without sending it again."""
+        if isinstance(failure, errors.NotAuthenticated):
+            return failure
+        try:
+            answer = self._call("GetReceipt", pb.GetReceiptRequest(envelope_id=envelope.id))
+            return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
+        except SuyuanError:
+            return failure
+
+    def _pin(self, note: bytes) -> None:
+        """Pin the newest checkpoint, which must extend the pinned one and that of the last receipt."""
+        now = clock_ms()
+        if note:
+            answer = self._call(
+                "GetCheckpoint", pb.GetCheckpointRequest(extends_size=self.trust.checkpoint(note, now).size)
+            )
+            self.trust.require_extension(
+                self.trust.checkpoint(note, now), answer.checkpoint, list(answer.consistency), now
+            )
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Fetch the newest checkpoint and pin it; LogForked where it does not extend what was seen before."""
+        pinned = self.trust.pinned
+        try:
+            answer = self._call("GetCheckpoint", pb.GetCheckpointRequest(extends_size=pinned.size if pinned else 0))
+        except errors.EnvelopeRefused:  # the node knows no log of the pinned size: let the pin judge
+            answer = self._call("GetCheckpoint", pb.GetCheckpointRequest())
+        self.trust.advance(answer.checkpoint, list(answer.consistency), clock_ms())
+
+    def receipt(self, envelope: SignedEnvelope) -> Receipt:
+        """The verified receipt of an envelope sent before; NotFound where it was not accepted."""
+        answer = self._call("GetReceipt", pb.GetReceiptRequest(envelope_id=envelope.id))
+        return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
+
+    def ship(self, **fields: Any) -> Receipt:
+        """`build.ship` and submit: hand over one lot; `receipt.hashes[0]` is what the receiver answers."""
+        return self._one(build.ship, fields)
+
+    def receive(self, **fields: Any) -> Receipt:
+        return self._one(build.receive, fields)
+
+    def sell(self, **fields: Any) -> Receipt:
+        return self._one(build.sell, fields)
+
+    def _one(self, maker: Callable[..., Act], fields: dict[str, Any]) -> Receipt:
+        fields.setdefault("at", clock_ms())
+        if maker is not build.receive:
+            fields.setdefault("site", self._me().site)
+        return self.submit([maker(**fields)])[0]
+
+    # Reading
+
+    def _pages(self, method: str, request: Callable[[pb.Page], Any], field: str) -> Iterator[Any]:
+        after = b""
+        while True:
+            answer = self._call(method, request(pb.Page(after=after, limit=PAGE_ROWS)))
+            yield from getattr(answer, field)
+            after = answer.next
+            if not after:
+                return
+
+    def positions(self) -> Iterator[pb.Position]:
+        """What the member owns, by site and lot."""
+        return self._pages("ListPositions", lambda page: pb.ListPositionsRequest(page=page), "positions")
+
+    def handovers(self) -> Iterator[pb.Handover]:
+        """Ships that wait for the member's receive."""
+        return self._pages("ListHandovers", lambda page: pb.ListHandoversRequest(page=page), "handovers")
+
+    def own_envelopes(self) -> Iterator[wire.OwnEnvelope]:
+        """What the member signed, with opened amounts, in the order of the log."""
+        found = self._pages("ListOwnEnvelopes", lambda page: pb.ListOwnEnvelopesRequest(page=page), "envelopes")
+        return map(wire.own_envelope, found)
+
+    def product(self, product: str) -> e.ProductEntry | None:
+        """What is declared about a trade item, unproven; None where nothing is."""
+        entry = self._lookup("product", product)
+        return e.PRODUCT.decode(entry) if entry else None
+
+    def lot(self, lot: str) -> e.LotEntry | None:
+        entry = self._lookup("lot", lot)
+        return e.LOT.decode(entry) if entry else None
+
+    def member(self, member: str) -> e.MemberEntry | None:
+        entry = self._lookup("member", member)
+        return e.MEMBER.decode(entry) if entry else None
+
+    def site(self, site: str) -> e.SiteEntry | None:
+        entry = self._lookup("site", site)
+        return e.SITE.decode(entry) if entry else None
+
+    def _lookup(self, kind: str, name: str) -> bytes:
+        return bytes(self._call("Lookup", wire.lookup_request(kind, name)).entry)
+
+    def product_proof(self, product: str, lot: str, voucher: bytes | None = None, site: str | None = None) -> bytes:
+        """The proof of a product, unverified: `verify` says what it proves."""
+        return bytes(self._call("GetProductProof", wire.proof_request(product, lot, voucher, site)).proof)
+
+    def verify(self, query: Query, proof: bytes) -> Product:
+        """What a freshly fetched proof proves under this connection's policy."""
+        return verify_product(self.connection.trusted(), query, proof, clock_ms())
+
+    def node_info(self) -> pb.NodeInfo:
+        info: pb.NodeInfo = self._call("GetNodeInfo", pb.GetNodeInfoRequest())
+        if info.chain_id != self.connection.chain_id:
+            raise VerifyFailed("node", f"it serves chain {info.chain_id.hex()}, not {self.connection.chain}")
+        return info
+
+    def blocks(self, from_height: int = 1) -> Iterator[tuple[int, bytes]]:
+        """(height, block) for replay; only regulators may."""
+        request = pb.StreamBlocksRequest(from_height=from_height)
+        try:
+            for block in self._stub.StreamBlocks(request, timeout=STREAM_SECONDS, metadata=wire.metadata()):
+                yield block.height, block.block
+        except grpc.RpcError as error:
+            raise wire.error_of(error) from None
+
+
+class _Flow:
+    """What is in flight on one stream: feeds messages while there is room, and matches answers by tag."""
+
+    def __init__(self, envelopes: Iterable[SignedEnvelope]) -> None:
+        self._envelopes = iter(envelopes)
+        self._waiting: dict[int, SignedEnvelope] = {}
+        self._bytes = 0
+        self._room = threading.Condition()
+        self._stopped = False
+        self.last_checkpoint = b""
+        self.failure: SuyuanError | None = None
+
+    def messages(self) -> Iterator[pb.SubmitRequests]:
+        """Runs in gRPC's sending thread. A bad act ends the stream, and is raised to the caller."""
+        try:
+            for message, size in wire.requests(self._counted()):
+                with self._room:
+                    self._room.wait_for(partial(self._fits, size))
+                    self._bytes += size
+                if self._stopped:
+                    return
+                yield message
+        except SuyuanError as error:
+            self.failure = error
+
+    def _fits(self, size: int) -> bool:
+        few = len(self._waiting) <= wire.IN_FLIGHT_MAX + wire.ENVELOPES_A_MESSAGE
+        return self._stopped or self._bytes == 0 or (few and self._bytes + size <= wire.IN_FLIGHT_BYTES_MAX)
+
+    def _counted(self) -> Iterator[SignedEnvelope]:
+        for tag, envelope in enumerate(self._envelopes):
+            with self._room:
+                self._waiting[tag] = envelope
+            yield envelope
+
+    def answers(
+        self, message: pb.SubmitResults, trust: Trust, now_ms: int
+    ) -> Iterator[tuple[SignedEnvelope, Receipt | SuyuanError]]:
+        for result in message.results:
+            with self._room:
+                envelope = self._waiting.pop(result.tag, None)
+                if envelope is None:
+                    raise VerifyFailed("stream", f"the node answered tag {result.tag}, which does not wait")
+                self._bytes -= len(envelope.wire)
+                self._room.notify_all()
+            if result.WhichOneof("result") == "receipt":
+                yield envelope, wire.receipt(trust, envelope, result.receipt, message.checkpoint, now_ms)
+                self.last_checkpoint = message.checkpoint
+            else:
+                yield envelope, wire.refused(result.refusal)
+
+    def unanswered(self) -> list[SignedEnvelope]:
+        return list(self._waiting.values())
+
+    def stop(self) -> None:
+        with self._room:
+            self._stopped = True
+            self._room.notify_all()

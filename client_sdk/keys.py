@@ -1,0 +1,196 @@
+"""An identity folder: who a member is, its keys, and which node it talks to.
+
+member.json   public: member id, name, kind, region, Ed25519 public key (base64)
+signing.key   the Ed25519 seed, encrypted under a passphrase (scrypt, ChaCha20-Poly1305)
+tls.key       EC P-256 key of the client certificate
+tls.csr       its request, for the node's operator: suyuan-node certify
+tls.crt       the certificate that came back
+node.json     the connection file of the node: suyuan-node connection
+"""
+
+import base64
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from cryptography import x509
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from cryptography.x509.oid import NameOID
+
+from client_sdk.errors import KeyFileError
+from ledger import entries, signature
+from ledger.errors import Malformed
+from ledger.identifiers import check_member_id
+from ledger.policy import Policy, parse_policy
+from ledger.records import MemberKind
+
+PASSPHRASE_VARIABLE: Final = "SUYUAN_PASSPHRASE"
+_SCRYPT_N: Final = 1 << 15
+_SCRYPT_N_MAX: Final = 1 << 20
+_LABEL: Final = b"suyuan signing key v1"
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """How to reach a node, and whom to believe: what `suyuan-node connection` writes."""
+
+    name: str
+    chain: str
+    members: str
+    readers: str
+    ca: str
+    policy: str
+
+    @property
+    def chain_id(self) -> bytes:
+        return bytes.fromhex(self.chain)
+
+    def trusted(self) -> Policy:
+        return parse_policy(self.policy)
+
+
+class Public(msgspec.Struct, frozen=True):
+    """member.json: what a member hands out about itself."""
+
+    member: str
+    name: str
+    kind: str
+    region: str
+    key: bytes
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """An unlocked identity; `seed` signs envelopes, `tls` is (private key, certificate) in PEM or None."""
+
+    folder: Path
+    public: Public
+    seed: bytes
+    tls: tuple[bytes, bytes] | None
+
+    @property
+    def member(self) -> str:
+        return self.public.member
+
+    @property
+    def key_id(self) -> bytes:
+        return entries.key_id(self.public.key)
+
+    @property
+    def site(self) -> str:
+        """The main site, which every member has."""
+        return f"{self.member}/main"
+
+
+def create(folder: Path, member: str, name: str, kind: str, region: str, passphrase: str) -> Public:
+    """Make the keys of a new identity in `folder`; KeyFileError where one is there already."""
+    check_member_id(member)
+    if kind not in {known.name.lower() for known in MemberKind}:
+        raise Malformed("kind", f"{kind!r} is none of {', '.join(known.name.lower() for known in MemberKind)}")
+    if (folder / "signing.key").exists():
+        raise KeyFileError(f"{folder} holds an identity already; nothing was changed")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    seed = os.urandom(32)
+    public = Public(member, name, kind, region, signature.public_key(seed))
+    _write_private(folder / "signing.key", _encrypted(seed, passphrase))
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    _write_private(folder / "tls.key", pem)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, member)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    (folder / "tls.csr").write_bytes(request.public_bytes(serialization.Encoding.PEM))
+    (folder / "member.json").write_bytes(msgspec.json.format(msgspec.json.encode(public)) + b"\n")
+    return public
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _derived(passphrase: str, salt: bytes, n: int) -> bytes:
+    return Scrypt(salt=salt, length=32, n=n, r=8, p=1).derive(passphrase.encode())
+
+
+def _encrypted(seed: bytes, passphrase: str) -> bytes:
+    salt, nonce = os.urandom(16), os.urandom(12)
+    sealed = ChaCha20Poly1305(_derived(passphrase, salt, _SCRYPT_N)).encrypt(nonce, seed, _LABEL)
+    content = {"kdf": "scrypt", "n": _SCRYPT_N, "r": 8, "p": 1, "cipher": "chacha20-poly1305"}
+    values = {"salt": salt, "nonce": nonce, "sealed": sealed}
+    encoded = {name: base64.b64encode(value).decode() for name, value in values.items()}
+    return json.dumps(content | encoded, indent=2).encode() + b"\n"
+
+
+def _decrypted(path: Path, passphrase: str) -> bytes:
+    try:
+        content: dict[str, Any] = json.loads(_read_private(path))
+        n = int(content["n"])
+        if content["kdf"] != "scrypt" or content["cipher"] != "chacha20-poly1305" or not 2 <= n <= _SCRYPT_N_MAX:
+            raise KeyFileError(f"{path}: another kind of key file than this version reads")
+        salt, nonce, sealed = (base64.b64decode(content[name]) for name in ("salt", "nonce", "sealed"))
+        seed = ChaCha20Poly1305(_derived(passphrase, salt, n)).decrypt(nonce, sealed, _LABEL)
+    except InvalidTag:
+        raise KeyFileError(f"{path}: the passphrase is wrong, or the file was altered") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise KeyFileError(f"{path}: not a key file ({error})") from None
+    return seed
+
+
+def _read_private(path: Path) -> bytes:
+    """A file that only its owner may read; KeyFileError otherwise."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            raise KeyFileError(f"{path}: others may read it (mode {mode:o}); run: chmod 600 {path}")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise KeyFileError(f"{path}: missing; make an identity with: suyuan keygen") from None
+
+
+def passphrase_from_environment() -> str | None:
+    return os.environ.get(PASSPHRASE_VARIABLE)
+
+
+def load(folder: Path, passphrase: str) -> Identity:
+    """Unlock an identity; KeyFileError says what is wrong and what to do."""
+    public = load_public(folder)
+    seed = _decrypted(folder / "signing.key", passphrase)
+    if signature.public_key(seed) != public.key:
+        raise KeyFileError(f"{folder}: member.json names another key than signing.key holds")
+    certificate = folder / "tls.crt"
+    tls = (_read_private(folder / "tls.key"), certificate.read_bytes()) if certificate.exists() else None
+    return Identity(folder, public, seed, tls)
+
+
+def load_public(folder: Path) -> Public:
+    try:
+        public = msgspec.json.decode((folder / "member.json").read_bytes(), type=Public)
+    except FileNotFoundError:
+        raise KeyFileError(f"{folder}: no member.json; make an identity with: suyuan keygen") from None
+    except msgspec.MsgspecError as error:
+        raise KeyFileError(f"{folder}/member.json: {error}") from None
+    check_member_id(public.member)
+    return public
+
+
+def load_connection(path: Path) -> Connection:
+    """A node's connection file; its policy must parse."""
+    try:
+        connection = msgspec.json.decode(path.read_bytes(), type=Connection)
+        bytes.fromhex(connection.chain)
+    except FileNotFoundError:
+        raise KeyFileError(f"{path}: missing; the node's operator writes it with: suyuan-node connection") from None
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Malformed(str(path), str(error)) from None
+    connection.trusted()
+    return connection

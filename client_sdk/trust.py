@@ -1,0 +1,100 @@
+"""Trust: receipts are verified against a policy, and the last checkpoint seen is pinned.
+
+A log that is shorter than the pin, or does not extend it, has gone back or forked: nothing of it is believed,
+and both checkpoints are kept as evidence.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from client_sdk.errors import LogForked
+from ledger import checkpoint as c
+from ledger import limits, merkle, note, policy
+from ledger.errors import VerifyFailed
+
+PIN_FILE: Final = "pinned-checkpoint.txt"
+
+
+class Receipt(Struct, frozen=True):
+    """A verified receipt: this envelope stands at `leaf` of the log under `checkpoint`, which the quorum of the
+    policy cosigned. `earlier` says that the same envelope had been accepted before."""
+
+    envelope_id: bytes
+    leaf: int
+    proof: list[bytes]
+    checkpoint: bytes
+    earlier: bool
+    hashes: list[bytes]
+
+
+class Trust:
+    """What one reader believes of one log. `folder` keeps the pin; without one it lasts as long as the object."""
+
+    def __init__(self, trusted: policy.Policy, folder: Path | None) -> None:
+        self._policy = trusted
+        self._folder = folder
+        self._known: dict[bytes, c.Checkpoint] = {}
+        self.pinned: c.Checkpoint | None = None
+        self._pinned_note = b""
+        if folder is not None and (folder / PIN_FILE).exists():
+            self._pinned_note = (folder / PIN_FILE).read_bytes()
+            self.pinned = c.parse(note.parse(self._pinned_note).text)
+
+    def checkpoint(self, data: bytes, now_ms: int) -> c.Checkpoint:
+        """The checkpoint in a note, if the policy's quorum holds now. Notes that hold are remembered, since many
+        receipts share one."""
+        known = self._known.get(data)
+        if known is None:
+            known = policy.check(self._policy, data, now_ms, limits.WITNESS_WINDOW_MS).checkpoint
+            if len(self._known) >= 64:
+                self._known.clear()
+            self._known[data] = known
+        return known
+
+    def check_inclusion(self, leaf_hash: bytes, leaf: int, proof: list[bytes], data: bytes, now_ms: int) -> None:
+        """An envelope's leaf stands in the log under the note."""
+        head = self.checkpoint(data, now_ms)
+        merkle.verify_inclusion(leaf_hash, leaf, head.size, proof, head.root)
+
+    def advance(self, data: bytes, proof: list[bytes], now_ms: int) -> None:
+        """Pin a newer checkpoint that `proof` shows to extend the pinned one; LogForked otherwise."""
+        head = self.checkpoint(data, now_ms)
+        if self.pinned is not None:
+            self.require_extension(self.pinned, data, proof, now_ms)
+            if head == self.pinned:
+                return
+        self.pinned, self._pinned_note = head, data
+        self._store()
+
+    def require_extension(self, old: c.Checkpoint, data: bytes, proof: list[bytes], now_ms: int) -> None:
+        """The checkpoint in `data` extends one that was believed before; LogForked otherwise."""
+        head = self.checkpoint(data, now_ms)
+        if head.size < old.size:
+            message = f"the log went back from {old.size} to {head.size} leaves"
+            raise LogForked(message, self._keep_evidence(data))
+        try:
+            merkle.verify_consistency(old.size, head.size, old.root, head.root, proof)
+        except VerifyFailed as error:
+            raise LogForked(str(error), self._keep_evidence(data)) from None
+
+    def _keep_evidence(self, data: bytes) -> tuple[Path, Path] | None:
+        if self._folder is None:
+            return None
+        paths = (self._folder / "evidence-pinned.txt", self._folder / "evidence-shown.txt")
+        for path, content in zip(paths, (self._pinned_note, data), strict=True):
+            path.write_bytes(content)
+        return paths
+
+    def _store(self) -> None:
+        """Whole or not at all, so that a crash leaves the old pin or the new one."""
+        if self._folder is None:
+            return
+        part = self._folder / (PIN_FILE + ".part")
+        with part.open("wb") as file:
+            file.write(self._pinned_note)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self._folder / PIN_FILE)

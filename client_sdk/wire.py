@@ -1,0 +1,134 @@
+"""Between the SDK's values and the messages of proto/suyuan/v1; shared by the sync and the async client."""
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from msgspec import Struct
+
+from client_sdk import errors
+from client_sdk.build import SignedEnvelope
+from client_sdk.keys import Connection, Identity
+from client_sdk.trust import Receipt, Trust
+from ledger.envelope import ENVELOPE, HEADER, SALT_BYTES
+from ledger.errors import Malformed, Problem
+from ledger.records import AMOUNTS, RECORD, Amounts, Record
+from proto.suyuan.v1 import ledger_pb2 as pb
+
+MESSAGE_BYTES_MAX: Final = 8 * 1024 * 1024
+SMALL_ENVELOPE_BYTES: Final = 8 * 1024  # below this several travel in one message
+ENVELOPES_A_MESSAGE: Final = 32
+IN_FLIGHT_MAX: Final = 1024
+IN_FLIGHT_BYTES_MAX: Final = 6 * 1024 * 1024
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+)
+
+
+class OwnEnvelope(Struct, frozen=True):
+    """An own envelope as the node keeps it, with its records and their opened amounts."""
+
+    leaf: int
+    time: int
+    records: list[tuple[Record, Amounts | None, bytes]]
+
+
+def target(identity: Identity | None, connection: Connection) -> tuple[str, grpc.ChannelCredentials, Any]:
+    """(address, credentials, options): the members' port with a certificate, the readers' port without."""
+    ca = connection.ca.encode()
+    if identity is not None and identity.tls is not None:
+        key, certificate = identity.tls
+        return connection.members, grpc.ssl_channel_credentials(ca, key, certificate), _OPTIONS
+    return connection.readers, grpc.ssl_channel_credentials(ca), _OPTIONS
+
+
+def metadata() -> tuple[tuple[str, str], ...]:
+    return (("x-request-id", os.urandom(8).hex()),)
+
+
+def error_of(call: grpc.RpcError) -> errors.ClientError:
+    """The typed error of a failed call, from its code and its google.rpc details."""
+    code = call.code()
+    message = call.details() or code.name
+    status = rpc_status.from_call(call)
+    for detail in status.details if status is not None else ():
+        if detail.Is(pb.Refusal.DESCRIPTOR):
+            refusal = pb.Refusal()
+            detail.Unpack(refusal)
+            return refused(refusal)
+        if detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+            retry = error_details_pb2.RetryInfo()
+            detail.Unpack(retry)
+            return errors.Overloaded(retry.retry_delay.ToMilliseconds())
+    if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
+        return errors.NotAuthenticated(message)
+    if code == grpc.StatusCode.NOT_FOUND:
+        return errors.NotFound(message)
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED):
+        return errors.Unavailable(message)
+    return errors.ClientError(f"{code.name}: {message}")
+
+
+def refused(refusal: pb.Refusal) -> errors.ClientError:
+    if refusal.kind == pb.Refusal.KIND_OVERLOADED:
+        return errors.Overloaded(refusal.retry_after_ms)
+    problems = tuple(
+        Problem(p.rule, p.message, p.remedy, p.record if p.HasField("record") else None, p.field)
+        for p in refusal.problems
+    )
+    return errors.EnvelopeRefused(problems)
+
+
+def requests(envelopes: Iterable[SignedEnvelope], first_tag: int = 0) -> Iterator[tuple[pb.SubmitRequests, int]]:
+    """Messages of one large or several small envelopes, tagged in order, each with its size in bytes."""
+    message, size = pb.SubmitRequests(), 0
+    for tag, envelope in enumerate(envelopes, first_tag):
+        if message.requests and (
+            len(envelope.wire) > SMALL_ENVELOPE_BYTES or len(message.requests) >= ENVELOPES_A_MESSAGE
+        ):
+            yield message, size
+            message, size = pb.SubmitRequests(), 0
+        message.requests.add(envelope=envelope.wire, tag=tag)
+        size += len(envelope.wire)
+        if size > SMALL_ENVELOPE_BYTES:
+            yield message, size
+            message, size = pb.SubmitRequests(), 0
+    if message.requests:
+        yield message, size
+
+
+def receipt(trust: Trust, envelope: SignedEnvelope, answer: pb.Receipt, checkpoint: bytes, now_ms: int) -> Receipt:
+    """A verified receipt; VerifyFailed where the node's answer does not prove what it says."""
+    note = answer.checkpoint or checkpoint
+    proof = list(answer.proof)
+    trust.check_inclusion(envelope.leaf, answer.leaf, proof, note, now_ms)
+    return Receipt(envelope.id, answer.leaf, proof, note, answer.earlier, envelope.hashes)
+
+
+def own_envelope(message: pb.OwnEnvelope) -> OwnEnvelope:
+    envelope = ENVELOPE.decode(message.envelope)
+    records: list[tuple[Record, Amounts | None, bytes]] = []
+    for data, opening in zip(envelope.records, envelope.openings, strict=True):
+        record = RECORD.decode(data)
+        codec = AMOUNTS.get(type(record))
+        records.append((record, codec.decode(opening[SALT_BYTES:]) if codec is not None else None, data))
+    return OwnEnvelope(message.leaf, HEADER.decode(envelope.header).time, records)
+
+
+def lookup_request(kind: str, name: str) -> pb.LookupRequest:
+    if kind not in ("product", "lot", "member", "site"):
+        raise Malformed("kind", f"{kind!r} is none of product, lot, member, site")
+    return pb.LookupRequest(**{kind: name})
+
+
+def proof_request(product: str, lot: str, voucher: bytes | None, site: str | None) -> pb.GetProductProofRequest:
+    request = pb.GetProductProofRequest(product=product, lot=lot)
+    if voucher is not None:
+        request.voucher = voucher
+    elif site is not None:
+        request.site = site
+    return request
