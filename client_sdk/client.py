@@ -43,11 +43,7 @@ class Client:
     @classmethod
     def open(cls, folder: Path | str, passphrase: str | None = None) -> "Client":
         """A client from an identity folder with its `node.json`. The passphrase may stand in SUYUAN_PASSPHRASE."""
-        folder = Path(folder)
-        given = passphrase if passphrase is not None else keys.passphrase_from_environment()
-        if given is None:
-            raise errors.KeyFileError(f"{folder} needs a passphrase: give it, or set {keys.PASSPHRASE_VARIABLE}")
-        return cls(keys.load_connection(folder / "node.json"), keys.load(folder, given))
+        return cls(*keys.open_folder(Path(folder), passphrase))
 
     def __enter__(self) -> "Client":
         return self
@@ -70,6 +66,10 @@ class Client:
         if self.identity is None:
             raise errors.NotAuthenticated("only a member with an identity can do this")
         return self.identity
+
+    @property
+    def member_id(self) -> str:
+        return self._me().member
 
     # Writing
 

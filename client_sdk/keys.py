@@ -157,8 +157,12 @@ def _read_private(path: Path) -> bytes:
         raise KeyFileError(f"{path}: missing; make an identity with: suyuan keygen") from None
 
 
-def passphrase_from_environment() -> str | None:
-    return os.environ.get(PASSPHRASE_VARIABLE)
+def open_folder(folder: Path, passphrase: str | None) -> tuple[Connection, Identity]:
+    """The connection and the unlocked identity of a folder; the passphrase may stand in SUYUAN_PASSPHRASE."""
+    given = passphrase if passphrase is not None else os.environ.get(PASSPHRASE_VARIABLE)
+    if given is None:
+        raise KeyFileError(f"{folder} needs a passphrase: give it, or set {PASSPHRASE_VARIABLE}")
+    return load_connection(folder / "node.json"), load(folder, given)
 
 
 def load(folder: Path, passphrase: str) -> Identity:

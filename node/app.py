@@ -21,6 +21,7 @@ from node.engine.embedded import Embedded
 from node.metrics import Metrics
 
 PAGE_ROWS_MAX = 1000
+PAGE_BYTES_MAX = 2 * 1024 * 1024
 VOUCHER_BYTES = 16
 
 
@@ -171,8 +172,16 @@ class App:
         """(leaf, envelope bytes) of what the member signed, in the order of the log."""
         prefix = b"o" + member.encode() + b"\x00"
         rows, following = _page(self.view, prefix, after, limit)
-        leaves = [int.from_bytes(key[len(prefix) :], "big") for key, _ in rows]
-        return [(leaf, self.store.envelope_bytes_at(leaf)) for leaf in leaves], following
+        found: list[tuple[int, bytes]] = []
+        room = PAGE_BYTES_MAX
+        for key, _ in rows:
+            leaf = int.from_bytes(key[len(prefix) :], "big")
+            wire = self.store.envelope_bytes_at(leaf)
+            if found and len(wire) > room:
+                return found, prefix + found[-1][0].to_bytes(8, "big")
+            room -= len(wire)
+            found.append((leaf, wire))
+        return found, following
 
     def lookup(self, kind: str, name: str) -> bytes:
         """The entry of a public subject, without proof; empty where it is unknown."""

@@ -203,7 +203,7 @@ class Importer:
         )
 
 
-class _Bad(Exception):  # noqa: N818 - becomes a BadRow
+class _Bad(Exception):
     def __init__(self, field: str, message: str, remedy: str = "") -> None:
         super().__init__(message)
         self.field, self.message, self.remedy = field, message, remedy

@@ -56,7 +56,7 @@ class BadRow(Struct, frozen=True):
         return f"line {self.line}, {self.field}: {self.message}{cure}"
 
 
-class _Bad(Exception):  # noqa: N818 - becomes a BadRow
+class _Bad(Exception):
     def __init__(self, field: str, message: str, remedy: str = "") -> None:
         super().__init__(message)
         self.field, self.message, self.remedy = field, message, remedy

@@ -164,7 +164,9 @@ def in_force_at(
 
 def _maker_covers(step: Step, lot: e.LotEntry, maker: str | None, at: int) -> bool:
     entry = step.draft.member(maker) if maker is not None else None
-    return entry is not None and bool(entry.in_force) and _covers(step, e.member_path(entry.member), lot.production, at)
+    return (
+        entry is not None and bool(entry.in_force) and _covers(step, e.member_path(entry.member), lot.production, at)
+    )
 
 
 def _covers(step: Step, path: bytes, production: int | None, at: int) -> bool:

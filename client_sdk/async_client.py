@@ -1,0 +1,174 @@
+"""The asynchronous client: the same calls as `client.Client`, for programs that run an event loop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import grpc
+
+from client_sdk import build, errors, keys, wire
+from client_sdk.build import Act, SignedEnvelope
+from client_sdk.client import CALL_SECONDS, PAGE_ROWS, STREAM_SECONDS, clock_ms
+from client_sdk.trust import Receipt, Trust
+from ledger.errors import SuyuanError, VerifyFailed
+from ledger.proof.verify import Product, Query, verify_product
+from proto.suyuan.v1 import ledger_pb2 as pb
+from proto.suyuan.v1 import ledger_pb2_grpc
+
+
+class AsyncClient:
+    """One member's (or reader's) connection to a node. Use as an async context manager."""
+
+    def __init__(self, connection: keys.Connection, identity: keys.Identity | None = None) -> None:
+        self.connection = connection
+        self.identity = identity
+        self.trust = Trust(connection.trusted(), identity.folder if identity is not None else None)
+        address, credentials, options = wire.target(identity, connection)
+        self._channel = grpc.aio.secure_channel(address, credentials, options)
+        self._stub: Any = ledger_pb2_grpc.LedgerStub(self._channel)  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def open(cls, folder: Path | str, passphrase: str | None = None) -> "AsyncClient":
+        """A client from an identity folder with its `node.json`. The passphrase may stand in SUYUAN_PASSPHRASE."""
+        return cls(*keys.open_folder(Path(folder), passphrase))
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._channel.close()
+
+    async def _call(self, method: str, request: Any) -> Any:
+        try:
+            return await getattr(self._stub, method)(request, timeout=CALL_SECONDS, metadata=wire.metadata())
+        except grpc.RpcError as error:
+            raise wire.error_of(error) from None
+
+    # Writing
+
+    async def submit(self, acts: Iterable[Act]) -> list[Receipt]:
+        """Sign and send acts; returns verified receipts. EnvelopeRefused names what the first refused one got wrong."""
+        receipts = []
+        async for _, result in self.submit_stream(self.sign(acts, records_max=4096)):
+            if isinstance(result, SuyuanError):
+                raise result
+            receipts.append(result)
+        return receipts
+
+    def sign(self, acts: Iterable[Act], records_max: int = build.RECORDS_AN_ENVELOPE) -> Iterable[SignedEnvelope]:
+        if self.identity is None:
+            raise errors.NotAuthenticated("only a member with an identity can sign")
+        return build.envelopes(acts, self.identity, self.connection.chain_id, clock_ms(), records_max)
+
+    async def submit_stream(
+        self, envelopes: Iterable[SignedEnvelope]
+    ) -> AsyncIterator[tuple[SignedEnvelope, Receipt | SuyuanError]]:
+        """Send many envelopes, bounded in flight; yields each with its verified receipt or its refusal. Where the
+        connection breaks, the outcome of what was sent is asked for by id."""
+        waiting: dict[int, SignedEnvelope] = {}
+        room = asyncio.Semaphore(wire.IN_FLIGHT_MAX)
+        last_checkpoint = b""
+
+        async def messages() -> AsyncIterator[pb.SubmitRequests]:
+            for tag, envelope in enumerate(envelopes):
+                await room.acquire()
+                waiting[tag] = envelope
+                yield pb.SubmitRequests(requests=[pb.SubmitRequest(envelope=envelope.wire, tag=tag)])
+
+        try:
+            stream = self._stub.SubmitStream(messages(), timeout=STREAM_SECONDS, metadata=wire.metadata())
+            async for message in stream:
+                for result in message.results:
+                    envelope = waiting.pop(result.tag, None)
+                    if envelope is None:
+                        raise VerifyFailed("stream", f"the node answered tag {result.tag}, which does not wait")
+                    room.release()
+                    if result.WhichOneof("result") == "receipt":
+                        last_checkpoint = message.checkpoint
+                        yield (
+                            envelope,
+                            wire.receipt(self.trust, envelope, result.receipt, last_checkpoint, clock_ms()),
+                        )
+                    else:
+                        yield envelope, wire.refused(result.refusal)
+        except grpc.RpcError as error:
+            failure = wire.error_of(error)
+            for envelope in list(waiting.values()):
+                yield envelope, await self._ask(envelope, failure)
+            return
+        await self._pin(last_checkpoint)
+
+    async def _ask(self, envelope: SignedEnvelope, failure: errors.ClientError) -> Receipt | SuyuanError:
+        try:
+            return await self.receipt(envelope)
+        except SuyuanError:
+            return failure
+
+    async def receipt(self, envelope: SignedEnvelope) -> Receipt:
+        """The verified receipt of an envelope sent before; NotFound where it was not accepted."""
+        answer = await self._call("GetReceipt", pb.GetReceiptRequest(envelope_id=envelope.id))
+        return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
+
+    async def _pin(self, note: bytes) -> None:
+        """As `Client._pin`: the newest checkpoint extends the last receipt's and the pinned one."""
+        if note:
+            head = self.trust.checkpoint(note, clock_ms())
+            answer = await self._call("GetCheckpoint", pb.GetCheckpointRequest(extends_size=head.size))
+            self.trust.require_extension(head, answer.checkpoint, list(answer.consistency), clock_ms())
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """Fetch the newest checkpoint and pin it; LogForked where it does not extend what was seen before."""
+        pinned = self.trust.pinned
+        request = pb.GetCheckpointRequest(extends_size=pinned.size if pinned else 0)
+        try:
+            answer = await self._call("GetCheckpoint", request)
+        except errors.EnvelopeRefused:  # the node knows no log of the pinned size: let the pin judge
+            answer = await self._call("GetCheckpoint", pb.GetCheckpointRequest())
+        self.trust.advance(answer.checkpoint, list(answer.consistency), clock_ms())
+
+    # Reading
+
+    async def _pages(self, method: str, request: Callable[[pb.Page], Any], field: str) -> AsyncIterator[Any]:
+        after = b""
+        while True:
+            answer = await self._call(method, request(pb.Page(after=after, limit=PAGE_ROWS)))
+            for found in getattr(answer, field):
+                yield found
+            after = answer.next
+            if not after:
+                return
+
+    def positions(self) -> AsyncIterator[pb.Position]:
+        """What the member owns, by site and lot."""
+        return self._pages("ListPositions", lambda page: pb.ListPositionsRequest(page=page), "positions")
+
+    def handovers(self) -> AsyncIterator[pb.Handover]:
+        """Ships that wait for the member's receive."""
+        return self._pages("ListHandovers", lambda page: pb.ListHandoversRequest(page=page), "handovers")
+
+    async def own_envelopes(self) -> AsyncIterator[wire.OwnEnvelope]:
+        """What the member signed, with opened amounts, in the order of the log."""
+        async for found in self._pages(
+            "ListOwnEnvelopes", lambda page: pb.ListOwnEnvelopesRequest(page=page), "envelopes"
+        ):
+            yield wire.own_envelope(found)
+
+    async def product_proof(
+        self, product: str, lot: str, voucher: bytes | None = None, site: str | None = None
+    ) -> bytes:
+        """The proof of a product, unverified: `verify` says what it proves."""
+        return bytes((await self._call("GetProductProof", wire.proof_request(product, lot, voucher, site))).proof)
+
+    def verify(self, query: Query, proof: bytes) -> Product:
+        return verify_product(self.connection.trusted(), query, proof, clock_ms())
+
+    async def node_info(self) -> pb.NodeInfo:
+        info: pb.NodeInfo = await self._call("GetNodeInfo", pb.GetNodeInfoRequest())
+        if info.chain_id != self.connection.chain_id:
+            raise VerifyFailed("node", f"it serves chain {info.chain_id.hex()}, not {self.connection.chain}")
+        return info

@@ -1,0 +1,195 @@
+"""Commands that read: positions, handovers, proof, verify, info."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from client_sdk import codes, keys
+from client_sdk.client import clock_ms
+from client_sdk.commands.options import Identity, Json, client, console, reader, say, table
+from ledger import entries as e
+from ledger.errors import Malformed
+from ledger.policy import parse_policy
+from ledger.proof import format as f
+from ledger.proof.verdict import Verdict
+from ledger.proof.verify import Product, verify_product
+from ledger.proof.way import WayIn
+
+Connection = Annotated[
+    Path, typer.Option("--node", "-n", envvar="SUYUAN_NODE", help="Connection file (suyuan-node connection).")
+]
+Code = Annotated[str, typer.Argument(help="What was scanned: a Digital Link, (01)…(10)…, or GTIN#LOT.")]
+Voucher = Annotated[str, typer.Option(help="32 hexadecimal digits, if the code does not hold it.")]
+Site = Annotated[str, typer.Option(help="A public shop, MEMBER/CODE.")]
+GOOD_ENOUGH = Verdict.FACTS_NOTED
+
+
+def positions(identity: Identity, as_json: Json = False) -> None:
+    """What you own, by site and lot."""
+    with client(identity) as member:
+        rows: list[dict[str, Any]] = [
+            {"lot": p.lot, "site": p.site, "held": p.held, "shipped": p.shipped, "sold": p.sold,
+             "status": _bits(p.status_bits)}
+            for p in member.positions()
+        ]  # fmt: skip
+    table(as_json, "positions", rows)
+
+
+def handovers(identity: Identity, as_json: Json = False) -> None:
+    """Ships that wait for your receive."""
+    with client(identity) as member:
+        rows = [
+            {"ship": h.ship.hex(), "lot": h.lot, "from": h.owner, "open": h.open, "of": h.quantity, "ref": h.ref,
+             "status": _bits(h.status_bits)}
+            for h in member.handovers()
+        ]  # fmt: skip
+    table(as_json, "handovers", rows)
+
+
+def _bits(bits: int) -> str:
+    return ", ".join((bit.name or "").lower().replace("_", " ") for bit in e.Bit if bits & bit)
+
+
+def _scan(code: str, voucher: str, site: str) -> codes.Scan:
+    scan = codes.parse_scan(code)
+    if voucher:
+        try:
+            scan = msgspec.structs.replace(scan, voucher=bytes.fromhex(voucher))
+        except ValueError:
+            raise Malformed("voucher", "32 hexadecimal digits are expected") from None
+    return msgspec.structs.replace(scan, site=site) if site else scan
+
+
+def proof(
+    code: Code,
+    node: Connection,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the proof goes.")],
+    voucher: Voucher = "",
+    site: Site = "",
+    as_json: Json = False,
+) -> None:
+    """Fetch a product's proof into a file, and verify it before it is written."""
+    query = _scan(code, voucher, site).query()
+    with reader(node) as source:
+        data = source.product_proof(query.product, query.lot, query.voucher, query.site)
+        product = source.verify(query, data)
+    out.write_bytes(f.to_file(data))
+    say(as_json, {"file": str(out), "bytes": len(data), "verdict": product.verdict.name.lower()})
+
+
+def verify(
+    code: Code,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="A saved proof; without it the node is asked.")
+    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="Whom to believe: a tlog-policy file.")] = None,
+    node: Annotated[Path | None, typer.Option("--node", "-n", envvar="SUYUAN_NODE", help="Connection file.")] = None,
+    voucher: Voucher = "",
+    site: Site = "",
+    as_json: Json = False,
+) -> None:
+    """Verify a product: online, or from a saved file alone with a policy. Exit code 1 unless all is well."""
+    query = _scan(code, voucher, site).query()
+    if file is not None:
+        if policy is None and node is None:
+            raise typer.BadParameter("a saved file needs --policy (or --node, for its policy): whom do you believe?")
+        trusted = (
+            parse_policy(policy.read_text()) if policy is not None else keys.load_connection(_given(node)).trusted()
+        )
+        product = verify_product(trusted, query, f.from_file(file.read_bytes()), None)
+    else:
+        connection = keys.load_connection(_given(node))
+        trusted = parse_policy(policy.read_text()) if policy is not None else connection.trusted()
+        with reader(_given(node)) as source:
+            data = source.product_proof(query.product, query.lot, query.voucher, query.site)
+        product = verify_product(trusted, query, data, clock_ms())
+    if as_json:
+        say(True, as_values(product))
+    else:
+        _show(product)
+    if product.verdict > GOOD_ENOUGH:
+        raise typer.Exit(1)
+
+
+def _given(node: Path | None) -> Path:
+    if node is None:
+        raise typer.BadParameter("without a saved file, --node says which node to ask")
+    return node
+
+
+def as_values(product: Product) -> dict[str, Any]:
+    """The conclusion of a verification as plain values."""
+    return {
+        "verdict": product.verdict.name.lower(),
+        "findings": [
+            {"verdict": found.verdict.name.lower(), "subject": found.subject, "detail": found.detail}
+            for found in product.findings
+        ],
+        "as_of": _moment(product.as_of_ms),
+        "log_size": product.log_size,
+        "height": product.height,
+        "lots": [lot.lot for lot in product.lots],
+        "way": [
+            {"owner": p.owner, "site": p.site, "lot": p.lot,
+             "in": [_way(way) for way in p.ways]}
+            for p in product.way
+        ],
+        "facts": [
+            {"subject": noted.subject, "adverse": noted.adverse, "by": noted.signed.member,
+             "act": noted.signed.element.act.name.lower(), "at": _moment(noted.signed.time)}
+            for noted in product.facts
+        ],
+    }  # fmt: skip
+
+
+def _way(way: WayIn) -> dict[str, Any]:
+    return {"by": way.kind.name.lower(), "at": _moment(way.newest[-1].time), "earlier": way.earlier}
+
+
+def _moment(time_ms: int) -> str:
+    return dt.datetime.fromtimestamp(time_ms / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _show(product: Product) -> None:
+    """The verdict first, then why, what it is, its way, and what was checked."""
+    colour = (
+        "green" if product.verdict <= GOOD_ENOUGH else "yellow" if product.verdict < Verdict.ADVERSE_FACT else "red"
+    )
+    console.print(f"[bold {colour}]{product.verdict.name.replace('_', ' ')}[/]  as of {_moment(product.as_of_ms)}")
+    for found in product.findings:
+        reason = found.verdict.name.lower().replace("_", " ")
+        console.print(f"  {reason}: {found.subject} {found.detail}", markup=False, highlight=False, soft_wrap=True)
+    names = {name: member.name for name, member in product.members.items()}
+    for lot in product.lots:
+        entry = product.products.get(lot.lot.split("#")[0].split("@")[0])
+        dates = f"made {lot.production or 'unknown'}, best before {lot.expiry or 'unknown'}"
+        maker = names.get(lot.commissioner or "", "nobody")
+        holders = lot.holders.count if lot.holders is not None else 0
+        console.print(
+            f"{entry.name if entry else ''} {lot.lot}: commissioned by {maker}, {dates}, {holders} positions so far",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    for position in product.way:
+        ways = "; ".join(f"{way.kind.name.lower()} {_moment(way.newest[-1].time)}" for way in position.ways)
+        owner = names.get(position.owner, position.owner)
+        console.print(f"  ← {owner} at {position.site}: {ways}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"checked: checkpoint of {product.log_size} leaves, its quorum, block {product.height}, "
+        f"{len(product.members)} members, every adverse fact, every way in",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def info(node: Connection, as_json: Json = False) -> None:
+    """Who a node is and where its log stands."""
+    with reader(node) as source:
+        found = source.node_info()
+    say(as_json, {"name": found.name, "chain": found.chain_id.hex(), "height": found.height, "leaves": found.size})
+
+
+def register(app: typer.Typer) -> None:
+    for command in (positions, handovers, proof, verify, info):
+        app.command()(command)
