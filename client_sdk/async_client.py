@@ -51,7 +51,7 @@ class AsyncClient:
     # Writing
 
     async def submit(self, acts: Iterable[Act]) -> list[Receipt]:
-        """Sign and send acts; returns verified receipts. EnvelopeRefused names what the first refused one got wrong."""
+        """As `Client.submit`: sign and send acts; returns verified receipts, or raises EnvelopeRefused."""
         receipts = []
         async for _, result in self.submit_stream(self.sign(acts, records_max=4096)):
             if isinstance(result, SuyuanError):
