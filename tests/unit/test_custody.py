@@ -81,7 +81,10 @@ def test_all_bad_records_of_an_envelope_are_named_and_none_is_booked(world: Worl
     good = world.sell(MAKER, 1)
     unknown = f"{gtin(99)}#Z"
     found = world.refused(MAKER, world.ship(MAKER, DEALER, 10_001), good, world.sell(MAKER, 1, unknown))
-    assert [(problem.record, problem.rule) for problem in found] == [(0, "position.overdrawn"), (2, "position.overdrawn")]
+    assert [(problem.record, problem.rule) for problem in found] == [
+        (0, "position.overdrawn"),
+        (2, "position.overdrawn"),
+    ]
     assert world.held(MAKER) == 10_000
     world.do(MAKER, good)
 
@@ -251,13 +254,17 @@ def test_a_product_recall_covers_a_span_of_production_dates(world: World) -> Non
     outside = world.act(r.Recall, grade=1, reason="r", subject=subject, made_from=20251201, made_until=20251231)
     world.do(MAKER, outside)
     world.do(MAKER, world.ship(MAKER, DEALER, 1))
-    world.do(MAKER, world.act(r.Recall, grade=1, reason="r", subject=subject, made_from=20251101, made_until=20251101))
+    world.do(
+        MAKER, world.act(r.Recall, grade=1, reason="r", subject=subject, made_from=20251101, made_until=20251101)
+    )
     assert rules(world.refused(MAKER, world.ship(MAKER, DEALER, 1))) == ["goods.held"]
 
 
 def test_who_may_hold_what(world: World) -> None:
     hold = {"reason": "x"}
-    assert rules(world.refused(SHOP, world.act(r.Hold, subject=world.lot_subject(), **hold))) == ["scope.no-authority"]
+    assert rules(world.refused(SHOP, world.act(r.Hold, subject=world.lot_subject(), **hold))) == [
+        "scope.no-authority"
+    ]
     world.hand_over(MAKER, SHOP, 10)
     world.do(SHOP, world.act(r.Hold, subject=world.position_subject(SHOP), **hold))
     assert position(world, SHOP).bits == e.Bit.HELD
