@@ -1,5 +1,6 @@
 """Auditing a node: from its data folder, or over the network, with state kept in a temporary index."""
 
+import gc
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ def audit_blocks(
     seen: "TileCheck | None" = None,
 ) -> list[audit.Finding]:
     """Replay blocks and report. libsodium lets go of the interpreter lock, so signatures are verified in threads."""
+    gc.set_threshold(100_000, 50, 1_000)  # the state map is millions of tuples without cycles: do not walk them
     with tempfile.TemporaryDirectory(prefix="suyuan-audit-") as folder, ThreadPoolExecutor(SIGNATURE_THREADS) as pool:
         index = Index.create(Path(folder) / "state")
         try:

@@ -246,7 +246,7 @@ class _Flow:
     def messages(self) -> Iterator[pb.SubmitRequests]:
         """Runs in gRPC's sending thread. A bad act ends the stream, and is raised to the caller."""
         try:
-            for message, size in wire.requests(self._counted()):
+            for message, size in wire.requests(self._counted(), lambda: len(self._waiting)):
                 with self._room:
                     self._room.wait_for(partial(self._fits, size))
                     self._bytes += size

@@ -1,7 +1,7 @@
 """Between the SDK's values and the messages of proto/suyuan/v1; shared by the sync and the async client."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import grpc
@@ -19,7 +19,7 @@ from ledger.records import AMOUNTS, RECORD, Amounts, Record
 from proto.suyuan.v1 import ledger_pb2 as pb
 
 MESSAGE_BYTES_MAX: Final = 8 * 1024 * 1024
-SMALL_ENVELOPE_BYTES: Final = 8 * 1024  # below this several travel in one message
+SMALL_ENVELOPE_BYTES: Final = 16 * 1024  # below this several may travel in one message
 ENVELOPES_A_MESSAGE: Final = 32
 IN_FLIGHT_MAX: Final = 1024
 IN_FLIGHT_BYTES_MAX: Final = 6 * 1024 * 1024
@@ -83,18 +83,19 @@ def refused(refusal: pb.Refusal) -> errors.ClientError:
     return errors.EnvelopeRefused(problems)
 
 
-def requests(envelopes: Iterable[SignedEnvelope], first_tag: int = 0) -> Iterator[tuple[pb.SubmitRequests, int]]:
-    """Messages of one large or several small envelopes, tagged in order, each with its size in bytes."""
+def requests(
+    envelopes: Iterable[SignedEnvelope], in_flight: Callable[[], int]
+) -> Iterator[tuple[pb.SubmitRequests, int]]:
+    """Messages of one large or several small envelopes, tagged in order, each with its size in bytes.
+
+    How many small ones wait for company grows with what is in flight: alone, an envelope leaves at once.
+    """
     message, size = pb.SubmitRequests(), 0
-    for tag, envelope in enumerate(envelopes, first_tag):
-        if message.requests and (
-            len(envelope.wire) > SMALL_ENVELOPE_BYTES or len(message.requests) >= ENVELOPES_A_MESSAGE
-        ):
-            yield message, size
-            message, size = pb.SubmitRequests(), 0
+    for tag, envelope in enumerate(envelopes):
         message.requests.add(envelope=envelope.wire, tag=tag)
         size += len(envelope.wire)
-        if size > SMALL_ENVELOPE_BYTES:
+        enough = min(ENVELOPES_A_MESSAGE, in_flight() // 16)
+        if size > SMALL_ENVELOPE_BYTES or len(message.requests) >= enough:
             yield message, size
             message, size = pb.SubmitRequests(), 0
     if message.requests:

@@ -216,9 +216,8 @@ class Demo:
         say(
             f"  members {len(self.world.everybody) + 1}, products {len(self.world.products)} (cases of {CANS_A_CASE})"
         )
-        say(
-            f"  rows booked {self.counts['booked']:,}, other records {self.counts['records'] - self.counts['booked']:,}"
-        )
+        others = self.counts["records"] - self.counts["booked"]
+        say(f"  rows booked {self.counts['booked']:,}, other records {others:,}")
         say(f"  blocks {info.height:,}, log leaves {info.size:,}, chain {info.chain_id.hex()[:16]}…")
         say(f"  rows not booked: {len(self.bad)}")
         for who, row in self.bad:

@@ -19,7 +19,7 @@ from ledger.records import MemberKind
 from ledger.storage.chainstore import ChainStore, read_genesis
 from node import keys, logs, tls
 from node.config import CONFIG_FILE, Settings
-from node.run import ENDPOINTS_FILE, clock_ms
+from node.run import ENDPOINTS_FILE, calm_garbage_collector, clock_ms
 from node.run import run as run_node
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Operate a node of a Suyuan ledger.")
@@ -159,6 +159,7 @@ def rebuild(data: Data, as_json: Json = False) -> None:
         if sys.stderr.isatty() and (height % 100 == 0 or height == last):
             print(f"\rblock {height} of {last}", end="\n" if height == last else "", file=sys.stderr, flush=True)
 
+    calm_garbage_collector()
     store = ChainStore.rebuild(data, progress)
     try:
         _say(as_json, {"height": store.head.height, "leaves": store.head.log.size})
