@@ -104,9 +104,9 @@ class Trade:
         self._number += 1
         return f"{kind}20260103-{self._number:07d}/1"
 
-    def _send(self, who: Identity, acts: list[Act]) -> list[bytes]:
-        """Book acts for the setup; returns their record hashes."""
-        envelopes = list(build.envelopes(acts, who, self.node.connection.chain_id, self.now, 2000))
+    def book(self, who: Identity, acts: list[Act]) -> list[bytes]:
+        """Book acts in envelopes of 100; returns their record hashes."""
+        envelopes = list(build.envelopes(acts, who, self.node.connection.chain_id, self.now, 100))
         hashes = []
         for envelope, result in self.node.client.submit_stream(envelopes):
             if isinstance(result, Exception):
@@ -121,9 +121,9 @@ class Trade:
                       name="企业", region="CN-33")
             for who in (self.maker, *self.dealers, *self.shops)
         ]  # fmt: skip
-        self._send(self.node.regulator, admitted)
+        self.book(self.node.regulator, admitted)
         declared = {"at": self.now, "category": "129", "declared_by": r.DeclaredBy.MAKER, "maker": self.maker.member}
-        self._send(
+        self.book(
             self.maker, [build.act(r.Register, **declared, name="乳粉", product=gtin) for gtin in self.products]
         )
         made = {
@@ -133,12 +133,12 @@ class Trade:
             "expiry": 20280101,
             "site": self.maker.site,
         }
-        self._send(self.maker, [build.commission(lot=lot, ref=self.ref("SC"), **made) for lot in self.lots])
+        self.book(self.maker, [build.commission(lot=lot, ref=self.ref("SC"), **made) for lot in self.lots])
         for dealer in self.dealers:
             acts = [self.ship(self.maker, dealer, lot, 10**7) for lot in self.lots]
-            ships = self._send(self.maker, acts)
+            ships = self.book(self.maker, acts)
             answers = [self.receive(lot, ship, 10**7) for lot, ship in zip(self.lots, ships, strict=True)]
-            self._send(dealer, answers)
+            self.book(dealer, answers)
 
     def ship(self, who: Identity, to: Identity, lot: str, quantity: int) -> Act:
         return build.ship(lot=lot, quantity=quantity, ref=self.ref("XS"), at=self.now, site=who.site, to=to.member)

@@ -28,29 +28,24 @@ def _level_up(hashes: Sequence[bytes]) -> list[bytes]:
     return above
 
 
+def levels(leaf_hashes: Sequence[bytes]) -> list[Sequence[bytes]]:
+    """All levels of the tree over leaf hashes (at least one) that are all in memory; the last holds the root."""
+    found = [leaf_hashes]
+    while len(found[-1]) > 1:
+        found.append(_level_up(found[-1]))
+    return found
+
+
 def root(leaf_hashes: Sequence[bytes]) -> bytes:
     """The root over leaf hashes that are all in memory."""
-    if not leaf_hashes:
-        return EMPTY_ROOT
-    level = leaf_hashes
-    while len(level) > 1:
-        level = _level_up(level)
-    return level[0]
+    return levels(leaf_hashes)[-1][0] if leaf_hashes else EMPTY_ROOT
 
 
-def inclusion_proof(leaf_hashes: Sequence[bytes], index: int) -> list[bytes]:
-    """The audit path of leaf `index`; IndexError where there is no such leaf."""
-    if not 0 <= index < len(leaf_hashes):
-        raise IndexError(f"leaf {index} of {len(leaf_hashes)}")
-    proof: list[bytes] = []
-    level = leaf_hashes
-    while len(level) > 1:
-        sibling = index ^ 1
-        if sibling < len(level):
-            proof.append(level[sibling])
-        level = _level_up(level)
-        index >>= 1
-    return proof
+def inclusion_proof(tree: Sequence[Sequence[bytes]], index: int) -> list[bytes]:
+    """The audit path of leaf `index` of a tree given by its `levels`; IndexError where there is no such leaf."""
+    if not 0 <= index < len(tree[0]):
+        raise IndexError(f"leaf {index} of {len(tree[0])}")
+    return [level[index >> up ^ 1] for up, level in enumerate(tree[:-1]) if index >> up ^ 1 < len(level)]
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:

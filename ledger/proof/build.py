@@ -4,6 +4,7 @@ The builder walks exactly as the verifier will: lot, ancestors, product, makers;
 the senders' positions, and so on. What it forgot, the verifier would miss.
 """
 
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from ledger import entries as e
@@ -30,8 +31,8 @@ class View(Protocol):
 
     def header_proof(self) -> list[bytes]: ...
 
-    def envelope(self, leaf: int) -> tuple[Envelope, list[bytes]]:
-        """The envelope at a leaf, and the RFC 6962 leaf hashes of its records."""
+    def envelope(self, leaf: int) -> tuple[Envelope, list[Sequence[bytes]]]:
+        """The envelope at a leaf, and the RFC 6962 tree over its records (`merkle.levels`)."""
         ...
 
 
@@ -47,8 +48,9 @@ class _Walk:
         self.paths: set[bytes] = set()
         self.chains: dict[tuple[bytes, bytes], f.ShownChain] = {}
         self.envelopes: list[f.ShownEnvelope] = []
-        self.envelope_numbers: dict[int, tuple[int, Envelope, list[bytes]]] = {}
-        self.records: dict[bytes, f.ShownRecord] = {}
+        self.envelope_numbers: dict[int, tuple[int, Envelope, list[Sequence[bytes]]]] = {}
+        self.records: dict[tuple[int, int], f.ShownRecord] = {}
+        self.hashes: dict[bytes, int] = {}
         self.positions: set[bytes] = set()
 
     def run(self, product: str, lot: str, position: tuple[str, str] | None) -> bytes:
@@ -64,6 +66,7 @@ class _Walk:
                 chains=list(self.chains.values()),
                 checkpoint=view.checkpoint,
                 envelopes=self.envelopes,
+                hashes=list(self.hashes),
                 header=view.header,
                 header_proof=view.header_proof(),
                 lot=lot,
@@ -139,23 +142,24 @@ class _Walk:
 
     def record(self, element: e.Element) -> bytes:
         """Show the record of an element, with its envelope and signer; returns the record's bytes."""
-        if element.record in self.records:
-            return self.records[element.record].record
-        number, envelope, hashes = self.envelope(element.leaf)
-        path = merkle.inclusion_proof(hashes, element.index)
+        where = (element.leaf, element.index)
+        if where in self.records:
+            return self.records[where].record
+        number, envelope, tree = self.envelope(element.leaf)
+        path = [self.hashes.setdefault(one, len(self.hashes)) for one in merkle.inclusion_proof(tree, element.index)]
         record = envelope.records[element.index]
-        self.records[element.record] = f.ShownRecord(number, element.index, record, path)
+        self.records[where] = f.ShownRecord(number, element.index, record, path)
         return record
 
-    def envelope(self, leaf: int) -> tuple[int, Envelope, list[bytes]]:
+    def envelope(self, leaf: int) -> tuple[int, Envelope, list[Sequence[bytes]]]:
         known = self.envelope_numbers.get(leaf)
         if known is None:
-            envelope, hashes = self.view.envelope(leaf)
+            envelope, tree = self.view.envelope(leaf)
             header = HEADER.decode_trusted(envelope.header)
             self.paths.add(e.key_path(header.member, header.key))
             self.member(header.member)
-            known = (len(self.envelopes), envelope, hashes)
-            self.envelopes.append(f.ShownEnvelope(envelope.header, envelope.signature))
+            known = (len(self.envelopes), envelope, tree)
+            self.envelopes.append(f.ShownEnvelope(leaf, envelope.header, envelope.signature))
             self.envelope_numbers[leaf] = known
         return known
 

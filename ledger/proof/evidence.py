@@ -39,7 +39,9 @@ class Evidence:
         self._chains = {(chain.path, chain.name): chain for chain in shown.chains}
         self.members: dict[str, e.MemberEntry] = {}
         self._headers = [self._envelope(envelope) for envelope in shown.envelopes]
-        self._records: dict[bytes, tuple[r.Record, Header, int]] = {}
+        self._hashes = shown.hashes
+        self._leaves = [envelope.leaf for envelope in shown.envelopes]
+        self._records: dict[tuple[int, int], tuple[r.Record, Header, bytes]] = {}
         self._keys = {(header.member, header.key): key for header, key in self._headers}
         for record in shown.records:
             self._add(record)
@@ -83,20 +85,23 @@ class Evidence:
             raise VerifyFailed("record", f"names envelope {shown.envelope} of {len(self._headers)}")
         header, _ = self._headers[shown.envelope]
         leaf = merkle.leaf_hash(shown.record)
-        merkle.verify_inclusion(leaf, shown.index, header.count, shown.path, header.root)
+        if any(number >= len(self._hashes) for number in shown.path):
+            raise VerifyFailed("record", f"its path names a hash beyond the {len(self._hashes)} shown")
+        path = [self._hashes[number] for number in shown.path]
+        merkle.verify_inclusion(leaf, shown.index, header.count, path, header.root)
         try:
             record = r.RECORD.decode(shown.record)
         except Malformed as error:
             raise VerifyFailed("record", str(error)) from None
-        self._records[leaf] = (record, header, shown.index)
+        self._records[self._leaves[shown.envelope], shown.index] = (record, header, leaf)
 
     def signed(self, element: e.Element) -> Signed:
         """The record of a chain's element, signed by a key that was valid at the element's time."""
-        found = self._records.get(element.record)
+        found = self._records.get((element.leaf, element.index))
         if found is None:
             raise VerifyFailed("record", f"record {element.record.hex()} of a chain is not shown")
-        record, header, index = found
-        if index != element.index or r.act_of_type(type(record)) != element.act:
+        record, header, leaf = found
+        if leaf != element.record or r.act_of_type(type(record)) != element.act:
             raise VerifyFailed("record", f"record {element.record.hex()} is not the one that the chain counts")
         key = self._keys[header.member, header.key]
         ended = key.revoked is not None and element.time >= key.revoked

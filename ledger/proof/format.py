@@ -4,7 +4,8 @@ checkpoint   signed note with the cosignatures
 header       the block header that is the log's last leaf, and `header_proof`, its inclusion path
 map          state-map proof (`ledger.mapproof`) of every entry that is used
 chains       the lists behind chain heads: adverse facts whole, other facts their newest
-envelopes    header and signature of each envelope that a shown record came in
+envelopes    leaf index, header and signature of each envelope that a shown record came in
+hashes       the hashes of all inclusion paths of records, each once
 records      each record shown, with its place in its envelope and the path to the envelope's root
 position     owner and site of the position that the way starts from; absent without a way
 product      what was asked for, as scanned: the trade item's code
@@ -35,17 +36,21 @@ class ShownChain(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
 
 
 class ShownEnvelope(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """`leaf` is where it stands in the log, by which the elements of chains name it."""
+
+    leaf: Count
     header: bytes
     signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
 
 
 class ShownRecord(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """`envelope` counts in `envelopes`, `index` is the record's place in it, `path` its RFC 6962 inclusion."""
+    """`envelope` counts in `envelopes`, `index` is the record's place in it, `path` its RFC 6962 inclusion, each
+    hash as a number in `hashes`: records of one envelope share most of theirs."""
 
     envelope: Count
     index: Count
     record: bytes
-    path: Annotated[list[Hash], Meta(max_length=16)]
+    path: Annotated[list[Count], Meta(max_length=16)]
 
 
 class PositionName(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -57,6 +62,7 @@ class ProductProof(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     chains: list[ShownChain]
     checkpoint: bytes
     envelopes: list[ShownEnvelope]
+    hashes: list[Hash]
     header: bytes
     header_proof: Annotated[list[Hash], Meta(max_length=64)]
     lot: Annotated[str, Meta(min_length=2, max_length=32)]

@@ -14,6 +14,7 @@ behind the block files, and `open` runs the missing blocks through the same code
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,7 @@ from ledger.storage.blockfile import BlockFiles, Location
 from ledger.storage.index import Index, Snapshot
 from ledger.storage.tilefiles import TileFiles
 
+ENVELOPES_CACHED: Final = 64  # what many proofs show: the commission of a lot, a dealer's deliveries
 _HEAD_KEY: Final = b"!head"
 REFETCH: Final = "Fetch the block files from a peer, or restore a backup"
 _REBUILD: Final = "Rebuild the index from the block files: suyuan-node rebuild"
@@ -77,6 +79,7 @@ class ChainStore:
         self._blocks = blocks
         self._index = index
         self._tiles = TileFiles(folder)
+        self.envelope_at = lru_cache(maxsize=ENVELOPES_CACHED)(self._envelope_at)
         self._bundle: list[bytes] = []  # entries of the unfinished bundle at the log's right edge
         self.head = genesis_head(genesis, genesis_writes(genesis))
 
@@ -266,19 +269,19 @@ class ChainStore:
             raise KeyError(f"leaf {leaf} is a block header, or beyond the log")
         return self._blocks.read_part(self._location(row), *row.envelopes[number])
 
-    def envelope_at(self, leaf: int) -> tuple[Envelope, list[bytes]]:
-        """The stored envelope at a leaf and the leaf hashes of its records; Damaged where they do not match
-        what was signed."""
+    def _envelope_at(self, leaf: int) -> tuple[Envelope, list[Sequence[bytes]]]:
+        """The stored envelope at a leaf and the tree over its records, level by level; Damaged where they do not
+        match what was signed."""
         where = f"envelope at leaf {leaf}"
         try:
             envelope = ENVELOPE.decode(self.envelope_bytes_at(leaf))
             header = HEADER.decode(envelope.header)
         except Malformed as error:
             raise Damaged(where, str(error), REFETCH) from error
-        hashes = [merkle.leaf_hash(record) for record in envelope.records]
-        if merkle.root(hashes) != header.root:
+        tree = merkle.levels([merkle.leaf_hash(record) for record in envelope.records])
+        if tree[-1][0] != header.root:
             raise Damaged(where, "its records are not those that were signed", REFETCH)
-        return envelope, hashes
+        return envelope, tree
 
     def blocks(self, from_height: int) -> Iterator[tuple[int, bytes]]:
         """(height, payload) of the stored blocks from a height on, in order."""
@@ -359,7 +362,7 @@ class ChainView:
             self._header_proof = self._store.inclusion_proof(self.head.log.size - 1, self.head.log)
         return self._header_proof
 
-    def envelope(self, leaf: int) -> tuple[Envelope, list[bytes]]:
+    def envelope(self, leaf: int) -> tuple[Envelope, list[Sequence[bytes]]]:
         return self._store.envelope_at(leaf)
 
     def close(self) -> None:

@@ -70,7 +70,7 @@ def test_every_inclusion_proof_of_every_small_tree(size: int) -> None:
     assert merkle.root(hashes) == log.tree.root() == root
     for index in range(size):
         proof = naive_path(index, hashes)
-        assert merkle.inclusion_proof(hashes, index) == proof
+        assert merkle.inclusion_proof(merkle.levels(hashes), index) == proof
         assert tiles.inclusion_proof(log.tree, index, log.read) == proof
         merkle.verify_inclusion(hashes[index], index, size, proof, root)
         for number, sibling in enumerate(proof):
@@ -130,7 +130,7 @@ def test_tiles_at_their_boundaries_in_whatever_steps_they_were_filled(size: int,
     assert restored.root() == log.tree.root()
     for index in (0, size // 2, size - 1):
         proof = tiles.inclusion_proof(restored, index, log.read)
-        assert proof == merkle.inclusion_proof(hashes, index)
+        assert proof == merkle.inclusion_proof(merkle.levels(hashes), index)
     for old in (1, 255, size // 2, size - 1):
         proof = tiles.consistency_proof(restored, old, log.read)
         merkle.verify_consistency(old, size, merkle.root(hashes[:old]), merkle.root(hashes), proof)
@@ -152,7 +152,7 @@ def test_indexes_outside_the_tree_are_errors() -> None:
         with pytest.raises(IndexError):
             tiles.inclusion_proof(log.tree, index, log.read)
         with pytest.raises(IndexError):
-            merkle.inclusion_proof(leaves(5), index)
+            merkle.inclusion_proof(merkle.levels(leaves(5)), index)
     with pytest.raises(IndexError):
         tiles.consistency_proof(log.tree, 6, log.read)
 
