@@ -25,7 +25,7 @@ from msgspec import Meta, Struct
 from ledger import entries as e
 from ledger.encoding import Codec, encode
 from ledger.hashing import TAG_WRITES, digest
-from ledger.records import Day, Hash, LotId, MemberId, Quantity, SiteId, TimeMs
+from ledger.records import Hash, LotId, MemberId, Quantity, SiteId, TimeMs
 
 T = TypeVar("T")
 Count = Annotated[int, Meta(ge=0)]
@@ -91,13 +91,13 @@ class Booked(Struct, frozen=True, array_like=True):
 
 
 class Scope(Struct, frozen=True, array_like=True, gc=False):
-    """A hold or recall in force, under the hash of the record that issued it."""
+    """A hold or recall in force, for lots made from one day to another (YYYYMMDD; 0 to 99991231: all)."""
 
     element: e.Element
     issuer: MemberId
     at: TimeMs
-    made_from: Day
-    made_until: Day
+    made_from: Count
+    made_until: Count
     closed: bool
 
 

@@ -1,6 +1,6 @@
 """Block files: append-only, the truth of a chain.
 
-    header  magic "SUYUANB1" | chain id (32) | height of the first block u64
+    header  magic "SUYUANB1" | chain id (32) | height of the first block u64 | CRC-32 over these u32
     frame   payload length u32 | CRC-32 over height and payload u32 | height u64 | payload
 
 Numbers are big-endian. A new file begins when one has grown past BLOCK_FILE_BYTES_MAX. `append` writes, `sync`
@@ -22,7 +22,7 @@ from ledger.errors import Damaged, SuyuanError
 from ledger.limits import BLOCK_BYTES_MAX, BLOCK_FILE_BYTES_MAX
 
 MAGIC: Final = b"SUYUANB1"
-_FILE_HEADER: Final = Packed(">8s32sQ")
+_FILE_HEADER: Final = Packed(">8s32sQI")
 _FRAME: Final = Packed(">IIQ")
 _REMEDY: Final = "Fetch the block files from a peer, or restore a backup"
 
@@ -106,7 +106,7 @@ class BlockFiles:
 
     def _load(self, durable_height: int | None) -> None:
         """Walk the frames of the last file, and cut an unfinished tail."""
-        self._number = self._numbers()[-1]
+        self._number = self._drop_unborn(self._numbers())
         handle = self._handle(self._number)
         self._size = os.fstat(handle).st_size
         first = self._file_first(self._number)
@@ -121,6 +121,16 @@ class BlockFiles:
             offset += _FRAME.size + length
             self.last_height += 1
         self._require_durable(durable_height)
+
+    def _drop_unborn(self, numbers: list[int]) -> int:
+        """The last file's number. A crash may leave a new file without its whole header: it holds no block, and is
+        removed (a reader passes it over)."""
+        last = numbers[-1]
+        if last > 1 and self._path(last).stat().st_size < _FILE_HEADER.size:
+            if self._lock is not None:
+                self._path(last).unlink()
+            return last - 1
+        return last
 
     def _require_durable(self, durable_height: int | None) -> None:
         if durable_height is not None and self.last_height < durable_height:
@@ -182,9 +192,9 @@ class BlockFiles:
         where = self._path(number).name
         if len(data) < _FILE_HEADER.size:
             raise Damaged(where, "its header is cut short", _REMEDY)
-        magic, chain, first = _FILE_HEADER.unpack(data)
-        if magic != MAGIC:
-            raise Damaged(where, "it does not begin as a block file does", _REMEDY)
+        magic, chain, first, crc = _FILE_HEADER.unpack(data)
+        if magic != MAGIC or crc != zlib.crc32(data[:-4]):
+            raise Damaged(where, "its header is not one of a block file, or its checksum does not hold", _REMEDY)
         if chain != self._chain:
             raise Damaged(where, f"it belongs to chain {chain.hex()}, not {self._chain.hex()}", _REMEDY)
         return int(first)
@@ -204,7 +214,8 @@ class BlockFiles:
 
     def _begin_file(self, number: int, first: int) -> None:
         handle = os.open(self._path(number), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        self._write(handle, _FILE_HEADER.pack(MAGIC, self._chain, first), 0)
+        header = _FILE_HEADER.pack(MAGIC, self._chain, first, 0)[:-4]
+        self._write(handle, header + zlib.crc32(header).to_bytes(4, "big"), 0)
         os.fsync(handle)
         self._handles[number] = handle
         self._number, self._size = number, _FILE_HEADER.size
@@ -273,7 +284,7 @@ class BlockFiles:
 
     def scan(self, from_height: int = 1) -> Iterator[tuple[int, bytes, Location]]:
         """Blocks in order, one in memory at a time; Damaged, naming the block, where one does not hold."""
-        for number in self._numbers():
+        for number in range(1, self._number + 1):
             first = self._file_first(number)
             last_file = number == self._number
             following = self.last_height + 1 if last_file else self._file_first(number + 1)
