@@ -51,12 +51,14 @@ class Snapshot:
         self, prefix: bytes, start: bytes | None = None, reverse: bool = False, limit: int | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows whose key begins with `prefix`, in order. Forward from `start` on; in reverse, from `start` down."""
-        first = max(prefix, start) if start is not None and not reverse else prefix
-        stop = _after_prefix(prefix) if not reverse or start is None else start + b"\x00"
+        if reverse:  # without a lower bound: plyvel 1.5.1 then drops a range whose only key is the bound
+            bounds = {"stop": _after_prefix(prefix) if start is None else start + b"\x00"}
+        else:
+            bounds = {"start": prefix if start is None else max(prefix, start), "stop": _after_prefix(prefix)}
         try:
-            with self._handle.iterator(start=first, stop=stop, reverse=reverse, verify_checksums=True) as rows:
+            with self._handle.iterator(**bounds, reverse=reverse, verify_checksums=True) as rows:
                 for number, (key, value) in enumerate(rows):
-                    if limit is not None and number >= limit:
+                    if (limit is not None and number >= limit) or not key.startswith(prefix):
                         return
                     yield key, value
         except plyvel.Error as error:
