@@ -1,0 +1,233 @@
+"""Makes the vectors of docs/formats/vectors from fixed keys, salts and times, and compares or writes them.
+
+`scripts/vectors` compares byte for byte and names what differs; `scripts/vectors --write` writes them anew.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ledger import block as b
+from ledger import checkpoint as c
+from ledger import entries as e
+from ledger import genesis as g
+from ledger import mapproof, merkle, policy, statemap
+from ledger import records as r
+from ledger.envelope import ENVELOPE, HEADER, envelope_id, envelope_leaf
+from ledger.proof.verify import voucher_hash
+from tests.world import (
+    CASE,
+    DAY_MS,
+    DEALER,
+    FORMULA,
+    LAB,
+    LOT,
+    MAKER,
+    ORIGIN,
+    POLICY,
+    POWDER,
+    REGULATOR,
+    SHOP,
+    Act,
+    World,
+    genesis,
+    member,
+)
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "formats" / "vectors"
+VOUCHER = b"suyuan-voucher-1"
+Vectors = dict[str, Any]
+
+
+def make() -> dict[str, Vectors]:
+    """File name -> its content."""
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder) / "node").founded()
+        try:
+            return _of(world)
+        finally:
+            world.close()
+
+
+def _of(world: World) -> dict[str, Vectors]:
+    records = {act.kind.__name__.lower(): _record(world, act) for act in _every_act(world)}
+    return {
+        "record": records,
+        "envelope": _envelope(world),
+        "state-map": _state_map(),
+        "chain": _chain(),
+        "genesis": _genesis(),
+        **_chain_of_blocks(world),
+    }
+
+
+def _every_act(world: World) -> list[Act]:
+    """One of each act, as its fields allow."""
+    ship = bytes.fromhex("5a" * 32)
+    newcomer = member(50)
+    window = r.Window(
+        count=240, device="CC-0173", gap_s=60, max_mc=-18_200, mean_mc=-19_800, min_mc=-21_300, series=ship,
+        start=world.now - 3_600_000, until=world.now,
+    )  # fmt: skip
+    limits = r.KeyLimits(acts=[30], sites=[SHOP.site], until=world.now + DAY_MS)
+    return [
+        world.register(
+            FORMULA, category="129", grams=800, licence="SC12933040200018", registration="国食注字YP20250001"
+        ),
+        world.admit(newcomer),
+        world.act(r.Suspend, member=newcomer.id, reason="吊销"),
+        world.act(r.Site, name="二店", public=True, region="CN-3304", site=f"{SHOP.id}/two"),
+        world.act(r.Key, change=r.KeyChange.ADMIT, key=newcomer.key, label="收银台", limits=limits, member=SHOP.id),
+        world.commission(10_000),
+        world.transform(MAKER, {f"{POWDER}#P1": 4}, {f"{FORMULA}#T1": 100}),
+        world.enter(SHOP, 12, production=20251101),
+        world.ship(MAKER, DEALER, 600, unit="006901234567890121"),
+        world.receive(ship, accepted=590, short=10),
+        world.withdraw(ship, DEALER),
+        world.act(r.Move, world.moved(4), lot=LOT, site=SHOP.site, to_site=f"{SHOP.id}/two"),
+        world.sell(SHOP, 2),
+        world.act(r.Destroy, world.moved(1), lot=LOT, reason=r.DestroyReason.DAMAGED, site=SHOP.site),
+        world.act(r.Fact, kind=r.FactKind.MEASURE, subject=world.position_subject(SHOP), window=window),
+        world.act(r.Hold, reason="抽检", subject=world.lot_subject()),
+        world.act(r.Recall, grade=1, made_from=20251101, reason="召回",
+                  subject=r.Subject(kind=r.SubjectKind.MEMBER, member=MAKER.id)),
+        world.act(r.Close, reason="已完成", subject=world.lot_subject(), target=ship),
+        world.act(r.Lift, reason="误报", subject=world.lot_subject(), target=ship),
+        world.act(r.Voucher, lot=LOT, site=SHOP.site, voucher=voucher_hash(VOUCHER)),
+    ]  # fmt: skip
+
+
+def _record(world: World, act: Act) -> Vectors:
+    sealed = world.seal(act)
+    found = {"record": sealed.record.hex(), "hash": sealed.hash.hex()}
+    return found | ({"opening": sealed.opening.hex()} if sealed.opening else {})
+
+
+def _envelope(world: World) -> Vectors:
+    sealed = [world.seal(world.sell(MAKER, 1)), world.seal(world.sell(MAKER, 2))]
+    wire = world.envelope(MAKER, sealed)
+    envelope = ENVELOPE.decode(wire)
+    header = HEADER.decode(envelope.header)
+    return {
+        "seed": MAKER.seed.hex(),
+        "public_key": MAKER.key.hex(),
+        "key_id": e.key_id(MAKER.key).hex(),
+        "chain": header.chain.hex(),
+        "header": envelope.header.hex(),
+        "signature": envelope.signature.hex(),
+        "records": [item.record.hex() for item in sealed],
+        "openings": [item.opening.hex() for item in sealed],
+        "root": header.root.hex(),
+        "id": envelope_id(envelope.header).hex(),
+        "leaf": envelope_leaf(envelope.header, envelope.signature).hex(),
+        "wire": wire.hex(),
+    }
+
+
+def _state_map() -> Vectors:
+    """Sets of entries with their roots, and proofs of presence and absence."""
+    found: Vectors = {
+        "paths": {"lot": e.lot_path(LOT).hex(), "position": e.position_path(LOT, SHOP.id, SHOP.site).hex()}
+    }
+    for count in (0, 1, 8, 9, 100):
+        entries = {statemap.path_of(b"lot\x00%d" % n, statemap.PUBLIC): b"value %d" % n for n in range(count)}
+        node = statemap.build(sorted(entries.items()))
+        absent = statemap.path_of(b"lot\x00absent", statemap.PUBLIC)
+        proof = mapproof.prove(node, [*list(entries)[:1], absent], entries.get)
+        found[f"{count} entries"] = {
+            "root": node[0].hex(),
+            "present": [path.hex() for path in list(entries)[:1]],
+            "absent": absent.hex(),
+            "proof": proof.hex(),
+        }
+    return found
+
+
+def _chain() -> Vectors:
+    path = e.lot_path(LOT)
+    head = e.chain_start(path, e.CHAIN_FACTS)
+    heads = [head.hex()]
+    for number in range(3):
+        head = e.chain_next(head, e.Element(r.Act.FACT, 1_763_000_000_000 + number, 7, number, bytes([number]) * 32))
+        heads.append(head.hex())
+    return {"path": path.hex(), "name": e.CHAIN_FACTS.hex(), "heads": heads}
+
+
+def _genesis() -> Vectors:
+    found = genesis()
+    return {
+        "json": g.to_json(found).decode(),
+        "canonical": g.CODEC.encode(found).hex(),
+        "chain_id": g.chain_id(found).hex(),
+        "policy": policy.format_policy(POLICY),
+    }
+
+
+def _chain_of_blocks(world: World) -> dict[str, Vectors]:
+    """A lot's way to a shop, the blocks it was booked in, a receipt, and proofs before and after a recall."""
+    world.hand_over(MAKER, DEALER, 600)
+    world.hand_over(DEALER, SHOP, 100)
+    world.do(SHOP, world.act(r.Voucher, lot=LOT, site=SHOP.site, voucher=voucher_hash(VOUCHER)))
+    world.do(LAB, world.act(r.Fact, document="JY-1", kind=r.FactKind.TEST, subject=world.lot_subject(), text="合格"))
+    head, note = world.store.head, world.note()
+    payload = dict(world.store.blocks(1))[head.height]
+    block = b.BLOCK.decode(payload)
+    leaf = head.log.size - 2
+    entries = [envelope_leaf(one.header, one.signature) for one in map(ENVELOPE.decode, block.envelopes)]
+    blocks = {
+        "height": head.height,
+        "payload": payload.hex(),
+        "header": block.header.hex(),
+        "header_hash": b.header_hash(block.header).hex(),
+        "leaves": [*(entry.hex() for entry in entries), b.header_leaf(block.header).hex()],
+        "file_start": (world.folder / "blocks" / "000001.blk").read_bytes()[:68].hex(),
+    }
+    receipt = {
+        "leaf": leaf,
+        "leaf_hash": merkle.leaf_hash(entries[0]).hex(),
+        "proof": [one.hex() for one in world.store.inclusion_proof(leaf)],
+        "checkpoint": note.decode(),
+    }
+    checkpoint = {
+        "origin": ORIGIN,
+        "text": c.Checkpoint(ORIGIN, head.log.size, head.log.root()).text(),
+        "note": note.decode(),
+    }
+    return {"block": blocks, "receipt": receipt, "checkpoint": checkpoint, "product-proof": _proofs(world)}
+
+
+def _proofs(world: World) -> Vectors:
+    position = (SHOP.id, SHOP.site)
+    before = {"now_ms": world.now, "proof": world.proof(position=position).hex(), "verdict": "FACTS_NOTED"}
+    unknown = {"now_ms": world.now, "proof": world.proof(f"{CASE}#NONE").hex(), "verdict": "UNKNOWN_CODE"}
+    world.do(REGULATOR, world.act(r.Recall, grade=1, reason="召回", subject=world.lot_subject()))
+    after = {"now_ms": world.now, "proof": world.proof(position=position).hex(), "verdict": "RECALLED"}
+    query = {"product": FORMULA, "lot": "#A1", "voucher": VOUCHER.hex()}
+    return {
+        "policy": policy.format_policy(POLICY),
+        "good": query | before,
+        "recalled": query | after,
+        "unknown": {"product": CASE, "lot": "#NONE"} | unknown,
+    }
+
+
+def text_of(vectors: Vectors) -> str:
+    return json.dumps(vectors, indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    made = {f"{name}.json": text_of(vectors) for name, vectors in make().items()}
+    if "--write" in sys.argv:
+        FOLDER.mkdir(exist_ok=True)
+        for name, text in made.items():
+            (FOLDER / name).write_text(text)
+    stored = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
+    wrong = sorted(name for name in made.keys() | stored.keys() if made.get(name) != stored.get(name))
+    print(f"{len(made)} vector files, {'all as stored' if not wrong else 'differing: ' + ', '.join(wrong)}")
+    raise SystemExit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
