@@ -3,17 +3,21 @@
 `Trade` plays the month with full knowledge and writes what each enterprise would have written into its own book.
 Quantities are consistent: nobody sells what it does not hold, and each purchase is its supplier's sale. Imported
 level by level (maker, dealer, shop), every row can be booked; a few rows are wrong on purpose.
+
+    python -m demo.trade FOLDER [--seed N]    writes the books and world.json, always for the same days
 """
 
+import argparse
 import csv
 import datetime as dt
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
 
-from demo.world import CANS_A_CASE, Enterprise, Product, World
+from demo.world import CANS_A_CASE, Enterprise, Product, World, make
 
 DAYS: Final = 30
 LOTS_A_PRODUCT: Final = 5
@@ -21,6 +25,8 @@ CANS_A_LOT: Final = 10_000
 DELIVERIES: Final = 4
 LINES_A_DELIVERY: Final = 10
 BOXES_A_LOT: Final = 600
+SEED: Final = 20201027
+LAST_DAY: Final = dt.date(2026, 11, 20)  # of the books that the command writes; never the clock
 
 Row = dict[str, str]
 
@@ -39,7 +45,7 @@ class Lot:
 
 
 class Trade:
-    """`books` maps (role order, enterprise, kind) to rows; times are dates, the last of them `last_day`."""
+    """The rows of each enterprise's three books; times are dates, the last of them `last_day`."""
 
     def __init__(self, world: World, seed: int, last_day: dt.date) -> None:
         self.world = world
@@ -55,10 +61,10 @@ class Trade:
 
     def _lots(self) -> list[Lot]:
         lots = []
-        for product in self.world.formula:
+        for line, product in enumerate(self.world.formula, 1):  # its number tells lots of one day apart
             for number in range(LOTS_A_PRODUCT):
                 made = self.first_day - dt.timedelta(days=60 + 10 * number)
-                lots.append(Lot(product, f"{made:%Y%m%d}{chr(65 + number)}{self.random.randrange(10, 99)}", made))
+                lots.append(Lot(product, f"{made:%Y%m%d}{chr(65 + number)}{line:02d}", made))
         return lots
 
     def _imports(self) -> list[Lot]:
@@ -209,3 +215,38 @@ def _write(path: Path, rows: list[Row]) -> None:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _described(trade: Trade) -> dict[str, object]:
+    """Who and what the books speak of, for world.json."""
+    world = trade.world
+    members = [world.regulator, *world.everybody]
+    return {
+        "members": [{**vars(member), "site": member.site} for member in members],
+        "products": [{**vars(product), "maker": product.maker.member} for product in world.products],
+        "lots": [
+            {
+                "lot": lot.id,
+                "made": lot.made.isoformat(),
+                "expires": (lot.made + dt.timedelta(days=lot.product.shelf_days)).isoformat(),
+                "certificate": lot.certificate,
+                "port": lot.port,
+            }
+            for lot in (*trade.lots, *trade.imports)
+        ],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m demo.trade", description="Write a month of books as CSV.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=SEED)
+    given = parser.parse_args()
+    trade = Trade(make(given.seed), given.seed, LAST_DAY)
+    written = trade.write(given.folder)
+    (given.folder / "world.json").write_text(json.dumps(_described(trade), ensure_ascii=False, indent=1), "utf-8")
+    print(f"{len(written)} books with {trade.rows()} rows in {given.folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ _USCC_VALUES: Final = {char: value for value, char in enumerate(_USCC_ALPHABET)}
 _USCC_WEIGHTS: Final = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 _PERSON: Final = re.compile(r"P-[A-Z0-9-]{1,24}")
 _SITE_CODE: Final = re.compile(r"[A-Za-z0-9._-]{1,20}")
-_LOT_NUMBER: Final = re.compile(r"[!\"%&'()*+,\-./0-9:;<=>?A-Z_a-z]{1,20}")  # GS1 AI 82: no '#', no space
+_AI_82: Final = re.compile(r"[!\"%&'()*+,\-./0-9:;<=>?A-Z_a-z]{1,20}")  # GS1 AI 82: no '#', no space
 _LICENCE: Final = re.compile(r"SC[0-9]{14}")
 _REGISTRATION: Final = re.compile(r"国食注字YP(20[0-9]{2})([0-9]{4})")
 _MONTH_DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -76,24 +76,34 @@ def site_keeper(site: str) -> str:
     return site.partition("/")[0]
 
 
+def _check_own(text: str, where: str) -> None:
+    keeper, slash, code = text.partition("/")
+    if not slash or not _SITE_CODE.fullmatch(code):
+        raise Malformed(where, f"{text!r} is not MEMBER/CODE with 1 to 20 of A-Z, a-z, 0-9, dot, _ and hyphen")
+    check_member_id(keeper)
+    if len(code) == 13 and code.isdigit():
+        _gs1(code, 13, where)
+
+
 @lru_cache(maxsize=20_000)
 def check_site_id(text: str) -> None:
     """`{member}/{code}`; a code of 13 digits is a GLN and checked as such."""
-    keeper, slash, code = text.partition("/")
-    if not slash or not _SITE_CODE.fullmatch(code):
-        raise Malformed("site", f"{text!r} is not MEMBER/CODE with 1 to 20 of A-Z, a-z, 0-9, dot, _ and hyphen")
-    check_member_id(keeper)
-    if len(code) == 13 and code.isdigit():
-        check_gln(code)
+    _check_own(text, "site")
 
 
 @lru_cache(maxsize=20_000)
 def check_product_id(text: str) -> None:
-    """A GTIN-14, or `{member}/{code}` where the product has none."""
+    """A GTIN-14, or `{member}/{code}` where the product has none (13 digits still are a GS1 number)."""
     if "/" in text:
-        check_site_id(text)
+        _check_own(text, "product")
     else:
         check_gtin(text)
+
+
+def check_serial(text: str) -> None:
+    """The serial number of one item of a lot: GS1 AI 21."""
+    if not _AI_82.fullmatch(text):
+        raise Malformed("serial", f"{text!r} is not 1 to 20 characters of GS1 AI 82")
 
 
 def split_lot(lot: str) -> tuple[str, str]:
@@ -114,7 +124,7 @@ def check_lot_id(text: str) -> None:
     product, rest = split_lot(text)
     check_product_id(product)
     if rest[0] == "#":
-        if not _LOT_NUMBER.fullmatch(rest[1:]):
+        if not _AI_82.fullmatch(rest[1:]):
             raise Malformed("lot", f"lot number {rest[1:]!r} is not 1 to 20 characters of GS1 AI 82 without '#'")
     else:
         if len(rest) != 9 or not (rest[1:].isascii() and rest[1:].isdigit()):

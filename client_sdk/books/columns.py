@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Book(Enum):
@@ -22,46 +23,64 @@ class Column(Struct, frozen=True):
     needed: bool = False
 
 
-_COMMON: Final = (
-    Column("date", "日期", ("交易日期", "单据日期"), needed=True),
-    Column("document", "单据号", ("单号", "票号")),
-    Column("line", "行号", ("序号",)),
-    Column("gtin", "商品条码", ("条码", "GTIN", "商品条形码"), needed=True),
-    Column("name", "商品名称", ("品名", "名称"), needed=True),
-    Column("specification", "规格", ("规格型号",)),
-    Column("unit", "单位", ("计量单位",), needed=True),
-    Column("quantity", "数量", needed=True),
-    Column("production", "生产日期"),
-    Column("lot", "批号", ("生产批号", "批次")),
-    Column("shelf_life", "保质期", ("保质期(天)", "保质期天数")),
-    Column("certificate", "检验检疫证明号", ("检验报告编号", "检验证明号", "证明号")),
-    Column("site", "库存地点", ("仓库", "地点")),
+_DATE: Final = Column("date", "日期", ("交易日期", "单据日期"), needed=True)
+_DOCUMENT: Final = Column("document", "单据号", ("单号", "票号", "凭证号"))
+_LINE: Final = Column("line", "行号", ("序号",))
+_GTIN: Final = Column("gtin", "商品条码", ("条码", "GTIN", "商品条形码", "商品条码(GTIN)"), needed=True)
+_NAME: Final = Column("name", "商品名称", ("品名", "名称", "食品名称", "产品名称"))
+_SPECIFICATION: Final = Column("specification", "规格", ("规格型号",))
+_UNIT: Final = Column("unit", "单位", ("计量单位",))
+_QUANTITY: Final = Column("quantity", "数量", needed=True)
+_PRODUCTION: Final = Column("production", "生产日期")
+_LOT: Final = Column("lot", "批号", ("生产批号", "批次", "批次号"))
+_SHELF_LIFE: Final = Column(
+    "shelf_life", "保质期", ("保质期(天)", "保质期天数", "保质期至", "有效期", "有效期至", "到期日期")
 )
+_CERTIFICATE: Final = Column("certificate", "检验检疫证明号", ("检验报告编号", "检验证明号", "证明号"))
+_SITE: Final = Column("site", "库存地点", ("仓库", "地点"))
+
+
+def _needed(column: Column) -> Column:
+    return replace(column, needed=True)
+
+
+_TRADE: Final = (
+    _DATE, _DOCUMENT, _LINE, _GTIN, _needed(_NAME), _SPECIFICATION, _needed(_UNIT), _QUANTITY, _PRODUCTION, _LOT,
+    _SHELF_LIFE, _CERTIFICATE, _SITE,
+)  # fmt: skip
 COLUMNS: Final[dict[Book, tuple[Column, ...]]] = {
     Book.PURCHASE: (
-        *_COMMON,
-        Column("party", "供应商名称", ("供货商", "供应商"), needed=True),
-        Column("party_code", "供应商信用代码", ("供应商统一社会信用代码",)),
-        Column("address", "供应商地址", ("地址",)),
+        *_TRADE,
+        Column("party", "供应商名称", ("供货商", "供应商", "供货商名称", "供货者名称"), needed=True),
+        Column("party_code", "供应商信用代码", ("供应商统一社会信用代码", "供货商信用代码")),
+        Column("address", "供应商地址", ("地址", "供货者地址")),
         Column("contact", "供应商联系方式", ("联系方式", "联系电话")),
     ),
     Book.SALE: (
-        *_COMMON,
-        Column("party", "客户名称", ("购货者", "客户"), needed=True),
-        Column("party_code", "客户信用代码", ("客户统一社会信用代码",)),
-        Column("address", "客户地址", ("地址",)),
+        *_TRADE,
+        Column("party", "客户名称", ("购货者", "客户", "购货者名称", "购货单位"), needed=True),
+        Column("party_code", "客户信用代码", ("客户统一社会信用代码", "购货者信用代码")),
+        Column("address", "客户地址", ("地址", "购货者地址")),
         Column("contact", "客户联系方式", ("联系方式", "联系电话")),
     ),
-    Book.PRODUCTION: _COMMON,
-}
+    # A maker's book: the goods are its own, made on the production date, counted in items unless it says so.
+    Book.PRODUCTION: (
+        replace(_DATE, needed=False), _DOCUMENT, _LINE, _GTIN, _NAME, _SPECIFICATION, _UNIT, _QUANTITY,
+        _needed(_PRODUCTION), _LOT, _SHELF_LIFE, _CERTIFICATE, _SITE,
+    ),
+}  # fmt: skip
 CASE_UNITS: Final = frozenset(("箱", "件", "CT", "CS"))
 ITEM_UNITS: Final = frozenset(("罐", "听", "盒", "袋", "包", "瓶", "个", "H87"))
 
 
 def recognise(headers: list[str]) -> Book:
-    """Which book these headers belong to."""
-    for book in (Book.PURCHASE, Book.SALE):
-        party = next(column for column in COLUMNS[book] if column.field == "party")
-        if any(name in headers for name in (party.header, *party.others)):
-            return book
-    return Book.PRODUCTION
+    """Which book these headers belong to; ValueError where they name suppliers and customers both."""
+    found = [book for book in (Book.PURCHASE, Book.SALE) if _names_a_party(book, headers)]
+    if len(found) > 1:
+        raise ValueError("it names suppliers and customers both: keep purchases and sales in two books")
+    return found[0] if found else Book.PRODUCTION
+
+
+def _names_a_party(book: Book, headers: list[str]) -> bool:
+    party = next(column for column in COLUMNS[book] if column.field == "party")
+    return any(name in headers for name in (party.header, *party.others))

@@ -107,3 +107,31 @@ def test_the_rules_calendar_is_the_calendar(time_ms: int) -> None:
 
     moment = dt.datetime(1970, 1, 1) + dt.timedelta(milliseconds=time_ms, hours=8)
     assert day_of(time_ms) == moment.year * 10_000 + moment.month * 100 + moment.day
+
+
+@pytest.mark.parametrize(
+    ("check", "good"),
+    [
+        (ids.check_gln, "6901234567892"),
+        (ids.check_sscc, "006901234567890121"),
+        (ids.check_food_licence, f"SC1293304020001{ids.iso7064_mod_11_10('1293304020001')}"),
+    ],
+)
+def test_every_altered_digit_of_the_others(check: object, good: str) -> None:
+    assert not refused(check, good)
+    for at, was in enumerate(good):
+        if was.isdigit():
+            assert all(refused(check, good[:at] + char + good[at + 1 :]) for char in "0123456789" if char != was)
+
+
+def test_an_identifier_that_is_refused_is_named_by_what_it_is_for() -> None:
+    for check, text, where in (
+        (ids.check_product_id, f"{uscc(1)}/码", "product"),
+        (ids.check_product_id, f"{uscc(1)}/6901234567893", "product"),
+        (ids.check_site_id, f"{uscc(1)}/6901234567893", "site"),
+        (ids.check_serial, "a b", "serial"),
+        (ids.check_serial, "7" * 21, "serial"),
+    ):
+        with pytest.raises(Malformed) as found:
+            check(text)
+        assert found.value.where == where
