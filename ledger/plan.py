@@ -246,6 +246,8 @@ def _apply_all(
 
 
 def _within_limits(step: Step, record: Any, bounds: r.KeyLimits) -> None:
+    if isinstance(record, r.Key):
+        raise Violation("key.limited", "a limited key would admit or end keys", "sign with a key without limits")
     if bounds.acts is not None and step.element.act not in bounds.acts:
         raise Violation("key.act", f"this key may not sign {step.element.act.name.lower()}", "use another key")
     if bounds.sites is None:

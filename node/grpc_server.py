@@ -27,6 +27,7 @@ from proto.suyuan.v1 import ledger_pb2_grpc
 log = structlog.get_logger(__name__)
 
 MESSAGE_BYTES_MAX = BLOCK_BYTES_MAX + 64 * 1024
+CALLS_AT_ONCE_MAX = 2000
 STREAM_IN_FLIGHT_MAX = 2048
 STREAM_IN_FLIGHT_BYTES_MAX = 8 * ENVELOPE_BYTES_MAX
 RESULTS_A_MESSAGE_MAX = 1024
@@ -266,6 +267,7 @@ async def serve(
 ) -> tuple[grpc.aio.Server, int, int]:
     """Start the service; returns the server and the two ports it listens on. OSError where one is taken."""
     server = grpc.aio.server(
+        maximum_concurrent_rpcs=CALLS_AT_ONCE_MAX,  # beyond it gRPC answers RESOURCE_EXHAUSTED by itself
         options=[
             ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
             ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
@@ -273,7 +275,7 @@ async def serve(
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.http2.max_ping_strikes", 4),
             ("grpc.so_reuseport", 0),
-        ]
+        ],
     )
     ledger_pb2_grpc.add_LedgerServicer_to_server(LedgerService(app), server)  # type: ignore[no-untyped-call]
     healthy = health.aio.HealthServicer()

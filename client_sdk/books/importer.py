@@ -100,11 +100,14 @@ class Importer:
         return self._sale(row, lot, quantity, site)
 
     def _base(self, row: Row) -> tuple[int, str]:
-        """The quantity in base items, and the lot of the base item. A level's own code counts as that level;
-        a case named by the base item's code needs a single declared level to convert by."""
+        """The quantity in base items, and the lot of the base item. A case is counted by its own code; a code and
+        a unit that contradict each other are asked about, never guessed."""
         product = self._product(row.gtin)
         if product is None:
             raise _Bad("商品条码", f"product {row.gtin} is not declared", "its maker or importer declares it first")
+        if product.base is not None and not row.in_cases:
+            remedy = f"use the bar code of the single item, {product.base}, or count cases"
+            raise _Bad("单位", f"{row.gtin} is the code of a case of {product.contains}, the unit is an item", remedy)
         if product.base is not None:
             return row.quantity * (product.contains or 1), product.base + row.lot
         if row.in_cases:
@@ -135,6 +138,12 @@ class Importer:
         return bool(code) and self._members[code]
 
     def _production(self, row: Row, lot: str, quantity: int, site: str) -> Planned | BadRow:
+        product = self._product(row.gtin)
+        if product is None or self._member not in (product.maker, product.declarer):
+            remedy = "a sales book names its customers (客户名称), a purchase book its suppliers (供应商名称)"
+            return BadRow(
+                row.line, "商品条码", f"{self._member} does not make {row.gtin}, so it is no production", remedy
+            )
         if row.production is None:
             return BadRow(row.line, "生产日期", "a production row needs its date")
         expiry = _expiry(row.production, row.shelf_days)

@@ -3,6 +3,7 @@
 from msgspec import structs
 
 from ledger import entries as e
+from ledger import identifiers as ids
 from ledger import records as r
 from ledger import state as s
 from ledger.custody.scopes import in_force_at
@@ -37,6 +38,12 @@ def commission(step: Step, record: r.Commission, amounts: r.Moved) -> None:
             "lot",
         )
     own_site(step, record.site)
+    old = step.draft.lot(record.lot)
+    if old is not None and old.commissioner not in (product.maker, product.declarer):
+        old = structs.replace(
+            old, bits=int(old.bits | e.Bit.NOT_COMMISSIONED)
+        )  # the maker's word replaces a repacker's
+        step.draft.put(b"m" + e.lot_path(record.lot), old)
     _bring_up(step, record.lot, record.production, record.expiry, record.serials)
     give(step, step.member, record.site, record.lot, amounts.quantity, amounts.grams or 0)
     enter_position(step, record.lot, step.member, record.site, e.WayKind.COMMISSION, b"", [step.element], 0)
@@ -157,12 +164,9 @@ def enter(step: Step, record: r.Enter, amounts: r.Moved) -> None:
     bits = e.Bit.ONE_SIGNATURE
     lot = step.draft.lot(record.lot)
     if lot is None:
-        lot = e.LotEntry(
-            bits=int(e.Bit.NOT_COMMISSIONED),
-            expiry=record.expiry,
-            lot=record.lot,
-            production=record.production,
-        )
+        production = record.production or ids.lot_day(record.lot)
+        unknown = int(e.Bit.NOT_COMMISSIONED)
+        lot = e.LotEntry(bits=unknown, expiry=record.expiry, lot=record.lot, production=production)
         step.draft.put(b"m" + e.lot_path(record.lot), lot)
     elif not lot.bits & e.Bit.NOT_COMMISSIONED:
         bits |= e.Bit.REENTRY

@@ -151,7 +151,7 @@ def _may_replace(step: Step, old: e.ProductEntry, record: r.Register) -> None:
             "keep `declared_by`",
             "declared_by",
         )
-    if (old.base, old.contains) != (record.base, record.contains):
+    if not provisional and (old.base, old.contains) != (record.base, record.contains):
         raise Violation(
             "product.level",
             f"{old.product} is declared as {old.contains or 1} of {old.base or 'itself'}, and quantities rest on it",

@@ -5,7 +5,7 @@ from msgspec import Struct, structs
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
-from ledger.limits import SOURCES_INLINE_MAX
+from ledger.limits import INTEGER_MAX, SOURCES_INLINE_MAX
 
 
 class Violation(Exception):
@@ -119,7 +119,7 @@ def take(step: Step, owner: str, site: str, lot: str, amounts: r.Moved, **counte
             "correct the weight",
             "grams",
         )
-    changed = s.Stock(
+    changed = _bounded(
         stock.held - amounts.quantity,
         stock.grams - grams,
         stock.shipped + counters.get("shipped", 0),
@@ -133,13 +133,22 @@ def take(step: Step, owner: str, site: str, lot: str, amounts: r.Moved, **counte
     return changed
 
 
+def _bounded(*counts: int) -> s.Stock:
+    """A stock row, every count of which is an integer that the encoding holds."""
+    if max(counts) > INTEGER_MAX:
+        raise Violation(
+            "position.too-much", f"a count would pass {INTEGER_MAX}", "use another lot number", "quantity"
+        )
+    return s.Stock(*counts)
+
+
 def give(step: Step, owner: str, site: str, lot: str, quantity: int, grams: int = 0) -> None:
     """Add a quantity to what a position holds."""
     key = s.stock_key(owner, site, lot)
     stock = step.draft.get(key, s.STOCK.decode_trusted) or s.NO_STOCK
     step.draft.put(
         key,
-        s.Stock(
+        _bounded(
             stock.held + quantity,
             stock.grams + grams,
             stock.shipped,

@@ -119,6 +119,11 @@ class _Walk:
         if entry is not None:
             self.facts(path, entry.adverse, None)
 
+    def site(self, site: str) -> None:
+        entry = self.entry(e.site_path(site), e.SITE)
+        if entry is not None:
+            self.facts(e.site_path(site), entry.adverse, entry.facts)
+
     def facts(self, path: bytes, adverse: e.Chain | None, other: e.Chain | None) -> None:
         if adverse is not None:
             self.chain(path, e.CHAIN_ADVERSE, adverse, 0)
@@ -173,7 +178,7 @@ class _Walk:
             self.positions.add(path)
             self.member(name[1])
             self.member(keeper_of(name[2]))
-            self.entry(e.site_path(name[2]), e.SITE)
+            self.site(name[2])
             position = self.entry(path, e.POSITION)
             if position is None:
                 continue

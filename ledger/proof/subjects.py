@@ -30,6 +30,7 @@ class Subjects:
         self.facts: list[Noted] = []
         self.products: dict[str, e.ProductEntry] = {}
         self._scopes: dict[str, list[tuple[e.Element, r.Record]]] = {}
+        self._sites: dict[str, e.SiteEntry | None] = {}
         self._lots: dict[str, e.LotEntry] = {}
 
     def base_of(self, product: str) -> str:
@@ -68,6 +69,8 @@ class Subjects:
         path = e.lot_path(entry.lot)
         self.findings += of_bits(entry.bits, entry.lot)
         self.note(path, entry.lot, entry.adverse, entry.facts)
+        if product is not None and entry.commissioner not in (None, product.maker, product.declarer):
+            self.findings.append(Finding(Verdict.NOT_COMMISSIONED_BY_MAKER, entry.lot, f"by {entry.commissioner}"))
         if entry.expiry is not None and entry.expiry < self.today:
             self.findings.append(Finding(Verdict.EXPIRED, entry.lot, f"best before {entry.expiry}"))
         makers = {entry.commissioner, product.maker if product is not None else None} - {None}
@@ -93,6 +96,15 @@ class Subjects:
             self.evidence.member(member)
         return entry
 
+    def site(self, site: str) -> e.SiteEntry | None:
+        """A site on the way, with the facts about it; each site once."""
+        if site not in self._sites:
+            path = e.site_path(site)
+            entry = self._sites[site] = self.evidence.entry(path, e.SITE)
+            if entry is not None:
+                self.note(path, site, entry.adverse, entry.facts)
+        return self._sites[site]
+
     def scopes_of_member(self, member: str) -> list[tuple[e.Element, r.Record]]:
         if member not in self._scopes:
             entry = self.evidence.member(member)
@@ -106,7 +118,9 @@ class Subjects:
         other = self.evidence.chain(path, e.CHAIN_FACTS, facts, FACTS_SHOWN_MAX)
         self.facts += [Noted(subject, True, signed) for signed in bad]
         self.facts += [Noted(subject, False, signed) for signed in other]
-        if other or bad:
+        if any(isinstance(signed.record, r.Fact) for signed in bad):
+            self.findings.append(Finding(Verdict.ADVERSE_FACT, subject))
+        elif other or bad:
             self.findings.append(Finding(Verdict.FACTS_NOTED, subject))
         return bad
 

@@ -62,6 +62,7 @@ def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Posit
     subjects.note(path, f"{lot} at {site}", entry.adverse, entry.facts)
     evidence.member(owner)
     evidence.member(site.partition("/")[0])
+    site_entry = subjects.site(site)
     ways, sources = [], []
     for way in _ways(evidence, path, entry):
         shown, from_where = _way_in(evidence, name, path, way)
@@ -69,7 +70,7 @@ def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Posit
         sources += from_where
     if not ways:
         raise VerifyFailed("way", f"the position of {owner} at {site} has no way in")
-    return Position(lot, owner, site, entry, evidence.entry(e.site_path(site), e.SITE), ways), sources
+    return Position(lot, owner, site, entry, site_entry, ways), sources
 
 
 def _ways(evidence: Evidence, path: bytes, entry: e.PositionEntry) -> list[e.Way]:

@@ -73,19 +73,22 @@ class Embedded:
                     await self._wait_or_cosign_again(loop)
                     continue
                 batch = self._take()
-                outcomes = await self._finish(loop.run_in_executor(self._worker, self._make_block, batch))
-                for (_, done), outcome in zip(batch, outcomes, strict=True):
-                    done(outcome)
+                await self._finish(batch, loop.run_in_executor(self._worker, self._make_block, batch))
         finally:
             self._stop()
 
-    async def _finish(self, future: "asyncio.Future[list[Outcome | Stopped]]") -> list[Outcome | Stopped]:
-        """A block that was begun is finished even while the node stops: its envelopes get their answer."""
+    async def _finish(self, batch: list[tuple[Checked, Done]], future: "asyncio.Future[list[Outcome]]") -> None:
+        """A block that was begun is finished even while the node stops, and its envelopes get their answer; where
+        it cannot be stored, they are told that nobody knows."""
         try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
+            await asyncio.shield(future)
+        finally:
             await asyncio.wait([future])
-            raise
+            failed = future.exception() is not None
+            outcomes = [] if failed else future.result()
+            unknown = Stopped("the block could not be stored, so nobody knows whether this envelope is in it")
+            for number, (_, done) in enumerate(batch):
+                done(unknown if failed else outcomes[number])
 
     async def _wait_or_cosign_again(self, loop: asyncio.AbstractEventLoop) -> None:
         self._wake.clear()
@@ -107,7 +110,7 @@ class Embedded:
             batch.append(self._queue.popleft())
         return batch
 
-    def _make_block(self, batch: list[tuple[Checked, Done]]) -> list[Outcome | Stopped]:
+    def _make_block(self, batch: list[tuple[Checked, Done]]) -> list[Outcome]:
         """In the worker thread: plan, store, cosign, prove. What fails to be stored stops the engine."""
         store = self._store
         time = max(self._clock_ms(), store.head.time)

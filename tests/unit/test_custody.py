@@ -372,3 +372,43 @@ def test_a_voucher_belongs_to_a_position_of_ones_own(world: World) -> None:
     assert rules(world.refused(SHOP, world.act(r.Voucher, **voucher))) == ["voucher.known"]
     world.do(SHOP, world.act(r.Voucher, **voucher | {"voucher": b"\x01" * 32}))
     assert world.store.get(b"v" + bytes(32)) is None
+
+
+def test_no_count_grows_beyond_what_the_encoding_holds(world: World) -> None:
+    from ledger.limits import QUANTITY_MAX
+
+    lot = f"{FORMULA}#HUGE"
+    made = [world.commission(QUANTITY_MAX, lot) for _ in range(4000)]
+    world.do(MAKER, *made)
+    world.do(MAKER, *[world.commission(QUANTITY_MAX, lot) for _ in range(4000)])
+    assert (
+        rules(world.refused(MAKER, *[world.commission(QUANTITY_MAX, lot) for _ in range(1008)]))[0]
+        == "position.too-much"
+    )
+
+
+def test_a_limited_key_admits_no_other(world: World) -> None:
+    till = Member(MAKER.id, b"t" * 32, MAKER.kind)
+    limits = r.KeyLimits(until=world.now + DAY_MS)
+    world.do(MAKER, world.act(r.Key, change=r.KeyChange.ADMIT, key=till.key, limits=limits, member=MAKER.id))
+    mine = world.act(r.Key, change=r.KeyChange.ADMIT, key=b"k" * 32, member=MAKER.id)
+    assert rules(world.refused(till, mine)) == ["key.limited"]
+
+
+def test_a_maker_takes_back_a_lot_number_that_a_repacker_used(world: World) -> None:
+    powder, squatted = f"{POWDER}#P1", f"{POWDER}#P2"
+    world.do(MAKER, world.commission(10, powder))
+    world.hand_over(MAKER, DEALER, 5, powder)
+    world.do(DEALER, world.transform(DEALER, {powder: 1}, {squatted: 1}))
+    assert lot_entry(world, squatted).commissioner == DEALER.id
+    findings = world.verify(world.proof(squatted), squatted).findings
+    assert [found.verdict.name for found in findings] == ["NOT_COMMISSIONED_BY_MAKER"]
+    world.do(MAKER, world.commission(100, squatted))
+    assert (lot_entry(world, squatted).commissioner, lot_entry(world, squatted).parents) == (MAKER.id, [powder])
+
+
+def test_a_maker_corrects_a_holders_case(world: World) -> None:
+    case = gtin(70)
+    world.do(SHOP, world.register(case, declared_by=r.DeclaredBy.HOLDER, maker=None, base=FORMULA, contains=1000))
+    world.do(MAKER, world.register(case, base=FORMULA, contains=12))
+    assert rules(world.refused(MAKER, world.register(case, base=FORMULA, contains=6))) == ["product.level"]

@@ -435,3 +435,13 @@ def test_truncated_and_extended_proofs(world: World) -> None:
     with pytest.raises(VerifyFailed, match="file"):
         f.from_file(good)
     assert f.from_file(f.to_file(good)) == good
+
+
+def test_adverse_facts_about_a_site_or_product_show(world: World) -> None:
+    site = r.Subject(kind=r.SubjectKind.SITE, site=DEALER.site)
+    world.do(LAB, world.act(r.Fact, kind=r.FactKind.INSPECT, adverse=True, subject=site, text="鼠害"))
+    product = world.verify(proof_of(world), voucher=VOUCHER)
+    assert [(found.verdict, found.subject) for found in product.findings] == [(Verdict.ADVERSE_FACT, DEALER.site)]
+    shown = f.PROOF.decode(proof_of(world))
+    without = [one for one in shown.chains if one.path != e.site_path(DEALER.site)]
+    refused(world, forged(proof_of(world), chains=without), "no list")
