@@ -149,7 +149,13 @@ class Demo:
         now = _now()
         acts = [_certificate(lot, now) for lot in trade.imports]
         for number, lot in enumerate(trade.imports, 1):
-            line = {"lot": lot.id, "quantity": BOXES_A_LOT, "ref": f"RK-{number}/1", "at": now, "site": importer.site}
+            line: dict[str, Any] = {
+                "lot": lot.id,
+                "quantity": BOXES_A_LOT,
+                "ref": f"RK-{number}/1",
+                "at": now,
+                "site": importer.site,
+            }
             acts.append(build.ship(to=importer.member, to_site=store.site, **line))
         self.client(importer).submit(acts)
         keeper = self.client(store)
