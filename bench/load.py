@@ -90,6 +90,7 @@ class Trade:
         self.maker = self._identity()
         self.dealers = [self._identity() for _ in range(DEALERS)]
         self.shops = [self._identity() for _ in range(SHOPS)]
+        self.quiet = [self._identity() for _ in range(2)]  # shops that the load leaves alone
         self.products = [gtin(self.random) for _ in range(6)]
         self.lots = [f"{self.random.choice(self.products)}#L{number:06d}" for number in range(LOTS)]
         self._number = 0
@@ -119,7 +120,7 @@ class Trade:
         admitted = [
             build.act(r.Admit, at=self.now, key=who.public.key, kind=r.MemberKind.ENTERPRISE, member=who.member,
                       name="企业", region="CN-33")
-            for who in (self.maker, *self.dealers, *self.shops)
+            for who in (self.maker, *self.dealers, *self.shops, *self.quiet)
         ]  # fmt: skip
         self.book(self.node.regulator, admitted)
         declared = {"at": self.now, "category": "129", "declared_by": r.DeclaredBy.MAKER, "maker": self.maker.member}

@@ -24,7 +24,7 @@ BIG_LOT_RECORDS = 100_000
 
 def four_holders(trade: load.Trade) -> list[Query]:
     """maker -> dealer -> shop -> shop, for the first lots, with a voucher at the end of each way."""
-    dealer, first, last = trade.dealers[0], trade.shops[0], trade.shops[1]
+    dealer, (first, last) = trade.dealers[0], trade.quiet
     lots = trade.lots[:LOTS]
     for sender, receiver in ((dealer, first), (first, last)):
         ships = trade.book(sender, [trade.ship(sender, receiver, lot, 12) for lot in lots])
@@ -68,7 +68,7 @@ def main() -> None:
         print(f"fetched over gRPC          {2000 / (time.perf_counter() - begun):>8,.0f} /s")
     note = node.client.node_info().checkpoint
     node.stop()
-    _in_process(node, queries, note, trade.shops[1].member)
+    _in_process(node, queries, note, trade.quiet[1].member)
 
 
 def _fetch(client: Client, query: Query) -> bytes:
