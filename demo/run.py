@@ -3,6 +3,7 @@
 import argparse
 import datetime as dt
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,11 +26,13 @@ from ledger.proof import format as f
 from ledger.proof.verdict import Verdict
 from ledger.proof.verify import Product as Proven
 from ledger.proof.verify import Query, verify_product, voucher_hash
+from ledger.proof.way import Position
 
 SEED: Final = 20201027
 PASSPHRASE: Final = "demo-only"
 LOG_NAME: Final = "demo.suyuan.example/log"
 READY_SECONDS: Final = 30
+BROKEN_TRANSPORT: Final = 3  # the shop whose frozen goods came too warm
 
 
 def say(text: str) -> None:
@@ -170,7 +173,7 @@ class Demo:
         """The carrier reports the temperature of what it brought to a shop; one transport broke down."""
         frozen = {product.gtin for product in self.world.frozen}
         waiting = [one for one in self.client(shop).handovers() if one.lot.split("#")[0] in frozen]
-        broke_down = shop == self.world.shops[3]
+        broke_down = shop == self.world.shops[BROKEN_TRANSPORT]
         acts = [_measurement(one, broke_down) for one in waiting]
         if acts:
             self.client(self.world.carrier).submit(acts)
@@ -189,12 +192,24 @@ class Demo:
         query = codes.parse_scan(link).query()
         file = self.data / "proof.suyuan"
         before = self._fetch_and_verify(query, file, lot)
+        self._show_breached(trade)
         self._recall(lot)
         after = self._fetch_and_verify(query, self.data / "proof-after-recall.suyuan", lot)
         if before.verdict > Verdict.FACTS_NOTED or after.verdict != Verdict.RECALLED:
             raise SystemExit(f"the proof did not turn: {before.verdict.name}, then {after.verdict.name}")
         policy = self.data / "node" / "policy.txt"
         say(f"verify it yourself:\n  .venv/bin/suyuan verify '{link}' \\\n    --file {file} --policy {policy}")
+
+    def _show_breached(self, trade: Trade) -> None:
+        """What a consumer of the shop whose transport broke down sees."""
+        shop = self.world.shops[BROKEN_TRANSPORT]
+        bought = {row["批号"] for row in trade.purchases[shop]}
+        lot = next(lot for lot in trade.imports if lot.number in bought)
+        secret = os.urandom(codes.VOUCHER_BYTES)
+        opens = {"lot": lot.id, "site": shop.site, "voucher": voucher_hash(secret)}
+        self.client(shop).submit([build.act(r.Voucher, at=_now(), **opens)])
+        query = Query(product=lot.product.gtin, lot=f"#{lot.number}", voucher=secret)
+        self._fetch_and_verify(query, self.data / "proof-breached.suyuan", lot)
 
     def _fetch_and_verify(self, query: Query, file: Path, lot: Lot) -> Proven:
         """Fetch a proof into a file, then verify that file with nothing but the policy."""
@@ -204,7 +219,7 @@ class Demo:
         file.write_bytes(f.to_file(proof))
         trusted = parse_policy((self.data / "node" / "policy.txt").read_text())
         proven = verify_product(trusted, query, f.from_file(file.read_bytes()), None)
-        way = " ← ".join(proven.members[position.owner].name for position in proven.way)
+        way = " ← ".join(_place(proven, position) for position in proven.way)
         say(f"proof of {lot.product.name} {lot.number}: {len(proof):,} bytes in {file}")
         say(f"  verified offline: {proven.verdict.name.replace('_', ' ')}; way: {way}")
         return proven
@@ -244,6 +259,13 @@ class Demo:
         if self.node is not None and self.node.poll() is None:
             self.node.terminate()
             self.node.wait(timeout=READY_SECONDS)
+
+
+def _place(proven: Proven, position: Position) -> str:
+    """The owner, and who keeps the goods if that is another."""
+    keeper = position.site.partition("/")[0]
+    stored = "" if keeper == position.owner else f" (in {proven.members[keeper].name})"
+    return proven.members[position.owner].name + stored
 
 
 def _now() -> int:
@@ -294,6 +316,8 @@ def main() -> None:
     data = given.data or Path(tempfile.mkdtemp(prefix="suyuan-demo-"))
     if (data / "node").exists():
         parser.error(f"{data} holds a demonstration already; name another folder")
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it in the background
+        signal.signal(number, signal.default_int_handler)
     demo = Demo(data.absolute(), given.grpc)
     try:
         demo.make_chain()

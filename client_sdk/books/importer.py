@@ -12,6 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from client_sdk import build
+from client_sdk.books.cells import BadCell
 from client_sdk.books.columns import Book
 from client_sdk.books.reader import BadRow, Row
 from client_sdk.build import Act
@@ -91,7 +92,7 @@ class Importer:
         try:
             quantity, lot = self._base(row)
             site = self._site(row)
-        except _Bad as bad:
+        except BadCell as bad:
             return BadRow(row.line, bad.field, bad.message, bad.remedy)
         if row.book == Book.PRODUCTION:
             return self._production(row, lot, quantity, site)
@@ -104,15 +105,19 @@ class Importer:
         a unit that contradict each other are asked about, never guessed."""
         product = self._product(row.gtin)
         if product is None:
-            raise _Bad("商品条码", f"product {row.gtin} is not declared", "its maker or importer declares it first")
+            raise BadCell(
+                "商品条码", f"product {row.gtin} is not declared", "its maker or importer declares it first"
+            )
         if product.base is not None and not row.in_cases:
             remedy = f"use the bar code of the single item, {product.base}, or count cases"
-            raise _Bad("单位", f"{row.gtin} is the code of a case of {product.contains}, the unit is an item", remedy)
+            raise BadCell(
+                "单位", f"{row.gtin} is the code of a case of {product.contains}, the unit is an item", remedy
+            )
         if product.base is not None:
             return row.quantity * (product.contains or 1), product.base + row.lot
         if row.in_cases:
             remedy = "use the bar code of the case, or count single items"
-            raise _Bad("单位", f"{row.gtin} is the code of a single item, the unit is a case", remedy)
+            raise BadCell("单位", f"{row.gtin} is the code of a single item, the unit is a case", remedy)
         return row.quantity, row.gtin + row.lot
 
     def _site(self, row: Row) -> str:
@@ -121,10 +126,10 @@ class Importer:
             try:
                 ids.check_site_id(site)
             except Malformed as error:
-                raise _Bad("库存地点", error.message) from None
+                raise BadCell("库存地点", error.message) from None
             self._sites[site] = self._ledger.site(site) is not None
         if not self._sites[site]:
-            raise _Bad("库存地点", f"site {site} is not declared", "its keeper declares it first")
+            raise BadCell("库存地点", f"site {site} is not declared", "its keeper declares it first")
         return site
 
     def _product(self, gtin: str) -> e.ProductEntry | None:
@@ -210,12 +215,6 @@ class Importer:
             build.sell(lot=lot, quantity=quantity, ref=row.ref, at=row.at, site=site),
             f"sell {quantity} of {lot} to {row.party or 'a consumer'}",
         )
-
-
-class _Bad(Exception):
-    def __init__(self, field: str, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.field, self.message, self.remedy = field, message, remedy
 
 
 _SIDES = {Book.PURCHASE: "i", Book.SALE: "o", Book.PRODUCTION: "w"}  # as the rules have them: custody.side_of

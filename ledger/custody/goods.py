@@ -6,7 +6,7 @@ from ledger import entries as e
 from ledger import identifiers as ids
 from ledger import records as r
 from ledger import state as s
-from ledger.custody.scopes import in_force_at
+from ledger.custody.scopes import in_force_at, refuse_in_force
 from ledger.custody.step import (
     Step,
     Violation,
@@ -93,7 +93,7 @@ def transform(step: Step, record: r.Transform, amounts: r.Transformed) -> None:
         entry = known_lot(step, lot)
         position = step.draft.position(e.position_path(lot, step.member, record.site))
         product = known_product(step, product_of(lot))
-        _refuse_in_force(step, entry, product, position, record.at)
+        refuse_in_force(step, entry, product, position, record.at)
         take(step, step.member, record.site, lot, r.Moved(quantity=quantity, ref=amounts.ref), used=quantity)
         bits |= entry.bits | (position.bits if position is not None else 0)
         ancestors += 1 + (entry.ancestors or 0)
@@ -137,18 +137,6 @@ def _make_output(step: Step, record: r.Transform, output: r.Output, quantity: in
         [step.element],
         int(bits & e.PASSED_ON),
     )
-
-
-def _refuse_in_force(
-    step: Step, lot: e.LotEntry, product: e.ProductEntry, position: e.PositionEntry | None, at: int
-) -> None:
-    if in_force_at(step, lot, product, position, at):
-        raise Violation(
-            "goods.held",
-            f"{lot.lot} is held or recalled",
-            "keep it where it is until the hold is lifted; what was done before it carries its earlier time",
-            "lot",
-        )
 
 
 def enter(step: Step, record: r.Enter, amounts: r.Moved) -> None:

@@ -6,7 +6,7 @@ from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
 from ledger.custody.goods import is_irregular
-from ledger.custody.scopes import in_force_at
+from ledger.custody.scopes import refuse_in_force
 from ledger.custody.step import (
     Step,
     Violation,
@@ -31,13 +31,7 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     lot = known_lot(step, record.lot)
     product = known_product(step, product_of(record.lot))
     position = step.draft.position(e.position_path(record.lot, owner, record.site))
-    if in_force_at(step, lot, product, position, record.at):
-        raise Violation(
-            "goods.held",
-            f"{record.lot} is held or recalled",
-            "keep it where it is until the hold is lifted; what was shipped before it carries its earlier time",
-            "lot",
-        )
+    refuse_in_force(step, lot, product, position, record.at)
     irregular = amounts.quantity if is_irregular(step, record.lot, owner, record.site, record.at) else 0
     take(step, owner, record.site, record.lot, amounts, shipped=amounts.quantity, irregular=irregular)
     handover = s.Handover(

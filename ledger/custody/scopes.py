@@ -145,6 +145,19 @@ def _store(step: Step, subject: r.Subject, path: bytes, scopes: list[s.Scope]) -
         step.draft.put(b"m" + path, structs.replace(entry, adverse=chain, in_force=len(scopes) or None))
 
 
+def refuse_in_force(
+    step: Step, lot: e.LotEntry, product: e.ProductEntry, position: e.PositionEntry | None, at: int
+) -> None:
+    """To ship or transform what is held or recalled is refused, unless it is claimed to lie before."""
+    if in_force_at(step, lot, product, position, at):
+        raise Violation(
+            "goods.held",
+            f"{lot.lot} is held or recalled",
+            "keep it where it is until the hold is lifted; what was done before it carries its earlier time",
+            "lot",
+        )
+
+
 def in_force_at(
     step: Step, lot: e.LotEntry, product: e.ProductEntry, position: e.PositionEntry | None, at: int
 ) -> bool:
