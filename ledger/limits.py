@@ -33,6 +33,8 @@ FACT_FIELDS_MAX: Final = 32
 ANCESTORS_SHOWN_MAX: Final = 256
 FACTS_SHOWN_MAX: Final = 64
 PATH_POSITIONS_MAX: Final = 64
+HANDOVER_FACTS_MAX: Final = 64
+SUBJECT_SCOPES_MAX: Final = 256  # holds and recalls in force on one subject
 SOURCES_INLINE_MAX: Final = 8
 
 # State map
@@ -45,3 +47,12 @@ TILE_HASHES: Final = 256
 PROOF_BYTES_MAX: Final = 16 * 1024 * 1024
 NOTE_BYTES_MAX: Final = 64 * 1024
 NOTE_SIGNATURES_MAX: Final = 64
+POLICY_CHARS_MAX: Final = 64 * 1024
+INCLUSION_HASHES_MAX: Final = 63
+
+# Serving (node)
+PAGE_ROWS_MAX: Final = 1000
+PAGE_BYTES_MAX: Final = 2 * 1024 * 1024
+CALLS_REQUESTS_MAX: Final = 2000  # at once; beyond it gRPC answers RESOURCE_EXHAUSTED
+STREAM_ENVELOPES_MAX: Final = 2048  # in flight on one submit stream
+STREAM_BYTES_MAX: Final = 8 * 1024 * 1024

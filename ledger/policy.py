@@ -14,9 +14,9 @@ from ledger import checkpoint as c
 from ledger import genesis as g
 from ledger import note as n
 from ledger.errors import Malformed, VerifyFailed
+from ledger.limits import POLICY_CHARS_MAX
 
 VALIDATORS_GROUP = "validators"
-POLICY_BYTES_MAX = 64 * 1024
 
 
 class Group(Struct, frozen=True):
@@ -62,8 +62,8 @@ def format_policy(policy: Policy) -> str:
 
 def parse_policy(text: str) -> Policy:
     """A policy with one log; Malformed, naming the line, where it is none."""
-    if len(text) > POLICY_BYTES_MAX:
-        raise Malformed("policy", f"{len(text)} characters, at most {POLICY_BYTES_MAX} are read")
+    if len(text) > POLICY_CHARS_MAX:
+        raise Malformed("policy", f"{len(text)} characters, at most {POLICY_CHARS_MAX} are read")
     logs: list[n.VerifierKey] = []
     witnesses: dict[str, n.VerifierKey] = {}
     groups: dict[str, Group] = {}

@@ -15,10 +15,9 @@ import re
 from msgspec import Struct
 
 from ledger.errors import Malformed
-from ledger.limits import NOTE_BYTES_MAX
+from ledger.limits import INCLUSION_HASHES_MAX, NOTE_BYTES_MAX
 
 HEADER = "c2sp.org/tlog-proof@v1"
-HASHES_MAX = 63
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,18})")
 
 
@@ -53,8 +52,8 @@ def parse(data: bytes) -> TlogProof:
     if lines and lines[0].startswith("extra "):
         extra = _unbase64(lines.pop(0).removeprefix("extra "))
     match = _INDEX.fullmatch(lines.pop(0)) if lines else None
-    if match is None or len(lines) > HASHES_MAX:
-        raise Malformed("tlog-proof", f"an index and at most {HASHES_MAX} hashes are expected")
+    if match is None or len(lines) > INCLUSION_HASHES_MAX:
+        raise Malformed("tlog-proof", f"an index and at most {INCLUSION_HASHES_MAX} hashes are expected")
     hashes = [_unbase64(line) for line in lines]
     if any(len(hashed) != 32 for hashed in hashes):
         raise Malformed("tlog-proof", "a hash is not 32 bytes")

@@ -12,6 +12,7 @@ from ledger.custody.step import keeper_of
 from ledger.errors import Malformed, Refused, SuyuanError
 from ledger.hashing import TAG_VOUCHER, digest
 from ledger.identifiers import check_lot_id, check_member_id, check_product_id, check_site_id
+from ledger.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX
 from ledger.proof.build import product_proof
 from ledger.records import MemberKind
 from ledger.storage.chainstore import ChainStore, ChainView
@@ -20,8 +21,6 @@ from node.engine import Done, Outcome
 from node.engine.embedded import Embedded
 from node.metrics import Metrics
 
-PAGE_ROWS_MAX = 1000
-PAGE_BYTES_MAX = 2 * 1024 * 1024
 VOUCHER_BYTES = 16
 
 

@@ -17,7 +17,7 @@ from grpc_status import rpc_status
 
 from ledger import genesis as g
 from ledger.errors import Malformed, SuyuanError
-from ledger.limits import BLOCK_BYTES_MAX, ENVELOPE_BYTES_MAX
+from ledger.limits import BLOCK_BYTES_MAX, CALLS_REQUESTS_MAX, STREAM_BYTES_MAX, STREAM_ENVELOPES_MAX
 from node import convert, tls
 from node.app import App, Forbidden, Receipt
 from node.grpc_errors import status_of
@@ -27,9 +27,6 @@ from proto.suyuan.v1 import ledger_pb2_grpc
 log = structlog.get_logger(__name__)
 
 MESSAGE_BYTES_MAX = BLOCK_BYTES_MAX + 64 * 1024
-CALLS_AT_ONCE_MAX = 2000
-STREAM_IN_FLIGHT_MAX = 2048
-STREAM_IN_FLIGHT_BYTES_MAX = 8 * ENVELOPE_BYTES_MAX
 RESULTS_A_MESSAGE_MAX = 1024
 REQUEST_ID = "x-request-id"
 VERSION = "0.1.0"
@@ -250,7 +247,7 @@ class _Stream:
 
         self._in_flight += 1
         self._bytes += size
-        if self._in_flight >= STREAM_IN_FLIGHT_MAX or self._bytes >= STREAM_IN_FLIGHT_BYTES_MAX:
+        if self._in_flight >= STREAM_ENVELOPES_MAX or self._bytes >= STREAM_BYTES_MAX:
             self._room.clear()
         try:
             self._app.offer(wire, done)
@@ -267,7 +264,7 @@ async def serve(
 ) -> tuple[grpc.aio.Server, int, int]:
     """Start the service; returns the server and the two ports it listens on. OSError where one is taken."""
     server = grpc.aio.server(
-        maximum_concurrent_rpcs=CALLS_AT_ONCE_MAX,  # beyond it gRPC answers RESOURCE_EXHAUSTED by itself
+        maximum_concurrent_rpcs=CALLS_REQUESTS_MAX,
         options=[
             ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
             ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),

@@ -11,8 +11,8 @@ from ledger import state as s
 from ledger.custody.scopes import subject_path
 from ledger.custody.step import Step, Violation, extend, keeper_of, product_of
 from ledger.encoding import Codec
+from ledger.limits import HANDOVER_FACTS_MAX
 
-HANDOVER_FACTS_MAX = 64
 WITNESSES = (r.MemberKind.REGULATOR, r.MemberKind.DEPARTMENT, r.MemberKind.LAB, r.MemberKind.CARRIER)
 
 

@@ -19,9 +19,9 @@ from ledger.custody.step import (
     known_product,
     product_of,
 )
+from ledger.limits import SUBJECT_SCOPES_MAX
 
 DAY_MIN, DAY_MAX = 0, 99991231
-SCOPES_IN_FORCE_MAX = 256
 
 
 def subject_path(subject: r.Subject) -> bytes:
@@ -51,7 +51,7 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
     _authority(step, subject)
     path = subject_path(subject)
     scopes = _scopes(step, path)
-    if len(scopes) >= SCOPES_IN_FORCE_MAX:
+    if len(scopes) >= SUBJECT_SCOPES_MAX:
         raise Violation(
             "scope.too-many",
             f"{len(scopes)} holds and recalls are in force on it",
