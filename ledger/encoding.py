@@ -28,6 +28,7 @@ class Codec(Generic[T]):
 
     def __init__(self, kind: type[T], name: str) -> None:
         self.name = name
+        self.kind = kind
         self.encode = _ENCODER.encode
         self._decode = msgspec.msgpack.Decoder(kind).decode
 

@@ -17,6 +17,8 @@ SUBJECT_FIELDS = {
     r.SubjectKind.SITE: {"site"},
 }
 
+SCOPE_KINDS = (r.SubjectKind.LOT, r.SubjectKind.POSITION, r.SubjectKind.PRODUCT, r.SubjectKind.MEMBER)
+
 
 def check_record(record: r.Record, amounts: r.Amounts | None) -> None:
     """Raise Malformed, naming the field, where an identifier or a combination of fields is wrong."""
@@ -141,7 +143,7 @@ def _fact(record: r.Fact, amounts: Any) -> None:
 
 
 def _scope(record: r.Hold | r.Recall, amounts: Any) -> None:
-    check_subject(record.subject)
+    _check_scope_subject(record.subject)
     start, until = record.made_from, record.made_until
     if (start is not None or until is not None) and record.subject.kind not in (
         r.SubjectKind.PRODUCT,
@@ -153,15 +155,16 @@ def _scope(record: r.Hold | r.Recall, amounts: Any) -> None:
             ids.check_day(day, name)
     if start is not None and until is not None and start > until:
         raise Malformed("made_from", f"{start} lies after made_until {until}")
-    if record.subject.kind not in (*SCOPE_KINDS,):
+
+
+def _check_scope_subject(subject: r.Subject) -> None:
+    check_subject(subject)
+    if subject.kind not in SCOPE_KINDS:
         raise Malformed("subject", "a hold or recall is about a lot, a position, a product or a maker")
 
 
-SCOPE_KINDS = (r.SubjectKind.LOT, r.SubjectKind.POSITION, r.SubjectKind.PRODUCT, r.SubjectKind.MEMBER)
-
-
 def _end_of_scope(record: r.Close | r.Lift, amounts: Any) -> None:
-    check_subject(record.subject)
+    _check_scope_subject(record.subject)
 
 
 _CHECKS: dict[type, Callable[[Any, Any], None]] = {

@@ -1,0 +1,120 @@
+"""No well-signed envelope, however strange, stops a node: planning answers every one with a verdict."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ledger import records as r
+from ledger.errors import Malformed, Refused
+from tests.property.test_codecs import structs_of, values_of
+from tests.world import (
+    CASE,
+    DEALER,
+    FORMULA,
+    IMPORTER,
+    LAB,
+    LOT,
+    MAKER,
+    POWDER,
+    REGULATOR,
+    SHOP,
+    SHRIMP,
+    STORE,
+    Act,
+    World,
+    gtin,
+    member,
+)
+
+MEMBERS = (REGULATOR, MAKER, IMPORTER, STORE, DEALER, SHOP, LAB)
+LOTS = (LOT, f"{FORMULA}#B2", f"{POWDER}#P1", f"{SHRIMP}@20251101", f"{CASE}#A1", f"{gtin(90)}#X", f"{FORMULA}#NEW")
+SITES = (*(who.site for who in MEMBERS), f"{SHOP.id}/two", f"{member(91).id}/main")
+PRODUCTS = (FORMULA, CASE, POWDER, SHRIMP, gtin(90), f"{DEALER.id}/veg")
+NAMES = (*(who.id for who in MEMBERS), member(91).id)
+KNOWN: dict[str, Any] = {
+    "lot": LOTS, "site": SITES, "to_site": SITES, "product": PRODUCTS, "base": PRODUCTS, "member": NAMES, "to": NAMES,
+    "owner": NAMES, "maker": NAMES,
+}  # fmt: skip
+
+
+def known(kind: type[msgspec.Struct], ships: list[bytes]) -> st.SearchStrategy[dict[str, Any]]:
+    """Fields of a record or subject, identifiers mostly from this world."""
+    needed: dict[str, Any] = {}
+    optional: dict[str, Any] = {}
+    for one in msgspec.structs.fields(kind):
+        if one.name in ("amounts", "private"):
+            continue
+        if one.name in KNOWN:
+            drawn: Any = st.sampled_from(KNOWN[one.name])
+        elif one.name in ("ship", "target", "answers"):
+            drawn = st.sampled_from([*ships, bytes(32)])
+        elif one.name == "at":
+            drawn = st.integers(1_700_000_000_000, 1_763_000_100_000)
+        elif one.name in ("production", "expiry", "made_from", "made_until"):
+            drawn = st.sampled_from([20251101, 20240229, 20301231])
+        elif one.name == "subject":
+            drawn = subjects(ships)
+        elif one.name == "inputs":
+            drawn = st.lists(st.sampled_from(LOTS), min_size=1, max_size=3, unique=True)
+        elif one.name == "outputs":
+            made = st.sampled_from(LOTS).map(lambda lot: r.Output(lot=lot, production=20251101))
+            drawn = st.lists(made, min_size=1, max_size=2)
+        else:
+            drawn = values_of(one.type)
+        (needed if one.required else optional)[one.name] = drawn
+    return st.fixed_dictionaries(needed, optional=optional)
+
+
+def subjects(ships: list[bytes]) -> st.SearchStrategy[r.Subject]:
+    position = {"lot": st.sampled_from(LOTS), "owner": st.sampled_from(NAMES), "site": st.sampled_from(SITES)}
+    kinds = r.SubjectKind
+    return st.one_of(
+        st.sampled_from(LOTS).map(lambda lot: r.Subject(kind=kinds.LOT, lot=lot)),
+        st.fixed_dictionaries(position).map(lambda named: r.Subject(kind=kinds.POSITION, **named)),
+        st.tuples(st.sampled_from([*ships, bytes(32)]), st.sampled_from(NAMES)).map(
+            lambda pair: r.Subject(kind=kinds.HANDOVER, ship=pair[0], to=pair[1])
+        ),
+        st.sampled_from(PRODUCTS).map(lambda product: r.Subject(kind=kinds.PRODUCT, product=product)),
+        st.sampled_from(NAMES).map(lambda name: r.Subject(kind=kinds.MEMBER, member=name)),
+        st.sampled_from(SITES).map(lambda site: r.Subject(kind=kinds.SITE, site=site)),
+    )
+
+
+def amounts_of(kind: type) -> st.SearchStrategy[Any]:
+    """Small quantities, which rules accept, or any."""
+    shape = r.AMOUNTS[kind].kind
+    few = st.integers(1, 40)
+    refs = st.text(alphabet="abc", min_size=1, max_size=6)
+    if shape is r.Moved:
+        return st.builds(r.Moved, quantity=few, ref=refs) | structs_of(shape)
+    if shape is r.Received:
+        return st.builds(r.Received, accepted=few, refused=few | st.none(), ref=refs) | structs_of(shape)
+    return structs_of(shape)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_any_sequence_of_strange_acts_gets_verdicts(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder) / "node").founded()
+        try:
+            ships: list[bytes] = []
+            for _ in range(25):
+                kind = data.draw(st.sampled_from(r.RECORD_TYPES))
+                fields = data.draw(known(kind, ships))
+                amounts = data.draw(amounts_of(kind)) if kind in r.AMOUNTS else None
+                who = data.draw(st.sampled_from(MEMBERS))
+                sealed = world.seal(Act(kind, amounts, fields))
+                try:
+                    verdict = world.book(world.envelope(who, [sealed])).verdicts[0]
+                except (Malformed, Refused):
+                    continue
+                if verdict.leaf is not None:
+                    ships.append(sealed.hash)
+            world.verify(world.proof())
+        finally:
+            world.close()
