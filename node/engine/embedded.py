@@ -10,8 +10,10 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import structlog
 
+from ledger.errors import Problem
 from ledger.limits import BLOCK_BYTES_MAX
 from ledger.plan import Checked, Verdict
 from ledger.storage.chainstore import ChainStore, ChainView
@@ -114,12 +116,25 @@ class Embedded:
         """In the worker thread: plan, store, cosign, prove. What fails to be stored stops the engine."""
         store = self._store
         time = max(self._clock_ms(), store.head.time)
-        plan = store.plan([checked for checked, _ in batch], time)
+        try:
+            plan = store.plan([checked for checked, _ in batch], time)
+        except (ArithmeticError, LookupError, TypeError, ValueError, msgspec.MsgspecError):
+            return self._isolate(batch)
         store.commit(plan)
         if plan.block is not None:
             self.blocks_made += 1
             self.view = self._cosign()
         return [self._outcome(verdict) for verdict in plan.verdicts]
+
+    def _isolate(self, batch: list[tuple[Checked, Done]]) -> list[Outcome]:
+        """An error of ours in a rule: planning changes nothing, so the batch is halved until the envelope that
+        meets the error stands alone, and only that one is refused."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            return self._make_block(batch[:middle]) + self._make_block(batch[middle:])
+        log.exception("planning failed", envelope=batch[0][0].opened.id.hex())
+        problem = Problem("internal", "this envelope meets an error in the node", "tell the node's operator its id")
+        return [Outcome(Verdict(None, False, (problem,)), b"", [])]
 
     def _outcome(self, verdict: Verdict) -> Outcome:
         if verdict.leaf is None:

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
 from ledger.errors import Malformed, SuyuanError
+from ledger.plan import Checked, Plan
 from ledger.storage.blockfile import WriteFailed
 from node import keys, tls
 from node.admission import Admission, Unsigned
@@ -175,3 +177,31 @@ async def test_a_block_that_cannot_be_stored_stops_the_engine_and_leaves_nobody_
     assert all(isinstance(answer, Stopped) for answer in answers)
     assert world.held(MAKER) == 10_000
     assert world.held(SHOP) == 0
+
+
+async def test_an_error_in_a_rule_refuses_only_the_envelope_that_meets_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_of(world)
+    offered = [world.check(wire) for wire in wires(world, 9)]
+    plan = world.store.plan
+
+    def poisoned(envelopes: list[Checked], time: int) -> Plan:
+        if any(checked.opened.id == offered[4].opened.id for checked in envelopes):
+            raise KeyError("an error of ours")
+        return plan(envelopes, time)
+
+    monkeypatch.setattr(world.store, "plan", poisoned)
+    answers: dict[int, Outcome | SuyuanError] = {}
+    for number, checked in enumerate(offered):
+        engine.offer(checked, partial(answers.__setitem__, number))
+    running = asyncio.create_task(engine.run())
+    while len(answers) < 9:
+        await asyncio.sleep(0.01)
+    refused = [
+        number for number, answer in answers.items() if isinstance(answer, Outcome) and answer.verdict.problems
+    ]
+    assert refused == [4]
+    assert world.held(MAKER) == 10_000 - 8
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
