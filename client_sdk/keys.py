@@ -177,12 +177,17 @@ def load(folder: Path, passphrase: str) -> Identity:
 
 
 def load_public(folder: Path) -> Public:
+    return load_public_file(folder / "member.json")
+
+
+def load_public_file(path: Path) -> Public:
+    """A member's public file; its member id is checked."""
     try:
-        public = msgspec.json.decode((folder / "member.json").read_bytes(), type=Public)
+        public = msgspec.json.decode(path.read_bytes(), type=Public)
     except FileNotFoundError:
-        raise KeyFileError(f"{folder}: no member.json; make an identity with: suyuan keygen") from None
+        raise KeyFileError(f"{path}: missing; make an identity with: suyuan keygen") from None
     except msgspec.MsgspecError as error:
-        raise KeyFileError(f"{folder}/member.json: {error}") from None
+        raise KeyFileError(f"{path}: not a member's public file: {error}") from None
     check_member_id(public.member)
     return public
 

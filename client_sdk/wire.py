@@ -68,6 +68,10 @@ def error_of(call: grpc.RpcError) -> errors.ClientError:
         return errors.NotAuthenticated(message)
     if code == grpc.StatusCode.NOT_FOUND:
         return errors.NotFound(message)
+    if code == grpc.StatusCode.UNAVAILABLE and status is None:
+        return errors.Unavailable(
+            f"the node cannot be reached; does it run, at the address in node.json? ({message})"
+        )
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED):
         return errors.Unavailable(message)
     return errors.ClientError(f"{code.name}: {message}")

@@ -22,7 +22,12 @@ from node.config import CONFIG_FILE, Settings
 from node.run import ENDPOINTS_FILE, calm_garbage_collector, clock_ms
 from node.run import run as run_node
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Operate a node of a Suyuan ledger.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Operate a node of a Suyuan ledger.",
+)
 
 Data = Annotated[Path, typer.Argument(help="The node's data folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
@@ -88,8 +93,7 @@ def init(
         raise Malformed(str(data), "a chain is there already; nothing was changed")
     founders = [_founder(path) for path in founder]
     folder = data / "keys"
-    log_seed = keys.make_seed(folder, keys.LOG_KEY)
-    validator_seed = keys.make_seed(folder, keys.VALIDATOR_KEY)
+    log_seed, validator_seed = keys.draw_seed(), keys.draw_seed()
     genesis = g.Genesis(
         founders=founders,
         log=signature.public_key(log_seed),
@@ -99,7 +103,9 @@ def init(
         time=clock_ms(),
         validators=[g.Validator(key=signature.public_key(validator_seed), name=f"{name}/validator-1")],
     )
-    g.from_json(g.to_json(genesis))
+    g.from_json(g.to_json(genesis))  # refused before anything is written
+    keys.store_seed(folder, keys.LOG_KEY, log_seed)
+    keys.store_seed(folder, keys.VALIDATOR_KEY, validator_seed)
     tls.make_authority(folder, name.split("/")[0], host or ["127.0.0.1", "localhost"], dt.datetime.now(dt.UTC))
     ChainStore.create(data, genesis)
     (data / "policy.txt").write_text(policy.format_policy(policy.of_genesis(genesis)))

@@ -78,7 +78,9 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
         """The member that the caller's certificate names. Readers have none."""
         names = list(context.auth_context().get("x509_common_name", []))
         if len(names) != 1:
-            raise Forbidden("a member's client certificate is needed; use the members' port")
+            raise Forbidden(
+                "a member's client certificate is needed: the node's operator issues it: suyuan-node certify"
+            )
         member = bytes(names[0]).decode()
         if not self.app.lookup("member", member):
             raise Forbidden(f"{member} is not a member of this ledger")

@@ -17,16 +17,19 @@ LOG_KEY: Final = "log.key"
 VALIDATOR_KEY: Final = "validator.key"
 
 
-def make_seed(folder: Path, name: str) -> bytes:
-    """Draw a seed and store it; FileExistsError where one is there already."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+def draw_seed() -> bytes:
     seed: bytes = random_bytes(32)
+    return seed
+
+
+def store_seed(folder: Path, name: str, seed: bytes) -> None:
+    """Store a seed for its owner alone; FileExistsError where one is there already."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(seed.hex() + "\n")
         file.flush()
         os.fsync(file.fileno())
-    return seed
 
 
 def load_seed(folder: Path, name: str) -> bytes:

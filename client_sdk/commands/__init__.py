@@ -8,7 +8,12 @@ from client_sdk.commands import acts, audit, books, identity, reading
 from client_sdk.errors import EnvelopeRefused
 from ledger.errors import SuyuanError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Custody of food: submit, read, verify, audit.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Custody of food: submit, read, verify, audit.",
+)
 for module in (identity, books, acts, reading, audit):
     module.register(app)
 

@@ -2,10 +2,10 @@
 
 import os
 import time
+from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-import msgspec
 import typer
 
 from client_sdk import build, codes, keys
@@ -18,6 +18,7 @@ from ledger.proof.verify import voucher_hash
 
 ShipHash = Annotated[str, typer.Option("--ship", help="The ship's record hash, as `suyuan handovers` shows it.")]
 Site = Annotated[str, typer.Option(help="MEMBER/CODE; the own main site if left out.")]
+Chosen = TypeVar("Chosen", bound=IntEnum)
 Parts = Annotated[int, typer.Option(min=0, help="In base items.")]
 
 
@@ -35,6 +36,14 @@ def _submit(folder: Path, as_json: bool, one: Act, **more: Any) -> None:
 
 def _own_site(folder: Path, site: str) -> str:
     return site or f"{keys.load_public(folder).member}/main"
+
+
+def _named(kinds: type[Chosen], text: str, what: str) -> Chosen:
+    """The member of an enumeration that a user names in lower case."""
+    found = {one.name.lower(): one for one in kinds}
+    if text not in found:
+        raise Malformed(what, f"{text!r} is none of {', '.join(found)}")
+    return found[text]
 
 
 def _hash(text: str) -> bytes:
@@ -152,7 +161,7 @@ def recall(
 
 
 def _admit(new: keys.Public) -> Act:
-    kind = r.MemberKind[new.kind.upper()]
+    kind = _named(r.MemberKind, new.kind, "kind")
     return build.act(r.Admit, at=_now(), key=new.key, kind=kind, member=new.member, name=new.name, region=new.region)
 
 
@@ -162,8 +171,7 @@ def admit(
     as_json: Json = False,
 ) -> None:
     """Admit members; for regulators."""
-    newcomers = [msgspec.json.decode(path.read_bytes(), type=keys.Public) for path in member]
-    acts = [_admit(new) for new in newcomers]
+    acts = [_admit(keys.load_public_file(path)) for path in member]
     with client(identity) as regulator:
         receipts = regulator.submit(acts)
     say(as_json, {"admitted": len(acts), "leaf": receipts[-1].leaf})
@@ -188,7 +196,7 @@ def register_product(
     as_json: Json = False,
 ) -> None:
     """Declare a product, or another level (a case) of one."""
-    by = r.DeclaredBy[declared_by.upper()]
+    by = _named(r.DeclaredBy, declared_by, "declared-by")
     maker = keys.load_public(identity).member if by == r.DeclaredBy.MAKER else None
     optional: dict[str, Any] = {
         "base": base, "contains": contains, "category": category, "grams": grams, "licence": licence,

@@ -314,6 +314,17 @@ def test_commands_for_members(network: Network, tmp_path: Path) -> None:
     assert wrong.returncode == 1
     assert "Traceback" not in wrong.stderr
     assert run("client_sdk.commands", "ship", check=False).returncode == 2
+    for words in (
+        ["register", *maker, "--product", FORMULA, "--name", "x", "--declared-by", "king"],
+        ["admit", *maker, str(tmp_path / "none.json")],
+        ["receive", *shop, "--ship", "zz", "--lot", LOT, "--ref", "x", "--accepted", "1"],
+        ["verify", "nonsense", "--node", str(network.connection)],
+        ["positions", "--identity", str(tmp_path)],
+        ["import", str(tmp_path / "none.csv"), *shop],
+    ):
+        failed = run("client_sdk.commands", *words, check=False)
+        assert failed.returncode == 1, words
+        assert failed.stderr.startswith("suyuan: "), failed.stderr
 
 
 BOOK = """日期,单据号,行号,商品名称,商品条码,规格,单位,数量,生产日期,批号,客户名称,客户信用代码

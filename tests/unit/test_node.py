@@ -47,10 +47,11 @@ def test_wrong_settings_are_named(tmp_path: Path, line: str) -> None:
 
 
 def test_seeds_are_private_files(tmp_path: Path) -> None:
-    seed = keys.make_seed(tmp_path, "log.key")
+    seed = keys.draw_seed()
+    keys.store_seed(tmp_path, "log.key", seed)
     assert keys.load_seed(tmp_path, "log.key") == seed
     with pytest.raises(FileExistsError):
-        keys.make_seed(tmp_path, "log.key")
+        keys.store_seed(tmp_path, "log.key", keys.draw_seed())
     (tmp_path / "log.key").chmod(0o644)
     with pytest.raises(Malformed, match="chmod 600"):
         keys.load_seed(tmp_path, "log.key")
