@@ -9,7 +9,7 @@ from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
 from ledger.custody.scopes import subject_path
-from ledger.custody.step import Step, Violation, extend, keeper_of, product_of
+from ledger.custody.step import Step, Violation, answers_for, extend, keeper_of, product_of
 from ledger.encoding import Codec
 from ledger.limits import HANDOVER_FACTS_MAX
 
@@ -63,8 +63,7 @@ def _is_own(step: Step, entry: _Subject) -> bool:
     match entry:
         case e.LotEntry():
             product = step.draft.product(product_of(entry.lot))
-            makers = (product.maker, product.declarer) if product is not None else ()
-            return step.member in (entry.commissioner, *makers)
+            return step.member == entry.commissioner or (product is not None and answers_for(step.member, product))
         case e.PositionEntry():
             return step.member in (entry.owner, keeper_of(entry.site))
         case e.ProductEntry():

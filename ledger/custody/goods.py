@@ -10,6 +10,7 @@ from ledger.custody.scopes import in_force_at, refuse_in_force
 from ledger.custody.step import (
     Step,
     Violation,
+    answers_for,
     enter_position,
     give,
     keeper_of,
@@ -28,9 +29,7 @@ LOT_INHERITS = e.PASSED_ON & ~e.IN_FORCE  # a hold on an ancestor shows on the a
 
 def commission(step: Step, record: r.Commission, amounts: r.Moved) -> None:
     product = known_product(step, product_of(record.lot))
-    if step.member != product.maker and not (
-        step.member == product.declarer and product.declared_by == r.DeclaredBy.IMPORTER
-    ):
+    if not answers_for(step.member, product):
         raise Violation(
             "lot.not-maker",
             f"{product.product} is made by {product.maker or 'a maker outside'}, declared by {product.declarer}",

@@ -96,11 +96,12 @@ def key(step: Step, record: r.Key) -> None:
 
 
 def register(step: Step, record: r.Register) -> None:
-    """Declared by maker or importer; any holder may declare what nobody has, until the maker's replaces it."""
+    """Declared by maker or importer; any holder may declare what nobody has, until the maker's replaces it. A
+    regulator settles who a code belongs to."""
     owner, slash, _ = record.product.partition("/")
-    if slash and owner != step.member:
+    if slash and owner != step.member and not step.is_regulator:
         raise Violation("product.not-own", f"codes of {owner} are declared by it", "use your own code", "product")
-    if record.declared_by == r.DeclaredBy.MAKER and record.maker != step.member:
+    if record.declared_by == r.DeclaredBy.MAKER and record.maker != step.member and not step.is_regulator:
         raise Violation("product.maker", "who declares as maker names itself as `maker`", "set maker", "maker")
     if record.maker is not None:
         known_member(step, record.maker, "maker")
@@ -117,7 +118,7 @@ def register(step: Step, record: r.Register) -> None:
         closed=record.closed,
         contains=record.contains,
         declared_by=record.declared_by,
-        declarer=step.member,
+        declarer=record.maker if step.is_regulator and record.maker is not None else step.member,
         facts=old.facts if old else None,
         grams=record.grams,
         in_force=old.in_force if old else None,
@@ -136,6 +137,8 @@ def register(step: Step, record: r.Register) -> None:
 
 
 def _may_replace(step: Step, old: e.ProductEntry, record: r.Register) -> None:
+    if step.is_regulator:
+        return
     provisional = old.declared_by == r.DeclaredBy.HOLDER and record.declared_by != r.DeclaredBy.HOLDER
     if old.declarer != step.member and not provisional:
         raise Violation(

@@ -12,6 +12,7 @@ from ledger import state as s
 from ledger.custody.step import (
     Step,
     Violation,
+    answers_for,
     extend,
     keeper_of,
     known_lot,
@@ -91,13 +92,13 @@ def _authority(step: Step, subject: r.Subject) -> None:
     if subject.kind == kinds.LOT:
         lot = known_lot(step, _text(subject.lot))
         product = known_product(step, product_of(lot.lot))
-        own = step.member in (lot.commissioner, product.maker, product.declarer)
+        own = step.member == lot.commissioner or answers_for(step.member, product)
     elif subject.kind == kinds.POSITION:
         _position(step, subject)
         own = subject.owner == step.member or keeper_of(_text(subject.site)) == step.member
     elif subject.kind == kinds.PRODUCT:
         product = known_product(step, _text(subject.product))
-        own = step.member in (product.maker, product.declarer)
+        own = answers_for(step.member, product)
     else:
         known_member(step, _text(subject.member), "subject")
         own = subject.member == step.member

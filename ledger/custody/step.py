@@ -87,6 +87,13 @@ def keeper_of(site: str) -> str:
     return site.partition("/")[0]
 
 
+def answers_for(member: str, product: e.ProductEntry) -> bool:
+    """Whether the member is the product's maker, or the importer who declared it: not whoever declared it for want
+    of them."""
+    imported = product.declared_by == r.DeclaredBy.IMPORTER and member == product.declarer
+    return member == product.maker or imported
+
+
 def product_of(lot: str) -> str:
     """The product that a lot's identifier names."""
     at = lot.find("#")

@@ -412,3 +412,20 @@ def test_a_maker_corrects_a_holders_case(world: World) -> None:
     world.do(SHOP, world.register(case, declared_by=r.DeclaredBy.HOLDER, maker=None, base=FORMULA, contains=1000))
     world.do(MAKER, world.register(case, base=FORMULA, contains=12))
     assert rules(world.refused(MAKER, world.register(case, base=FORMULA, contains=6))) == ["product.level"]
+
+
+def test_who_declared_for_want_of_a_maker_does_not_answer_for_the_product(world: World) -> None:
+    product = gtin(71)
+    world.do(DEALER, world.register(product, declared_by=r.DeclaredBy.HOLDER, maker=None))
+    subject = r.Subject(kind=r.SubjectKind.PRODUCT, product=product)
+    assert rules(world.refused(DEALER, world.act(r.Hold, reason="x", subject=subject))) == ["scope.no-authority"]
+    assert rules(world.refused(DEALER, world.commission(1, f"{product}#A", DEALER))) == ["lot.not-maker"]
+
+
+def test_a_regulator_settles_whose_code_it_is(world: World) -> None:
+    product = gtin(72)
+    world.do(SHOP, world.register(product, declared_by=r.DeclaredBy.IMPORTER, maker=None))
+    assert rules(world.refused(MAKER, world.register(product))) == ["product.declared"]
+    world.do(REGULATOR, world.register(product))
+    world.do(MAKER, world.commission(1, f"{product}#A"))
+    assert rules(world.refused(SHOP, world.commission(1, f"{product}#B", SHOP))) == ["lot.not-maker"]
