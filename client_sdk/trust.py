@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from client_sdk.errors import LogForked
 from ledger import checkpoint as c
-from ledger import limits, merkle, note, policy
+from ledger import limits, merkle, note, policy, tlogproof
 from ledger.errors import VerifyFailed
 
 PIN_FILE: Final = "pinned-checkpoint.txt"
@@ -28,6 +28,10 @@ class Receipt(Struct, frozen=True):
     checkpoint: bytes
     earlier: bool
     hashes: list[bytes]
+
+    def as_tlog_proof(self) -> bytes:
+        """The receipt as a C2SP tlog-proof, for anybody's tools; the envelope's id stands as its extra data."""
+        return tlogproof.encode(tlogproof.TlogProof(self.leaf, self.proof, self.checkpoint, self.envelope_id))
 
 
 class Trust:

@@ -13,7 +13,6 @@ from typing import Generic, TypeVar
 import msgspec
 
 from ledger.errors import Malformed
-from ledger.limits import DEPTH_LEVELS_MAX, INTEGER_MAX
 
 T = TypeVar("T", covariant=True)
 
@@ -48,9 +47,7 @@ class Codec(Generic[T]):
 
 
 def describe(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return f"nested more than {DEPTH_LEVELS_MAX} levels deep"
-    return str(error)
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def non_canonical(data: bytes) -> str:
@@ -58,35 +55,3 @@ def non_canonical(data: bytes) -> str:
         f"{len(data)} bytes that are not canonical: keys must stand in byte order, once each, "
         "integers and lengths in their shortest form, optional fields left out when absent"
     )
-
-
-def decode_free(data: bytes, where: str) -> object:
-    """Any canonical value, for openings whose shape is the member's own. Depth and integers are bounded."""
-    try:
-        value: object = msgspec.msgpack.decode(data)
-    except (ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
-        raise Malformed(where, describe(error)) from None
-    _check_free(value, where, DEPTH_LEVELS_MAX)
-    if _ENCODER.encode(value) != data:
-        raise Malformed(where, non_canonical(data))
-    return value
-
-
-def _check_free(value: object, where: str, levels: int) -> None:
-    if levels == 0:
-        raise Malformed(where, f"nested more than {DEPTH_LEVELS_MAX} levels deep")
-    if isinstance(value, bool | str | bytes):
-        return
-    if isinstance(value, int):
-        if abs(value) > INTEGER_MAX:
-            raise Malformed(where, f"integer {value} is beyond 2**53 - 1")
-    elif isinstance(value, list):
-        for item in value:
-            _check_free(item, where, levels - 1)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str) or not key.isascii():
-                raise Malformed(where, f"map key {key!r} is not ASCII text")
-            _check_free(item, where, levels - 1)
-    else:
-        raise Malformed(where, f"a value of type {type(value).__name__} is not allowed")

@@ -20,9 +20,6 @@ _AI_82: Final = re.compile(r"[!\"%&'()*+,\-./0-9:;<=>?A-Z_a-z]{1,20}")  # GS1 AI
 _LICENCE: Final = re.compile(r"SC[0-9]{14}")
 _REGISTRATION: Final = re.compile(r"国食注字YP(20[0-9]{2})([0-9]{4})")
 _MONTH_DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_UNITS: Final = frozenset(
-    ("H87", "KGM", "GRM", "MGM", "TNE", "LTR", "MLT", "CEL", "CT", "CS", "PK", "BO", "CA", "BX")
-)
 
 
 def gs1_check_digit(digits: str) -> int:
@@ -174,9 +171,3 @@ def check_country(text: str) -> None:
     """The shape of an ISO 3166 alpha-2 code."""
     if len(text) != 2 or not (text.isascii() and text.isalpha() and text.isupper()):
         raise Malformed("country", f"{text!r} is not two capital letters")
-
-
-def check_unit(text: str) -> None:
-    """A UN/CEFACT Rec 20 code that food is counted or measured in."""
-    if text not in _UNITS:
-        raise Malformed("unit", f"{text!r} is none of {', '.join(sorted(_UNITS))}")

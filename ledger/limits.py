@@ -4,7 +4,6 @@ from typing import Final
 
 # Canonical encoding
 INTEGER_MAX: Final = 2**53 - 1  # largest magnitude that a browser's number holds exactly
-DEPTH_LEVELS_MAX: Final = 16
 
 # Records, envelopes, blocks
 RECORD_BYTES_MAX: Final = 16 * 1024
@@ -29,7 +28,6 @@ NAME_CHARS_MAX: Final = 128
 CODE_CHARS_MAX: Final = 32
 REF_CHARS_MAX: Final = 64
 TRANSFORM_LINES_MAX: Final = 64
-FACT_FIELDS_MAX: Final = 32
 ANCESTORS_SHOWN_MAX: Final = 256
 FACTS_SHOWN_MAX: Final = 64
 PATH_POSITIONS_MAX: Final = 64

@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from client_sdk import AsyncClient, build, errors, keys, wire
 from client_sdk.client import Client
 from ledger import records as r
+from ledger import tlogproof
 from ledger.errors import VerifyFailed
 from ledger.proof.verdict import Verdict
 from ledger.proof.verify import Query, voucher_hash
@@ -111,6 +112,8 @@ def test_own_records_positions_and_receipts(network: Network) -> None:
         assert (first.leaf, first.earlier) == (again.leaf, False)
         assert again.earlier
         assert shop.receipt(envelope).leaf == first.leaf
+        told = tlogproof.parse(first.as_tlog_proof())
+        assert (told.index, told.hashes, told.extra) == (first.leaf, first.proof, envelope.id)
 
 
 async def test_the_async_client_does_the_same(network: Network) -> None:

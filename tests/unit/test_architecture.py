@@ -194,3 +194,16 @@ def test_nothing_unfinished_and_no_registry_is_named(pattern: re.Pattern[str], s
         for match in pattern.finditer((ROOT / path).read_text("utf-8", errors="ignore"))
     ]
     assert offences == []
+
+
+def test_every_limit_is_enforced_somewhere() -> None:
+    """A bound that nothing reads is a promise that nobody keeps."""
+    names = {name for name in vars(limits) if name.isupper()}
+    code = [
+        path.read_text()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "limits.py"
+    ]
+    unread = {name for name in names if not any(re.search(rf"\b{name}\b", text) for text in code)}
+    assert unread == set()

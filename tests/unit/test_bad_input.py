@@ -10,7 +10,6 @@ import pytest
 from ledger import entries as e
 from ledger import limits, merkle
 from ledger import records as r
-from ledger.encoding import decode_free
 from ledger.envelope import ENVELOPE, HEADER, Envelope, open_envelope
 from ledger.errors import Malformed, Refused, VerifyFailed
 from ledger.limits import CLAIMED_TIME_AHEAD_MS_MAX, ENVELOPE_LIFETIME_MS_MAX, RETIRED_KEY_GRACE_MS
@@ -157,20 +156,6 @@ def test_root_and_count_must_be_those_of_the_records(world: World) -> None:
     wrong = Envelope(swapped.header, swapped.signature, swapped.records[::-1], swapped.openings[::-1])
     with pytest.raises(Malformed, match="root"):
         open_envelope(ENVELOPE.encode(wrong), world.chain)
-
-
-def test_free_values_are_bounded() -> None:
-    assert decode_free(b"\x81\xa1a\x01", "opening") == {"a": 1}
-    for bad in (
-        b"\xc0",
-        b"\xcb" + bytes(8),
-        b"\x91" * 17 + b"\x01",
-        b"\x81\x01\x01",
-        b"\xcf" + b"\xff" * 8,
-        b"\x01\x01",
-    ):
-        with pytest.raises(Malformed):
-            decode_free(bad, "opening")
 
 
 # Identifiers

@@ -70,7 +70,6 @@ def test_uscc_agrees_with_stdnum_and_takes_co_operatives_too() -> None:
             ["国食注字YP2025001", "国食注字YP19250001", "YP20250001"],
         ),
         (ids.check_country, "CN", ["cn", "CHN", "C1", ""]),
-        (ids.check_unit, "KGM", ["kg", "", "XXX"]),
         (ids.check_product_id, gtin(5), [gtin(5)[1:], f"{uscc(1)}/", f"{uscc(1)}/码", "x"]),
         (
             ids.check_lot_id,
