@@ -13,8 +13,9 @@ from pathlib import Path
 
 from demo.world import uscc
 from ledger import signature
-from ledger.envelope import open_record, seal
+from ledger.envelope import open_record
 from ledger.records import MOVED, RECORD, Moved, SaleTo, Sell
+from ledger.seals import seal
 from ledger.storage.index import Index
 
 RECORDS = 100_000

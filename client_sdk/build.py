@@ -14,9 +14,10 @@ from msgspec import Struct
 from client_sdk.keys import Identity
 from ledger import limits, merkle, signature
 from ledger import records as r
-from ledger.envelope import ENVELOPE, HEADER, SALT_BYTES, Envelope, Header, envelope_id, envelope_leaf, seal
+from ledger.envelope import ENVELOPE, HEADER, Envelope, Header, envelope_id, envelope_leaf
 from ledger.errors import Malformed
 from ledger.hashing import TAG_ENVELOPE
+from ledger.seals import SALT_BYTES, seal
 from ledger.wellformed import check_record
 
 LIFETIME_MS: Final = 24 * 3600 * 1000

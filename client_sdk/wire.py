@@ -13,9 +13,10 @@ from client_sdk import errors
 from client_sdk.build import SignedEnvelope
 from client_sdk.keys import Connection, Identity
 from client_sdk.trust import Receipt, Trust
-from ledger.envelope import ENVELOPE, HEADER, SALT_BYTES
+from ledger.envelope import ENVELOPE, HEADER
 from ledger.errors import Malformed, Problem
-from ledger.records import AMOUNTS, RECORD, Amounts, Record
+from ledger.records import RECORD, Amounts, Record
+from ledger.seals import open_amounts
 from proto.suyuan.v1 import ledger_pb2 as pb
 
 MESSAGE_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -119,8 +120,7 @@ def own_envelope(message: pb.OwnEnvelope) -> OwnEnvelope:
     records: list[tuple[Record, Amounts | None, bytes]] = []
     for data, opening in zip(envelope.records, envelope.openings, strict=True):
         record = RECORD.decode(data)
-        codec = AMOUNTS.get(type(record))
-        records.append((record, codec.decode(opening[SALT_BYTES:]) if codec is not None else None, data))
+        records.append((record, open_amounts(record, opening), data))
     return OwnEnvelope(message.leaf, HEADER.decode(envelope.header).time, records)
 
 

@@ -4,19 +4,18 @@ Every byte is decoded strictly, every signature verified, every rule executed ag
 caller brings blocks in order and a store to keep state in; the audit answers in one line a check.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from ledger import block as b
 from ledger import entries as e
 from ledger import genesis as g
-from ledger import records as r
 from ledger import signature
 from ledger import state as s
 from ledger.checkpoint import Checkpoint
+from ledger.conservation import Account
 from ledger.envelope import Opened, open_envelope
 from ledger.errors import SuyuanError, VerifyFailed
 from ledger.plan import Checked, Head, Plan, genesis_head, genesis_writes, plan_block
@@ -83,8 +82,7 @@ class Audit:
         self._verify_many = verify_many
         self._cache = s.Cache()
         self._flaw: Flaw | None = None
-        self._brought: Counter[str] = Counter()
-        self._taken: Counter[str] = Counter()
+        self._account = Account()
         self.records = 0
         self.envelopes = 0
         writes = genesis_writes(genesis)
@@ -183,22 +181,8 @@ class Audit:
         self.envelopes += len(opened)
         for one in opened:
             self.records += len(one.records)
-            for record, amounts in zip(one.records, one.amounts, strict=True):
-                self._count(record, amounts)
-
-    def _count(self, record: r.Record, amounts: Any) -> None:
-        """Sum up what came into being and what went out, from the records alone."""
-        kind = type(record)
-        if kind is r.Sell or kind is r.Destroy:
-            self._taken[record.lot] += amounts.quantity  # type: ignore[union-attr]
-        elif kind is r.Commission or kind is r.Enter:
-            self._brought[record.lot] += amounts.quantity  # type: ignore[union-attr]
-        elif kind is r.Receive:
-            self._taken[record.lot] += amounts.destroyed or 0  # type: ignore[union-attr]
-        elif isinstance(record, r.Transform):
-            self._taken.update(dict(zip(record.inputs, amounts.inputs, strict=True)))
-            made = [output.lot for output in record.outputs]
-            self._brought.update(dict(zip(made, amounts.outputs, strict=True)))
+            for record, amounts, name in zip(one.records, one.amounts, one.hashes, strict=True):
+                self._account.add(record, amounts, name)
 
     def report(self, checkpoint: Checkpoint | None = None) -> list[Finding]:
         """What holds, one line a check; checks behind the first flaw are left out, as nothing can be said of them."""
@@ -224,24 +208,9 @@ class Audit:
         return findings
 
     def _conservation(self) -> Finding:
-        """brought in = held + in transit + missing + taken out, lot by lot, against the stock rows."""
-        there: Counter[str] = Counter()
-        rows = 0
-        for _, value in self._store.scan(b"h"):
-            handover = s.HANDOVER.decode(value)
-            there[handover.lot] += handover.open
-        for key, value in self._store.scan(b"p"):
-            stock = s.STOCK.decode(value)
-            lot = key.rsplit(b"\x00", 1)[1].decode()
-            if min(stock.held, stock.grams, stock.missing) < 0:
-                return Finding(CONSERVED, False, f"a position of {lot} is below zero")
-            there[lot] += stock.held + stock.missing
-            rows += 1
-        for lot in set(self._brought) | set(there) | set(self._taken):
-            if self._brought[lot] != there[lot] + self._taken[lot]:
-                detail = f"{lot}: {self._brought[lot]} came in, {there[lot]} are there, {self._taken[lot]} went out"
-                return Finding(CONSERVED, False, detail)
-        return Finding(CONSERVED, True, f"{len(self._brought)} lots, {rows} positions")
+        """Lot by lot, items and grams, the records alone against the rows."""
+        flaw, lots, rows = self._account.compare(self._store.scan)
+        return Finding(CONSERVED, False, flaw) if flaw else Finding(CONSERVED, True, f"{lots} lots, {rows} positions")
 
     def _compare_head(self, checkpoint: Checkpoint) -> Finding:
         size, root = self.head.log.size, self.head.log.root()

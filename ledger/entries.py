@@ -27,6 +27,7 @@ from ledger.records import (
     MemberKind,
     MilliCelsius,
     Name,
+    Permille,
     ProductId,
     PublicKey,
     SiteId,
@@ -51,24 +52,42 @@ class Bit(IntFlag):
     ANCESTRY_IN_PART = 512
     ADVERSE_FACT = 1024
     MORE_OUT_THAN_IN = 2048
+    WEIGHT_LOST = 4096
+    OPEN_CLAIM_BEFORE = 8192
+    DISPUTED_CLAIM_BEFORE = 16384
 
 
 # Plain integers, since rules test them for every record and a flag's operators are slow.
 IN_FORCE: Final = int(Bit.HELD | Bit.RECALLED)
-PASSED_ON: Final = (1 << 12) - 1
-"""What travels with the goods: every bit. A hold on a position passes on too, as whatever leaves it left held."""
+OWN_CLAIMS: Final = int(Bit.OPEN_CLAIM | Bit.DISPUTED_CLAIM)
+CLAIMS_BEFORE: Final = int(Bit.OPEN_CLAIM_BEFORE | Bit.DISPUTED_CLAIM_BEFORE)
+_CLAIM_SHIFT: Final = 9  # from a claim's bit to the bit that says: claimed before it came here
+
+
+def passed_on(bits: int) -> int:
+    """What travels with the goods: every bit. A hold on a position passes on too, as whatever leaves it left held. An
+    open claim stays where it is, since its supplier may yet confirm it; what leaves carries that it was open."""
+    return bits & ~OWN_CLAIMS | (bits & OWN_CLAIMS) << _CLAIM_SHIFT
+
 
 Count = Annotated[int, Meta(ge=0)]
 
 
 class WayKind(IntEnum):
-    """How goods got into a position. 6 claim, 7 count, 8 take back, 9 correct, 10 relabel, 11 return: reserved."""
+    """How goods got into a position. Handovers, moves and relabels come from another position; returns do too, and
+    are counted, not followed."""
 
     HANDOVER = 1
     MOVE = 2
     COMMISSION = 3
     TRANSFORM = 4
     ENTER = 5
+    CLAIM = 6
+    COUNT = 7
+    TAKE_BACK = 8
+    CORRECT = 9
+    RELABEL = 10
+    RETURN = 11
 
 
 class Element(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -112,8 +131,8 @@ class Way(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One source from which goods came in: the chain of all deliveries from it, its newest spelled out.
 
     `source` is the path of the sending position, or empty where the goods began here. `count` is the number
-    of chain elements, `before` the running hash before the newest delivery, `newest` its elements: ship and
-    receive of a handover, else the one record.
+    of chain elements, `before` the running hash before the newest delivery, `newest` its elements: the ship and the
+    receive (or claim) of a handover or return, else the one record.
     """
 
     kind: WayKind
@@ -146,10 +165,12 @@ class ProductEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     specification: Name | None = None
     temp_max_mc: MilliCelsius | None = None
     temp_min_mc: MilliCelsius | None = None
+    tolerance_permille: Permille | None = None
 
 
 class LotEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A lot: `parents` are the direct ones, `ancestors` counts all of them (with repetition, as a bound)."""
+    """A lot: `parents` are the direct ones, `ancestors` counts all of them (with repetition, as a bound). `stated`
+    are production dates that were corrected since: a recall of any of them covers the lot."""
 
     adverse: Chain | None = None
     ancestors: Count | None = None
@@ -162,6 +183,13 @@ class LotEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
     parents: list[LotId] = []
     production: Day | None = None
     serials: Hash | None = None
+    stated: list[Day] = []
+
+
+def made_within(lot: LotEntry, start: int, until: int) -> bool:
+    """Whether a span of production dates covers a lot: an unknown date lies in every span, and a corrected one still
+    counts."""
+    return lot.production is None or any(start <= day <= until for day in (lot.production, *lot.stated))
 
 
 class PositionEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -177,6 +205,18 @@ class PositionEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     site: SiteId
     voucher: Hash | None = None
     ways: list[Way] = []
+
+
+class UnitEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A logistic unit in its newest use: the lots on it, those of its inner units included. `opened` is when it was
+    unpacked, `parent` the unit that it stands on."""
+
+    lots: list[LotId]
+    opened: TimeMs | None = None
+    parent: Code | None = None
+    unit: Code
+    units: list[Code] = []
+    use: Small
 
 
 class MemberEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -214,7 +254,7 @@ class SiteEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_un
     site: SiteId
 
 
-Entry = ProductEntry | LotEntry | PositionEntry | MemberEntry | KeyEntry | SiteEntry | Way
+Entry = ProductEntry | LotEntry | PositionEntry | MemberEntry | KeyEntry | SiteEntry | UnitEntry | Way
 
 PRODUCT: Final = Codec(ProductEntry, "product entry")
 LOT: Final = Codec(LotEntry, "lot entry")
@@ -222,6 +262,7 @@ POSITION: Final = Codec(PositionEntry, "position entry")
 MEMBER: Final = Codec(MemberEntry, "member entry")
 KEY: Final = Codec(KeyEntry, "key entry")
 SITE: Final = Codec(SiteEntry, "site entry")
+UNIT: Final = Codec(UnitEntry, "unit entry")
 WAY: Final = Codec(Way, "way entry")
 
 
@@ -254,6 +295,11 @@ def key_path(member: str, key: bytes) -> bytes:
 @lru_cache(maxsize=100_000)
 def site_path(site: str) -> bytes:
     return path_of(b"site\x00" + site.encode(), PUBLIC)
+
+
+@lru_cache(maxsize=100_000)
+def unit_path(unit: str) -> bytes:
+    return path_of(b"unit\x00" + unit.encode(), PUBLIC)
 
 
 @lru_cache(maxsize=100_000)

@@ -17,11 +17,11 @@ from msgspec import Meta, Struct
 from ledger import limits, merkle
 from ledger.encoding import Codec
 from ledger.errors import Malformed, Problem, Refused
-from ledger.hashing import TAG_ENVELOPE, TAG_ENVELOPE_ID, TAG_ENVELOPE_LEAF, TAG_SEAL, digest
-from ledger.records import AMOUNTS, RECORD, Amounts, Hash, KeyId, MemberId, Record, TimeMs
+from ledger.hashing import TAG_ENVELOPE, TAG_ENVELOPE_ID, TAG_ENVELOPE_LEAF, digest
+from ledger.records import RECORD, Amounts, Hash, KeyId, MemberId, Record, TimeMs
+from ledger.seals import open_amounts
 from ledger.wellformed import check_record
 
-SALT_BYTES: Final = 16
 SIGNATURE_BYTES: Final = 64
 LEAF_KIND_ENVELOPE: Final = b"\x01"
 
@@ -78,11 +78,6 @@ def envelope_id(header: bytes) -> bytes:
 def envelope_leaf(header: bytes, signature: bytes) -> bytes:
     """The log entry of an envelope: public, and silent about who signed it."""
     return LEAF_KIND_ENVELOPE + digest(TAG_ENVELOPE_LEAF, header, signature)
-
-
-def seal(opening: bytes) -> bytes:
-    """The seal of an opening (salt || canonical bytes)."""
-    return sha256(TAG_SEAL + opening).digest()
 
 
 def open_envelope(wire: bytes, chain_id: bytes) -> Opened:
@@ -144,16 +139,6 @@ def open_record(data: bytes, opening: bytes) -> tuple[Record, Amounts | None]:
     if len(data) > limits.RECORD_BYTES_MAX:
         raise Malformed("record", f"{len(data)} bytes, at most {limits.RECORD_BYTES_MAX} are taken")
     record = RECORD.decode(data)
-    codec = AMOUNTS.get(type(record))
-    if codec is None:
-        if opening:
-            raise Malformed("amounts", "an opening came for an act that has no amounts")
-        check_record(record, None)
-        return record, None
-    if not SALT_BYTES < len(opening) <= limits.OPENING_BYTES_MAX:
-        raise Malformed("amounts", f"opening of {len(opening)} bytes: 16 bytes of salt and the amounts expected")
-    if sha256(TAG_SEAL + opening).digest() != record.amounts:  # type: ignore[union-attr]
-        raise Malformed("amounts", "the opening does not match the record's seal")
-    amounts = codec.decode(opening[SALT_BYTES:])
+    amounts = open_amounts(record, opening)
     check_record(record, amounts)
     return record, amounts

@@ -34,6 +34,7 @@ PATH_POSITIONS_MAX: Final = 64
 HANDOVER_FACTS_MAX: Final = 64
 SUBJECT_SCOPES_MAX: Final = 256  # holds and recalls in force on one subject
 SOURCES_INLINE_MAX: Final = 8
+PAIR_OPEN_ENTRIES_MAX: Final = 64  # open claims, and open ships that claims find, of one lot between two members
 
 # State map
 BUCKET_ENTRIES_MAX: Final = 8

@@ -15,7 +15,8 @@ from ledger import genesis as g
 from ledger import limits, merkle, statemap
 from ledger import records as r
 from ledger import state as s
-from ledger.custody import Step, Violation, apply, side_of
+from ledger.custody import Step, Violation, apply
+from ledger.custody.lines import book_line
 from ledger.custody.members import found_member
 from ledger.envelope import Opened
 from ledger.errors import Problem
@@ -238,7 +239,7 @@ def _apply_all(
             if key.limits is not None:
                 _within_limits(step, record, key.limits)
             if amounts is not None:
-                _book(step, record, amounts.ref)
+                book_line(step, record, amounts.ref)
             apply(step, record, amounts)
         except Violation as found:
             problems.append(Problem(found.rule, found.message, found.remedy, index, found.field))
@@ -258,22 +259,3 @@ def _within_limits(step: Step, record: Any, bounds: r.KeyLimits) -> None:
         site = handover.to_site if handover is not None else None
     if site not in bounds.sites:
         raise Violation("key.site", f"this key signs for {', '.join(bounds.sites)} only", "use another key")
-
-
-def _book(step: Step, record: r.Record, ref: str) -> None:
-    """Book the document line: never twice, except by several records of one envelope."""
-    key = s.booked_key(step.member, side_of(record), ref)
-    booked = step.draft.get(key, s.BOOKED.decode_trusted)
-    here = (step.element.index, step.element.record)
-    if booked is None:
-        step.draft.put(key, s.Booked(step.element.leaf, [here]))
-    elif booked.leaf == step.element.leaf:
-        step.draft.put(key, s.Booked(booked.leaf, [*booked.records, here]))
-    else:
-        index, first = booked.records[0]
-        raise Violation(
-            "ref.booked",
-            f"document line {ref!r} was booked in leaf {booked.leaf}, record {index} ({first.hex()})",
-            "leave it out; if it is another delivery, give it a line of its own",
-            "ref",
-        )

@@ -2,151 +2,134 @@
 which only parties, regulators and validators see, stand behind a seal.
 
 Every Struct declares its fields in byte order (see `ledger.encoding`); the tag `act` sorts before them all.
-Numbers of acts are permanent. Reserved for the acts that come next: 13 count, 14 pack, 15 unpack,
-23 claim, 24 dispute, 31 take back, 51 correct, 52 relabel, 60 policy.
+Numbers of acts are permanent. Reserved: 60 policy.
 """
 
-from enum import IntEnum
 from typing import Annotated, Final, get_args
 
 from msgspec import Meta, Struct
 
 from ledger import limits
+from ledger.amounts import (
+    Amounts,
+    Corrected,
+    Counted,
+    Moved,
+    Packed,
+    Received,
+    Transformed,
+    Withdrawn,
+)
 from ledger.encoding import Codec
+from ledger.fields import (
+    Act,
+    Code,
+    CountKind,
+    Day,
+    DeclaredBy,
+    DestroyReason,
+    FactKind,
+    Hash,
+    KeyChange,
+    KeyId,
+    KeyLimits,
+    LotId,
+    MemberId,
+    MemberKind,
+    MilliCelsius,
+    Name,
+    Output,
+    Part,
+    Permille,
+    ProductId,
+    PublicKey,
+    Quantity,
+    Ref,
+    SaleTo,
+    SiteId,
+    Small,
+    Subject,
+    SubjectKind,
+    Text,
+    TimeMs,
+    Window,
+)
 
-Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
-KeyId = Annotated[bytes, Meta(min_length=8, max_length=8)]
-PublicKey = Annotated[bytes, Meta(min_length=32, max_length=32)]
-TimeMs = Annotated[int, Meta(ge=0, le=limits.TIME_MS_MAX)]
-Day = Annotated[int, Meta(ge=19000101, le=99991231)]  # a date as the number YYYYMMDD
-Quantity = Annotated[int, Meta(ge=1, le=limits.QUANTITY_MAX)]
-Part = Annotated[int, Meta(ge=0, le=limits.QUANTITY_MAX)]
-Code = Annotated[str, Meta(min_length=1, max_length=limits.CODE_CHARS_MAX)]
-LotId = Annotated[str, Meta(min_length=3, max_length=64)]
-SiteId = Annotated[str, Meta(min_length=3, max_length=64)]
-ProductId = Annotated[str, Meta(min_length=3, max_length=64)]
-MemberId = Annotated[str, Meta(min_length=3, max_length=limits.CODE_CHARS_MAX)]
-Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARS_MAX)]
-Text = Annotated[str, Meta(min_length=1, max_length=limits.TEXT_CHARS_MAX)]
-Ref = Annotated[str, Meta(min_length=1, max_length=limits.REF_CHARS_MAX)]
-MilliCelsius = Annotated[int, Meta(ge=-273_150, le=200_000)]
-Small = Annotated[int, Meta(ge=1, le=1_000_000)]
-
-
-class Act(IntEnum):
-    """The permanent numbers of the acts of MODEL.md that this version applies."""
-
-    REGISTER = 1
-    ADMIT = 2
-    SUSPEND = 3
-    SITE = 4
-    KEY = 5
-    COMMISSION = 10
-    TRANSFORM = 11
-    ENTER = 12
-    SHIP = 20
-    RECEIVE = 21
-    WITHDRAW = 22
-    MOVE = 25
-    SELL = 30
-    DESTROY = 32
-    FACT = 40
-    HOLD = 41
-    RECALL = 42
-    CLOSE = 43
-    LIFT = 44
-    VOUCHER = 50
-
-
-class DeclaredBy(IntEnum):
-    MAKER = 1
-    IMPORTER = 2
-    HOLDER = 3
-
-
-class MemberKind(IntEnum):
-    ENTERPRISE = 1
-    PERSON = 2
-    REGULATOR = 3
-    DEPARTMENT = 4
-    LAB = 5
-    CARRIER = 6
-
-
-class KeyChange(IntEnum):
-    ADMIT = 1
-    RETIRE = 2
-    REVOKE = 3
-
-
-class SaleTo(IntEnum):
-    CONSUMER = 1
-    BUSINESS = 2
-    GIFT = 3
-    OWN_USE = 4
-    SAMPLE = 5
-
-
-class DestroyReason(IntEnum):
-    EXPIRED = 1
-    DAMAGED = 2
-    RECALLED = 3
-    TESTED = 4
-    OTHER = 5
-
-
-class FactKind(IntEnum):
-    INSPECT = 1
-    TEST = 2
-    CERTIFY = 3
-    MEASURE = 4
-    NOTE = 5
-
-
-class SubjectKind(IntEnum):
-    LOT = 1
-    POSITION = 2
-    HANDOVER = 3
-    PRODUCT = 4
-    MEMBER = 5
-    SITE = 6
-
-
-class Subject(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a fact, hold or recall is about. Fields by kind: LOT lot; POSITION lot, owner, site;
-    HANDOVER ship, to; PRODUCT product; MEMBER member (as a maker); SITE site."""
-
-    kind: SubjectKind
-    lot: LotId | None = None
-    member: MemberId | None = None
-    owner: MemberId | None = None
-    product: ProductId | None = None
-    ship: Hash | None = None
-    site: SiteId | None = None
-    to: MemberId | None = None
-
-
-class Window(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A temperature log in short: `count` readings from `start` to `until`, in thousandths of a degree
-    Celsius; `gap_s` the longest time without a reading; `series` the SHA-256 of the raw readings."""
-
-    count: Small
-    device: Code
-    gap_s: Annotated[int, Meta(ge=0, le=31_622_400)]
-    max_mc: MilliCelsius
-    mean_mc: MilliCelsius
-    min_mc: MilliCelsius
-    series: Hash
-    start: TimeMs
-    until: TimeMs
-
-
-class KeyLimits(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a limited key may sign: only these acts, only at these sites, only until this time."""
-
-    acts: Annotated[list[int], Meta(min_length=1, max_length=32)] | None = None
-    sites: Annotated[list[SiteId], Meta(min_length=1, max_length=32)] | None = None
-    until: TimeMs | None = None
+__all__ = [
+    "AMOUNTS",
+    "MOVED",
+    "RECORD",
+    "RECORD_TYPES",
+    "Act",
+    "Admit",
+    "Amounts",
+    "Claim",
+    "Close",
+    "Code",
+    "Commission",
+    "Correct",
+    "Corrected",
+    "Count",
+    "CountKind",
+    "Counted",
+    "Day",
+    "DeclaredBy",
+    "Destroy",
+    "DestroyReason",
+    "Dispute",
+    "Enter",
+    "Fact",
+    "FactKind",
+    "Hash",
+    "Hold",
+    "Key",
+    "KeyChange",
+    "KeyId",
+    "KeyLimits",
+    "Lift",
+    "LotId",
+    "MemberId",
+    "MemberKind",
+    "MilliCelsius",
+    "Move",
+    "Moved",
+    "Name",
+    "Output",
+    "Pack",
+    "Packed",
+    "Part",
+    "Permille",
+    "ProductId",
+    "PublicKey",
+    "Quantity",
+    "Recall",
+    "Receive",
+    "Received",
+    "Record",
+    "Ref",
+    "Register",
+    "Relabel",
+    "SaleTo",
+    "Sell",
+    "Ship",
+    "Site",
+    "SiteId",
+    "Small",
+    "Subject",
+    "SubjectKind",
+    "Suspend",
+    "TakeBack",
+    "Text",
+    "TimeMs",
+    "Transform",
+    "Transformed",
+    "Unpack",
+    "Voucher",
+    "Window",
+    "Withdraw",
+    "Withdrawn",
+    "act_of_type",
+]  # fmt: skip
 
 
 class _Record(
@@ -162,7 +145,8 @@ class _Record(
 
 
 class Register(_Record, tag=1, kw_only=True, frozen=True):
-    """Declares a product: the base item, or (with `base` and `contains`) another level of one."""
+    """Declares a product: the base item, or (with `base` and `contains`) another level of one. With
+    `tolerance_permille` it is of variable measure: each item is weighed, and weights may differ by so much."""
 
     at: TimeMs
     base: ProductId | None = None
@@ -182,6 +166,7 @@ class Register(_Record, tag=1, kw_only=True, frozen=True):
     specification: Name | None = None
     temp_max_mc: MilliCelsius | None = None
     temp_min_mc: MilliCelsius | None = None
+    tolerance_permille: Permille | None = None
 
 
 class Admit(_Record, tag=2, kw_only=True, frozen=True):
@@ -242,14 +227,6 @@ class Commission(_Record, tag=10, kw_only=True, frozen=True):
     site: SiteId
 
 
-class Output(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One lot that a transformation makes."""
-
-    expiry: Day | None = None
-    lot: LotId
-    production: Day
-
-
 class Transform(_Record, tag=11, kw_only=True, frozen=True):
     amounts: Hash
     at: TimeMs
@@ -269,14 +246,56 @@ class Enter(_Record, tag=12, kw_only=True, frozen=True):
     site: SiteId
 
 
-class Ship(_Record, tag=20, kw_only=True, frozen=True):
-    """Opens a handover of one lot from (`owner` or the signer, `site`) to (`to`, `to_site`)."""
+class Count(_Record, tag=13, kw_only=True, frozen=True):
+    """A stock-taking of one position, true as of its time; what was found too much has one signature."""
 
     amounts: Hash
     at: TimeMs
+    expiry: Day | None = None
+    kind: CountKind
     lot: LotId
     owner: MemberId | None = None
     private: Hash | None = None
+    production: Day | None = None
+    site: SiteId
+
+
+class Pack(_Record, tag=14, kw_only=True, frozen=True):
+    """Reserves lines of one position's owner at a site under an SSCC, with other packed units on top of it (`units`).
+    `use` numbers the uses of a label that is used again."""
+
+    amounts: Hash
+    at: TimeMs
+    lots: Annotated[list[LotId], Meta(max_length=limits.TRANSFORM_LINES_MAX)]
+    owner: MemberId | None = None
+    private: Hash | None = None
+    site: SiteId
+    unit: Code
+    units: Annotated[list[Code], Meta(max_length=limits.TRANSFORM_LINES_MAX)] = []
+    use: Small
+
+
+class Unpack(_Record, tag=15, kw_only=True, frozen=True):
+    at: TimeMs
+    owner: MemberId | None = None
+    private: Hash | None = None
+    site: SiteId
+    unit: Code
+    use: Small
+
+
+class Ship(_Record, tag=20, kw_only=True, frozen=True):
+    """Opens a handover of one lot from (`owner` or the signer, `site`) to (`to`, `to_site`). `claim` names the claim
+    that it answers; `returns` says that the goods go back to where they were delivered from; `unit` is the SSCC whose
+    line it is."""
+
+    amounts: Hash
+    at: TimeMs
+    claim: Hash | None = None
+    lot: LotId
+    owner: MemberId | None = None
+    private: Hash | None = None
+    returns: bool | None = None
     site: SiteId
     to: MemberId
     to_site: SiteId
@@ -300,6 +319,29 @@ class Withdraw(_Record, tag=22, kw_only=True, frozen=True):
     to: MemberId
 
 
+class Claim(_Record, tag=23, kw_only=True, frozen=True):
+    """Goods received from a member that has not booked its ship yet."""
+
+    amounts: Hash
+    at: TimeMs
+    expiry: Day | None = None
+    lot: LotId
+    private: Hash | None = None
+    production: Day | None = None
+    site: SiteId
+    supplier: MemberId
+
+
+class Dispute(_Record, tag=24, kw_only=True, frozen=True):
+    """The claimed supplier says that it delivered no such goods."""
+
+    at: TimeMs
+    claim: Hash
+    lot: LotId
+    private: Hash | None = None
+    reason: Text
+
+
 class Move(_Record, tag=25, kw_only=True, frozen=True):
     amounts: Hash
     at: TimeMs
@@ -313,6 +355,16 @@ class Sell(_Record, tag=30, kw_only=True, frozen=True):
     amounts: Hash
     at: TimeMs
     buyer: SaleTo
+    lot: LotId
+    private: Hash | None = None
+    site: SiteId
+
+
+class TakeBack(_Record, tag=31, kw_only=True, frozen=True):
+    """What was sold comes back from outside the ledger, never more than went out."""
+
+    amounts: Hash
+    at: TimeMs
     lot: LotId
     private: Hash | None = None
     site: SiteId
@@ -383,48 +435,38 @@ class Voucher(_Record, tag=50, kw_only=True, frozen=True):
     voucher: Hash
 
 
+class Correct(_Record, tag=51, kw_only=True, frozen=True):
+    """An earlier own record (`target`) did not occur, or had wrong amounts or, of a commission, wrong dates."""
+
+    amounts: Hash
+    at: TimeMs
+    expiry: Day | None = None
+    lot: LotId
+    private: Hash | None = None
+    production: Day | None = None
+    reason: Text
+    target: Hash
+
+
+class Relabel(_Record, tag=52, kw_only=True, frozen=True):
+    """Moves quantity from a mistaken lot (`lot`) to the right one; its dates count where that is new."""
+
+    amounts: Hash
+    at: TimeMs
+    expiry: Day | None = None
+    lot: LotId
+    private: Hash | None = None
+    production: Day | None = None
+    site: SiteId
+    to_lot: LotId
+
+
 Record = (
-    Register | Admit | Suspend | Site | Key | Commission | Transform | Enter | Ship | Receive | Withdraw | Move
-    | Sell | Destroy | Fact | Hold | Recall | Close | Lift | Voucher
+    Register | Admit | Suspend | Site | Key | Commission | Transform | Enter | Count | Pack | Unpack | Ship | Receive
+    | Withdraw | Claim | Dispute | Move | Sell | TakeBack | Destroy | Fact | Hold | Recall | Close | Lift | Voucher
+    | Correct | Relabel
 )  # fmt: skip
 
-
-class _Amounts(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
-    """Base of all amounts. `ref` names document and line, unique per member and side of the book."""
-
-
-class Moved(_Amounts, kw_only=True, frozen=True):
-    """Amounts of commission, enter, ship, move, sell and destroy, in base items; `grams` where the product
-    is of variable measure."""
-
-    grams: Quantity | None = None
-    quantity: Quantity
-    ref: Ref
-
-
-class Received(_Amounts, kw_only=True, frozen=True):
-    """What became of the open handover; the parts left out are zero, and their sum is at least one."""
-
-    accepted: Quantity | None = None
-    destroyed: Quantity | None = None
-    ref: Ref
-    refused: Quantity | None = None
-    short: Quantity | None = None
-
-
-class Withdrawn(_Amounts, kw_only=True, frozen=True):
-    ref: Ref
-
-
-class Transformed(_Amounts, kw_only=True, frozen=True):
-    """Quantities in the order of the record's inputs and outputs."""
-
-    inputs: Annotated[list[Quantity], Meta(min_length=1, max_length=limits.TRANSFORM_LINES_MAX)]
-    outputs: Annotated[list[Quantity], Meta(min_length=1, max_length=limits.TRANSFORM_LINES_MAX)]
-    ref: Ref
-
-
-Amounts = Moved | Received | Withdrawn | Transformed
 
 RECORD: Final[Codec[Record]] = Codec(Record, "record")  # type: ignore[arg-type]
 
@@ -436,9 +478,15 @@ AMOUNTS: Final[dict[type, Codec[Amounts]]] = {
     Ship: MOVED,
     Receive: Codec(Received, "amounts"),
     Withdraw: Codec(Withdrawn, "amounts"),
+    Count: Codec(Counted, "amounts"),
+    Pack: Codec(Packed, "amounts"),
+    Claim: MOVED,
     Move: MOVED,
     Sell: MOVED,
+    TakeBack: MOVED,
     Destroy: MOVED,
+    Correct: Codec(Corrected, "amounts"),
+    Relabel: MOVED,
 }
 """The codec of the amounts that each act seals; acts that are absent here carry no amounts."""
 

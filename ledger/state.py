@@ -13,6 +13,13 @@ Rows, by the first byte of their key (identifiers are separated by zero bytes):
     f path chain number          one element of a chain
     n position kind source       number of a source that has an entry of its own
     v voucher hash               Opens: the position that a voucher opens
+    k keeper 0 site 0 lot 0 owner   1 for each position that another member keeps
+    l supplier 0 receiver 0 site 0 lot   Pair: what is open and what was delivered between two members
+    d supplier 0 claim           Claim: an open claim, under the supplier that is to confirm it
+    j claimant 0 claim           the supplier of an open claim
+    u unit                       Unit: what is reserved under an SSCC in its newest use
+    x ship                       Proposal: one side's correction of a handover that was received
+    y record                     InForce: the amounts of a record that was corrected
 
 All rows are canonical, all are covered by the hash of a block's writes.
 """
@@ -36,9 +43,16 @@ class Reader(Protocol):
 
 
 class Stock(Struct, frozen=True, array_like=True, gc=False):
-    """Quantities of one position in base items (grams beside them where the product is of variable measure).
+    """Quantities of one position in base items, grams beside them where the product is of variable measure.
 
-    `irregular` counts the outflows that were accepted but forbidden: after expiry, or while held.
+    held, grams        what is there; `reserved` of it stands packed under an SSCC
+    shipped, sold, used, destroyed, lost    what went out: used by transforms and relabels, lost by counts
+    missing            shipped, but not received: ended by a count
+    irregular          outflows that were accepted but forbidden: after expiry, or while held
+    claimed            received, but not booked by the supplier yet; `disputed` of it
+    overdrawn          taken away by a correction although it was gone already
+    grams_lost         weighing differences: lost less gained
+    grams_sold         bounds what can be taken back
     """
 
     held: Count = 0
@@ -49,6 +63,13 @@ class Stock(Struct, frozen=True, array_like=True, gc=False):
     destroyed: Count = 0
     missing: Count = 0
     irregular: Count = 0
+    lost: Count = 0
+    reserved: Count = 0
+    claimed: Count = 0
+    disputed: Count = 0
+    overdrawn: Count = 0
+    grams_lost: int = 0
+    grams_sold: Count = 0
 
 
 class HandoverFact(Struct, frozen=True, array_like=True):
@@ -59,7 +80,7 @@ class HandoverFact(Struct, frozen=True, array_like=True):
 
 
 class Handover(Struct, frozen=True, array_like=True):
-    """An open ship. `sender` signed it; `bits` are those of the position when it left."""
+    """An open ship. `sender` signed it; `bits` are those that travel with the goods."""
 
     sender: MemberId
     lot: LotId
@@ -74,6 +95,7 @@ class Handover(Struct, frozen=True, array_like=True):
     at: TimeMs
     ref: str
     element: e.Element
+    returns: bool
     facts: list[HandoverFact]
 
 
@@ -81,6 +103,72 @@ class Closed(Struct, frozen=True, array_like=True, gc=False):
     """How a handover ended: the record that closed it (a receive or a withdraw)."""
 
     element: e.Element
+
+
+class Pair(Struct, frozen=True, array_like=True):
+    """Between a supplier and a receiver's site, of one lot: claims and ships that are open, oldest first, so that
+    each finds the other in whichever order they come; and how much was delivered and not returned."""
+
+    claims: list[Hash]
+    ships: list[Hash]
+    delivered: Count
+
+
+class Claim(Struct, frozen=True, array_like=True):
+    """An open claim: so much of it is not confirmed by a ship."""
+
+    claimant: MemberId
+    site: SiteId
+    lot: LotId
+    quantity: Quantity
+    open: Count
+    grams: Count
+    at: TimeMs
+    ref: str
+    disputed: bool
+    element: e.Element
+
+
+class Line(Struct, frozen=True, array_like=True, gc=False):
+    """A quantity of a lot that stands packed."""
+
+    lot: LotId
+    quantity: Count
+    grams: Count
+
+
+class Unit(Struct, frozen=True, array_like=True):
+    """An SSCC in its newest use: where it was packed, its own lines that are still reserved, and the units on it."""
+
+    use: Count
+    owner: MemberId
+    site: SiteId
+    lines: list[Line]
+    units: list[str]
+    parent: str
+
+
+class Proposal(Struct, frozen=True, array_like=True):
+    """One side's correction of a received handover, until the other side's equals it. `owner` to `to_site` are empty
+    where the receiver proposed."""
+
+    member: MemberId
+    delta: int
+    grams: int
+    lot: LotId
+    owner: str
+    site: str
+    to: str
+    to_site: str
+    target: Hash
+    instead: bytes
+    element: e.Element
+
+
+class InForce(Struct, frozen=True, array_like=True):
+    """What a corrected record's amounts are now; empty: it did not occur."""
+
+    amounts: bytes
 
 
 class Booked(Struct, frozen=True, array_like=True):
@@ -146,8 +234,15 @@ LINK: Final = Codec(Link, "chain element row")
 HOLDER: Final = Codec(Holder, "holder row")
 OPENS: Final = Codec(Opens, "voucher row")
 NUMBER: Final = Codec(int, "number row")
+PAIR: Final = Codec(Pair, "pair row")
+CLAIM: Final = Codec(Claim, "claim row")
+SUPPLIER: Final = Codec(str, "supplier row")
+UNIT: Final = Codec(Unit, "unit row")
+PROPOSAL: Final = Codec(Proposal, "proposal row")
+IN_FORCE: Final = Codec(InForce, "amounts in force row")
 
 NO_STOCK: Final = Stock()
+NO_PAIR: Final = Pair([], [], 0)
 
 
 def stock_key(owner: str, site: str, lot: str) -> bytes:
@@ -156,6 +251,26 @@ def stock_key(owner: str, site: str, lot: str) -> bytes:
 
 def handover_key(receiver: str, ship: bytes) -> bytes:
     return b"h" + receiver.encode() + b"\x00" + ship
+
+
+def kept_key(keeper: str, site: str, lot: str, owner: str) -> bytes:
+    return f"k{keeper}\x00{site}\x00{lot}\x00{owner}".encode()
+
+
+def pair_key(supplier: str, receiver: str, site: str, lot: str) -> bytes:
+    return f"l{supplier}\x00{receiver}\x00{site}\x00{lot}".encode()
+
+
+def claim_key(supplier: str, claim: bytes) -> bytes:
+    return b"d" + supplier.encode() + b"\x00" + claim
+
+
+def own_claim_key(claimant: str, claim: bytes) -> bytes:
+    return b"j" + claimant.encode() + b"\x00" + claim
+
+
+def unit_key(unit: str) -> bytes:
+    return b"u" + unit.encode()
 
 
 def booked_key(member: str, side: str, ref: str) -> bytes:
@@ -229,7 +344,7 @@ class Draft:
                     self._cache.put(key, value)
         return None if value is DELETED else value
 
-    def put(self, key: bytes, value: Struct | int) -> None:
+    def put(self, key: bytes, value: Struct | int | str) -> None:
         self._envelope[key] = value
 
     def delete(self, key: bytes) -> None:

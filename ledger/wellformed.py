@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ledger import identifiers as ids
+from ledger import merkle
 from ledger import records as r
 from ledger.errors import Malformed
+from ledger.seals import open_amounts
 
 SUBJECT_FIELDS = {
     r.SubjectKind.LOT: {"lot"},
@@ -17,11 +19,18 @@ SUBJECT_FIELDS = {
     r.SubjectKind.SITE: {"site"},
 }
 
+PORTIONS = (r.Sell, r.Destroy, r.TakeBack)  # acts that may move grams out of an opened item
+CORRECTABLE = (
+    r.Commission, r.Transform, r.Enter, r.Ship, r.Receive, r.Claim, r.Move, r.Sell, r.TakeBack, r.Destroy, r.Relabel,
+)  # fmt: skip
+
 SCOPE_KINDS = (r.SubjectKind.LOT, r.SubjectKind.POSITION, r.SubjectKind.PRODUCT, r.SubjectKind.MEMBER)
 
 
 def check_record(record: r.Record, amounts: r.Amounts | None) -> None:
     """Raise Malformed, naming the field, where an identifier or a combination of fields is wrong."""
+    if isinstance(amounts, r.Moved) and not amounts.quantity and (type(record) not in PORTIONS or not amounts.grams):
+        raise Malformed("quantity", "0 items: only a portion by weight may be sold, destroyed or taken back")
     check = _CHECKS.get(type(record))
     if check is not None:
         check(record, amounts)
@@ -38,6 +47,83 @@ def _ship(record: r.Ship, amounts: Any) -> None:
     ids.check_site_id(record.to_site)
     if record.unit is not None:
         ids.check_sscc(record.unit)
+    if record.returns and record.claim is not None:
+        raise Malformed("claim", "a return answers no claim")
+    if record.returns is False:
+        raise Malformed("returns", "true, or left out")
+
+
+def _claim(record: r.Claim, amounts: Any) -> None:
+    _lot_birth(record, amounts)
+    ids.check_member_id(record.supplier)
+
+
+def _count(record: r.Count, amounts: r.Counted) -> None:
+    _lot_birth(record, amounts)
+    if record.owner is not None:
+        ids.check_member_id(record.owner)
+    if (amounts.book_grams is None) != (amounts.found_grams is None):
+        raise Malformed("found_grams", "what the book says and what was weighed stand together, or neither")
+
+
+def _pack(record: r.Pack, amounts: r.Packed) -> None:
+    _unit(record, amounts)
+    for lot in record.lots:
+        ids.check_lot_id(lot)
+    for unit in record.units:
+        ids.check_sscc(unit)
+    if len(set(record.lots)) != len(record.lots) or len({record.unit, *record.units}) != len(record.units) + 1:
+        raise Malformed("lots", "each lot and each unit may stand once")
+    if not record.lots and not record.units:
+        raise Malformed("lots", "a unit holds at least one lot or one unit")
+    if len(amounts.quantities) != len(record.lots) or len(amounts.grams or record.lots) != len(record.lots):
+        raise Malformed("quantities", "one quantity (and weight) for each lot is expected")
+
+
+def _unit(record: r.Pack | r.Unpack, amounts: Any) -> None:
+    ids.check_site_id(record.site)
+    ids.check_sscc(record.unit)
+    if record.owner is not None:
+        ids.check_member_id(record.owner)
+
+
+def _relabel(record: r.Relabel, amounts: Any) -> None:
+    _movement(record, amounts)
+    ids.check_lot_id(record.to_lot)
+    _check_days(record.to_lot, record.production, record.expiry)
+    if record.lot == record.to_lot:
+        raise Malformed("to_lot", "it is the mistaken lot itself")
+
+
+def _correct(record: r.Correct, amounts: r.Corrected) -> None:
+    """The earlier record proves itself by its hash, its opening by the seal in it."""
+    if merkle.leaf_hash(amounts.earlier) != record.target:
+        raise Malformed("target", "it is not the record hash of the earlier record that is brought along")
+    earlier: Any = r.RECORD.decode(amounts.earlier)
+    if not isinstance(earlier, CORRECTABLE):
+        how = "count again, unpack, withdraw, lift, or correct what it corrected"
+        raise Malformed("target", f"a {type(earlier).__name__.lower()} is not corrected: {how}")
+    old: Any = open_amounts(earlier, amounts.opening)
+    if record.lot != (earlier.inputs[0] if isinstance(earlier, r.Transform) else earlier.lot):
+        raise Malformed("lot", "it is not the (first) lot of the earlier record")
+    new: Any = r.AMOUNTS[type(earlier)].decode(amounts.instead) if amounts.instead else None
+    if new is not None:
+        check_record(earlier, new)
+        if new.ref != old.ref:
+            raise Malformed("instead", f"the document line is {old.ref!r}, and stays so")
+    if isinstance(earlier, r.Receive):
+        _only_accepted(old, new)
+    if record.production is not None or record.expiry is not None:
+        if not isinstance(earlier, r.Commission) or new is None:
+            raise Malformed("production", "dates are those of a commission that did occur")
+        _check_days(record.lot, record.production or earlier.production, record.expiry or earlier.expiry)
+
+
+def _only_accepted(old: r.Received, new: r.Received | None) -> None:
+    """What was refused, short or destroyed is accounted for; the other side has acted on it."""
+    parts = ("refused", "short", "destroyed")
+    if any(getattr(old, part) != (getattr(new, part) if new is not None else None) for part in parts):
+        raise Malformed("instead", "of a receive only what was accepted is corrected")
 
 
 def _receive(record: r.Receive, amounts: r.Received) -> None:
@@ -82,6 +168,9 @@ def _transform(record: r.Transform, amounts: r.Transformed) -> None:
         raise Malformed("outputs", "each lot may stand once, as an input or as an output")
     if len(amounts.inputs) != len(record.inputs) or len(amounts.outputs) != len(record.outputs):
         raise Malformed("amounts", "one quantity for each input and each output is expected")
+    for weights, lines in ((amounts.grams_in, record.inputs), (amounts.grams_out, record.outputs)):
+        if weights is not None and len(weights) != len(lines):
+            raise Malformed("amounts", "one weight for each line is expected, 0 where it is not weighed")
 
 
 def _register(record: r.Register, amounts: Any) -> None:
@@ -179,8 +268,16 @@ _CHECKS: dict[type, Callable[[Any, Any], None]] = {
     r.Ship: _ship,
     r.Receive: _receive,
     r.Withdraw: lambda record, amounts: ids.check_lot_id(record.lot),
+    r.Count: _count,
+    r.Pack: _pack,
+    r.Unpack: _unit,
+    r.Claim: _claim,
+    r.Dispute: lambda record, amounts: ids.check_lot_id(record.lot),
     r.Move: _move,
     r.Sell: _movement,
+    r.TakeBack: _movement,
+    r.Relabel: _relabel,
+    r.Correct: _correct,
     r.Destroy: _movement,
     r.Fact: _fact,
     r.Hold: _scope,

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -86,6 +87,14 @@ def _every_act(world: World) -> list[Act]:
         world.ship(MAKER, DEALER, 600, unit="006901234567890121"),
         world.receive(ship, accepted=590, short=10),
         world.withdraw(ship, DEALER),
+        world.count(SHOP, 12, 11, missing=1),
+        world.pack(DEALER, "006901234567890121", {LOT: 48}, ["106901234567890128"]),
+        world.unpack(DEALER, "006901234567890121"),
+        world.claim(SHOP, DEALER, 24),
+        world.dispute(ship),
+        world.take_back(SHOP, 1),
+        world.relabel(SHOP, 6, f"{FORMULA}#A2", LOT),
+        world.correct(world.seal(world.sell(SHOP, 20)), {"quantity": 2}),
         world.act(r.Move, world.moved(4), lot=LOT, site=SHOP.site, to_site=f"{SHOP.id}/two"),
         world.sell(SHOP, 2),
         world.act(r.Destroy, world.moved(1), lot=LOT, reason=r.DestroyReason.DAMAGED, site=SHOP.site),
@@ -217,12 +226,48 @@ def text_of(vectors: Vectors) -> str:
     return json.dumps(vectors, indent=1, ensure_ascii=False) + "\n"
 
 
+SAMPLE = re.compile(r"<!-- vector: (\S+) (.+?) -->\n```\n(.*?)\n```", re.S)
+
+
+def value_at(vectors: Any, key: str) -> str:
+    """`a.b[-1]`, `a.b[:10]`: the value in the vectors; lists are joined by newlines."""
+    match = re.fullmatch(r"(.*?)(?:\[(-?\d*)(:?)(\d*)\])?", key)
+    if match is None:
+        raise ValueError(key)
+    for part in match[1].split("."):
+        vectors = vectors[part]
+    if match[3]:
+        vectors = vectors[int(match[2] or 0) : int(match[4]) if match[4] else None]
+    elif match[2]:
+        vectors = vectors[int(match[2])]
+    return "\n".join(vectors) if isinstance(vectors, list) else str(vectors)
+
+
+def _write_samples() -> None:
+    """Put the vectors into the samples that the pages show; hexadecimal in lines of 96 digits."""
+
+    def sample(match: re.Match[str]) -> str:
+        value = value_at(json.loads((FOLDER / f"{match[1]}.json").read_text()), match[2])
+        lines = [line for long in value.splitlines() for line in _wrapped(long)]
+        return f"<!-- vector: {match[1]} {match[2]} -->\n```\n" + "\n".join(lines) + "\n```"
+
+    for page in FOLDER.parent.glob("*.md"):
+        page.write_text(SAMPLE.sub(sample, page.read_text()))
+
+
+def _wrapped(line: str) -> list[str]:
+    if not re.fullmatch("[0-9a-f]{97,}", line):
+        return [line]
+    return [line[at : at + 96] for at in range(0, len(line), 96)]
+
+
 def main() -> None:
     made = {f"{name}.json": text_of(vectors) for name, vectors in make().items()}
     if "--write" in sys.argv:
         FOLDER.mkdir(exist_ok=True)
         for name, text in made.items():
             (FOLDER / name).write_text(text)
+        _write_samples()
     stored = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
     wrong = sorted(name for name in made.keys() | stored.keys() if made.get(name) != stored.get(name))
     print(f"{len(made)} vector files, {'all as stored' if not wrong else 'differing: ' + ', '.join(wrong)}")

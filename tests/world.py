@@ -9,19 +9,22 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from ledger import checkpoint as c
 from ledger import entries as e
 from ledger import genesis as g
 from ledger import merkle, policy, signature
 from ledger import records as r
 from ledger import state as s
-from ledger.envelope import ENVELOPE, HEADER, Envelope, Header, open_envelope, seal
+from ledger.envelope import ENVELOPE, HEADER, Envelope, Header, open_envelope
 from ledger.errors import Problem
 from ledger.hashing import TAG_ENVELOPE
 from ledger.identifiers import gs1_check_digit
 from ledger.plan import Checked, Plan, Verdict
 from ledger.proof.build import product_proof
 from ledger.proof.verify import Product, Query, verify_product
+from ledger.seals import seal
 from ledger.storage.chainstore import ChainStore
 
 START_MS = 1_763_000_000_000  # 2025-11-13T02:13:20Z
@@ -173,6 +176,43 @@ class World:
     def sell(self, who: Member, quantity: int, lot: str = LOT, **fields: Any) -> Act:
         given = {"buyer": r.SaleTo.CONSUMER, "lot": lot, "site": who.site}
         return self.act(r.Sell, self.moved(quantity), **given | fields)
+
+    def claim(self, who: Member, supplier: Member, quantity: int, lot: str = LOT, **fields: Any) -> Act:
+        given = {"lot": lot, "site": who.site, "supplier": supplier.id}
+        return self.act(r.Claim, self.moved(quantity), **given | fields)
+
+    def dispute(self, claim: bytes, lot: str = LOT) -> Act:
+        return self.act(r.Dispute, claim=claim, lot=lot, reason="未供货")
+
+    def count(
+        self, who: Member, book: int, found: int, lot: str = LOT, missing: int | None = None, **fields: Any
+    ) -> Act:
+        amounts = r.Counted(book=book, found=found, missing=missing, ref=self.ref())
+        return self.act(r.Count, amounts, **{"kind": r.CountKind.PERIODIC, "lot": lot, "site": who.site} | fields)
+
+    def take_back(self, who: Member, quantity: int, lot: str = LOT) -> Act:
+        return self.act(r.TakeBack, self.moved(quantity), lot=lot, site=who.site)
+
+    def relabel(self, who: Member, quantity: int, lot: str, to_lot: str, **fields: Any) -> Act:
+        return self.act(r.Relabel, self.moved(quantity), lot=lot, site=who.site, to_lot=to_lot, **fields)
+
+    def pack(self, who: Member, unit: str, lines: dict[str, int], units: Sequence[str] = (), use: int = 1) -> Act:
+        amounts = r.Packed(quantities=list(lines.values()), ref=self.ref())
+        return self.act(r.Pack, amounts, lots=list(lines), site=who.site, unit=unit, units=list(units), use=use)
+
+    def unpack(self, who: Member, unit: str, use: int = 1) -> Act:
+        return self.act(r.Unpack, site=who.site, unit=unit, use=use)
+
+    def correct(self, earlier: "Sealed", instead: dict[str, Any] | None, **fields: Any) -> Act:
+        """Correct an own record: `instead` overrides its amounts, None says that it did not occur."""
+        record: Any = r.RECORD.decode(earlier.record)
+        codec = r.AMOUNTS[type(record)]
+        right = None
+        if instead is not None:
+            right = codec.encode(structs.replace(codec.decode(earlier.opening[16:]), **instead))
+        amounts = r.Corrected(earlier=earlier.record, instead=right, opening=earlier.opening, ref=self.ref())
+        lot = record.inputs[0] if isinstance(record, r.Transform) else record.lot
+        return self.act(r.Correct, amounts, lot=lot, reason="录入错误", target=earlier.hash, **fields)
 
     def transform(self, who: Member, inputs: dict[str, int], outputs: dict[str, int], **fields: Any) -> Act:
         amounts = r.Transformed(inputs=list(inputs.values()), outputs=list(outputs.values()), ref=self.ref())

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ledger import records as r
-from ledger.custody import facts, goods, handovers, members, scopes
+from ledger.custody import claims, corrections, facts, goods, handovers, members, scopes, stocktaking, units
+from ledger.custody.lines import side_of
 from ledger.custody.step import Step, Violation
 
 _RULES: Final[dict[type, Callable[..., None]]] = {
@@ -20,6 +21,8 @@ _RULES: Final[dict[type, Callable[..., None]]] = {
     r.Close: scopes.end,
     r.Lift: scopes.end,
     r.Voucher: goods.voucher,
+    r.Unpack: units.unpack,
+    r.Dispute: claims.dispute,
 }
 
 _RULES_WITH_AMOUNTS: Final[dict[type, Callable[..., None]]] = {
@@ -32,17 +35,13 @@ _RULES_WITH_AMOUNTS: Final[dict[type, Callable[..., None]]] = {
     r.Move: goods.move,
     r.Sell: goods.sell,
     r.Destroy: goods.destroy,
+    r.Count: stocktaking.count,
+    r.TakeBack: stocktaking.take_back,
+    r.Relabel: stocktaking.relabel,
+    r.Pack: units.pack,
+    r.Claim: claims.claim,
+    r.Correct: corrections.correct,
 }
-
-IN_BOOK: Final = (r.Receive, r.Enter)
-OUT_BOOK: Final = (r.Ship, r.Sell)
-
-
-def side_of(record: r.Record) -> str:
-    """The side of the book that a record's `ref` is unique in: i (in), o (out) or w (own)."""
-    if isinstance(record, IN_BOOK):
-        return "i"
-    return "o" if isinstance(record, OUT_BOOK) else "w"
 
 
 def apply(step: Step, record: r.Record, amounts: Any) -> None:

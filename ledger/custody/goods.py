@@ -11,20 +11,22 @@ from ledger.custody.step import (
     Step,
     Violation,
     answers_for,
+    check_measure,
     enter_position,
     give,
-    keeper_of,
     known_lot,
     known_product,
     known_site,
     own_site,
+    owner_or_keeper,
     product_of,
     take,
 )
 from ledger.limits import ANCESTORS_SHOWN_MAX
 
 FORMULA_CATEGORY = "129"  # food production licence category of infant formula
-LOT_INHERITS = e.PASSED_ON & ~e.IN_FORCE  # a hold on an ancestor shows on the ancestor
+# A hold on an ancestor shows on the ancestor; whether an open claim before was confirmed, the way shows.
+LOT_INHERITS = ~(e.IN_FORCE | int(e.Bit.OPEN_CLAIM_BEFORE))
 
 
 def commission(step: Step, record: r.Commission, amounts: r.Moved) -> None:
@@ -43,8 +45,9 @@ def commission(step: Step, record: r.Commission, amounts: r.Moved) -> None:
             old, bits=int(old.bits | e.Bit.NOT_COMMISSIONED)
         )  # the maker's word replaces a repacker's
         step.draft.put(b"m" + e.lot_path(record.lot), old)
+    grams = check_measure(step, record.lot, amounts.grams)
     _bring_up(step, record.lot, record.production, record.expiry, record.serials)
-    give(step, step.member, record.site, record.lot, amounts.quantity, amounts.grams or 0)
+    give(step, step.member, record.site, record.lot, amounts.quantity, grams)
     enter_position(step, record.lot, step.member, record.site, e.WayKind.COMMISSION, b"", [step.element], 0)
 
 
@@ -77,6 +80,7 @@ def _same_lot(step: Step, old: e.LotEntry, production: int, expiry: int | None) 
             "lot.known", f"{old.lot} was commissioned by {old.commissioner}", "check the lot number", "lot"
         )
     if old.production != production or old.expiry != expiry:
+        # The rule compares with what is stated now; `correct` is how its maker mends a date.
         raise Violation(
             "lot.other-date",
             f"{old.lot} was commissioned with production date {old.production} and expiry {old.expiry}",
@@ -87,18 +91,39 @@ def _same_lot(step: Step, old: e.LotEntry, production: int, expiry: int | None) 
 
 def transform(step: Step, record: r.Transform, amounts: r.Transformed) -> None:
     own_site(step, record.site)
-    grams_in, bits, ancestors = 0, 0, 0
-    for lot, quantity in zip(record.inputs, amounts.inputs, strict=True):
+    bits, ancestors, grams_in = _use_inputs(step, record, amounts)
+    grams_out = _weigh_outputs(step, record, amounts)
+    if grams_in and sum(grams_out) > grams_in:
+        bits |= e.Bit.MORE_OUT_THAN_IN
+    if ancestors > ANCESTORS_SHOWN_MAX:
+        bits |= e.Bit.ANCESTRY_IN_PART
+    weighed = amounts.grams_out or [0] * len(record.outputs)
+    for output, quantity, grams in zip(record.outputs, amounts.outputs, weighed, strict=True):
+        _make_output(step, record, output, quantity, grams, int(bits), ancestors)
+
+
+def _use_inputs(step: Step, record: r.Transform, amounts: r.Transformed) -> tuple[int, int, int]:
+    """Take the inputs out; (bits of the goods, ancestors, grams in all)."""
+    bits, ancestors, total = 0, 0, 0
+    weighed = amounts.grams_in or [0] * len(record.inputs)
+    for lot, quantity, stated in zip(record.inputs, amounts.inputs, weighed, strict=True):
         entry = known_lot(step, lot)
         position = step.draft.position(e.position_path(lot, step.member, record.site))
         product = known_product(step, product_of(lot))
         refuse_in_force(step, entry, product, position, record.at)
-        take(step, step.member, record.site, lot, r.Moved(quantity=quantity, ref=amounts.ref), used=quantity)
-        bits |= entry.bits | (position.bits if position is not None else 0)
+        grams = check_measure(step, lot, stated or None, "grams_in")
+        take(step, step.member, record.site, lot, quantity, grams, used=quantity)
+        bits |= entry.bits | e.passed_on(position.bits if position is not None else 0)
         ancestors += 1 + (entry.ancestors or 0)
-        grams_in += quantity * (product.grams or 0)
-    grams_out = 0
-    for output, quantity in zip(record.outputs, amounts.outputs, strict=True):
+        total += grams or quantity * (product.grams or 0)
+    return bits, ancestors, total
+
+
+def _weigh_outputs(step: Step, record: r.Transform, amounts: r.Transformed) -> list[int]:
+    """The grams of each output; only its maker makes infant formula."""
+    weighed = amounts.grams_out or [0] * len(record.outputs)
+    found = []
+    for output, quantity, stated in zip(record.outputs, amounts.outputs, weighed, strict=True):
         product = known_product(step, product_of(output.lot))
         if product.category == FORMULA_CATEGORY and step.member != product.maker:
             raise Violation(
@@ -107,16 +132,14 @@ def transform(step: Step, record: r.Transform, amounts: r.Transformed) -> None:
                 "ask the maker",
                 "outputs",
             )
-        grams_out += quantity * (product.grams or 0)
-    if grams_in and grams_out > grams_in:
-        bits |= e.Bit.MORE_OUT_THAN_IN
-    if ancestors > ANCESTORS_SHOWN_MAX:
-        bits |= e.Bit.ANCESTRY_IN_PART
-    for output, quantity in zip(record.outputs, amounts.outputs, strict=True):
-        _make_output(step, record, output, quantity, bits, ancestors)
+        grams = check_measure(step, output.lot, stated or None, "grams_out")
+        found.append(grams or quantity * (product.grams or 0))
+    return found
 
 
-def _make_output(step: Step, record: r.Transform, output: r.Output, quantity: int, bits: int, ancestors: int) -> None:
+def _make_output(
+    step: Step, record: r.Transform, output: r.Output, quantity: int, grams: int, bits: int, ancestors: int
+) -> None:
     known = step.draft.lot(output.lot)
     if known is not None and not known.bits & e.Bit.NOT_COMMISSIONED:
         raise Violation("lot.known", f"{output.lot} exists already", "give each output a lot of its own", "outputs")
@@ -125,17 +148,9 @@ def _make_output(step: Step, record: r.Transform, output: r.Output, quantity: in
         entry, ancestors=ancestors, bits=int(entry.bits | bits & LOT_INHERITS), parents=list(record.inputs)
     )
     step.draft.put(b"m" + e.lot_path(output.lot), made)
-    give(step, step.member, record.site, output.lot, quantity)
-    enter_position(
-        step,
-        output.lot,
-        step.member,
-        record.site,
-        e.WayKind.TRANSFORM,
-        b"",
-        [step.element],
-        int(bits & e.PASSED_ON),
-    )
+    give(step, step.member, record.site, output.lot, quantity, grams)
+    own = [step.element]
+    enter_position(step, output.lot, step.member, record.site, e.WayKind.TRANSFORM, b"", own, bits)
 
 
 def enter(step: Step, record: r.Enter, amounts: r.Moved) -> None:
@@ -149,16 +164,21 @@ def enter(step: Step, record: r.Enter, amounts: r.Moved) -> None:
         )
     known_site(step, record.site)
     bits = e.Bit.ONE_SIGNATURE
-    lot = step.draft.lot(record.lot)
-    if lot is None:
-        production = record.production or ids.lot_day(record.lot)
-        unknown = int(e.Bit.NOT_COMMISSIONED)
-        lot = e.LotEntry(bits=unknown, expiry=record.expiry, lot=record.lot, production=production)
-        step.draft.put(b"m" + e.lot_path(record.lot), lot)
-    elif not lot.bits & e.Bit.NOT_COMMISSIONED:
+    if not bring_up_unknown(step, record.lot, record.production, record.expiry).bits & e.Bit.NOT_COMMISSIONED:
         bits |= e.Bit.REENTRY
-    give(step, step.member, record.site, record.lot, amounts.quantity, amounts.grams or 0)
+    grams = check_measure(step, record.lot, amounts.grams)
+    give(step, step.member, record.site, record.lot, amounts.quantity, grams)
     enter_position(step, record.lot, step.member, record.site, e.WayKind.ENTER, b"", [step.element], int(bits))
+
+
+def bring_up_unknown(step: Step, lot: str, production: int | None, expiry: int | None) -> e.LotEntry:
+    """The lot's entry; one that nobody commissioned yet is brought up as such, so that a late maker blocks nobody."""
+    entry = step.draft.lot(lot)
+    if entry is None:
+        unknown = int(e.Bit.NOT_COMMISSIONED)
+        entry = e.LotEntry(bits=unknown, expiry=expiry, lot=lot, production=production or ids.lot_day(lot))
+        step.draft.put(b"m" + e.lot_path(lot), entry)
+    return entry
 
 
 def move(step: Step, record: r.Move, amounts: r.Moved) -> None:
@@ -166,15 +186,28 @@ def move(step: Step, record: r.Move, amounts: r.Moved) -> None:
     own_site(step, record.to_site, "to_site")
     source = e.position_path(record.lot, step.member, record.site)
     position = step.draft.position(source)
-    take(step, step.member, record.site, record.lot, amounts, shipped=amounts.quantity)
-    give(step, step.member, record.to_site, record.lot, amounts.quantity, amounts.grams or 0)
-    bits = int(position.bits & e.PASSED_ON) if position is not None else 0
+    grams = check_measure(step, record.lot, amounts.grams)
+    take(step, step.member, record.site, record.lot, amounts.quantity, grams, shipped=amounts.quantity)
+    give(step, step.member, record.to_site, record.lot, amounts.quantity, grams)
+    bits = e.passed_on(position.bits) if position is not None else 0
     enter_position(step, record.lot, step.member, record.to_site, e.WayKind.MOVE, source, [step.element], bits)
 
 
 def sell(step: Step, record: r.Sell, amounts: r.Moved) -> None:
     irregular = amounts.quantity if is_irregular(step, record.lot, step.member, record.site, record.at) else 0
-    take(step, step.member, record.site, record.lot, amounts, sold=amounts.quantity, irregular=irregular)
+    grams = check_measure(step, record.lot, amounts.grams)
+    quantity = amounts.quantity
+    take(
+        step,
+        step.member,
+        record.site,
+        record.lot,
+        quantity,
+        grams,
+        sold=quantity,
+        grams_sold=grams,
+        irregular=irregular,
+    )
 
 
 def is_irregular(step: Step, lot: str, owner: str, site: str, at: int) -> bool:
@@ -206,12 +239,9 @@ def day_of(time_ms: int) -> int:
 
 
 def destroy(step: Step, record: r.Destroy, amounts: r.Moved) -> None:
-    owner = record.owner or step.member
-    if step.member not in (owner, keeper_of(record.site)):
-        raise Violation(
-            "position.not-own", f"{owner} owns it, {keeper_of(record.site)} keeps it", "one of them signs"
-        )
-    take(step, owner, record.site, record.lot, amounts, destroyed=amounts.quantity)
+    owner = owner_or_keeper(step, record.owner, record.site)
+    grams = check_measure(step, record.lot, amounts.grams)
+    take(step, owner, record.site, record.lot, amounts.quantity, grams, destroyed=amounts.quantity)
 
 
 def voucher(step: Step, record: r.Voucher) -> None:

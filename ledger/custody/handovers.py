@@ -1,17 +1,17 @@
 """Handovers: two signatures, and between them goods that belong to nobody's stock but are not lost."""
 
-from msgspec import structs
-
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
+from ledger.custody.arrival import arrive, delivered, returnable, settle
+from ledger.custody.claims import close_by_ship
 from ledger.custody.goods import is_irregular
 from ledger.custody.scopes import refuse_in_force
 from ledger.custody.step import (
     Step,
     Violation,
-    enter_position,
-    extend,
+    change,
+    check_measure,
     give,
     keeper_of,
     known_lot,
@@ -21,6 +21,8 @@ from ledger.custody.step import (
     product_of,
     take,
 )
+from ledger.custody.units import ship_line
+from ledger.custody.weights import share, weigh
 
 
 def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
@@ -32,8 +34,11 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     product = known_product(step, product_of(record.lot))
     position = step.draft.position(e.position_path(record.lot, owner, record.site))
     refuse_in_force(step, lot, product, position, record.at)
-    irregular = amounts.quantity if is_irregular(step, record.lot, owner, record.site, record.at) else 0
-    take(step, owner, record.site, record.lot, amounts, shipped=amounts.quantity, irregular=irregular)
+    grams, quantity = check_measure(step, record.lot, amounts.grams), amounts.quantity
+    irregular = quantity if is_irregular(step, record.lot, owner, record.site, record.at) else 0
+    if record.unit is not None:
+        ship_line(step, record, amounts, owner)
+    take(step, owner, record.site, record.lot, quantity, grams, shipped=quantity, irregular=irregular)
     handover = s.Handover(
         sender=step.member,
         lot=record.lot,
@@ -41,16 +46,37 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
         site=record.site,
         to=record.to,
         to_site=record.to_site,
-        quantity=amounts.quantity,
-        open=amounts.quantity,
-        grams=amounts.grams or 0,
-        bits=int(position.bits & e.PASSED_ON) if position is not None else 0,
+        quantity=quantity,
+        open=quantity,
+        grams=grams,
+        bits=e.passed_on(position.bits) if position is not None else 0,
         at=record.at,
         ref=amounts.ref,
         element=step.element,
+        returns=bool(record.returns),
         facts=[],
     )
-    step.draft.put(s.handover_key(receiver_of(owner, record.to, record.to_site), step.element.record), handover)
+    if record.returns:
+        _check_return(step, handover)
+    elif record.to != owner:
+        handover = close_by_ship(step, record, handover)
+    if handover.open:
+        step.draft.put(s.handover_key(receiver_of(owner, record.to, record.to_site), step.element.record), handover)
+    else:
+        step.draft.put(b"c" + step.element.record, s.Closed(step.element))
+
+
+def _check_return(step: Step, handover: s.Handover) -> None:
+    """A return reverses an earlier delivery between two members, never more."""
+    there = returnable(step, handover, -handover.quantity)
+    if handover.quantity > there:
+        raise Violation(
+            "return.more-than-delivered",
+            f"{handover.to} delivered {there} of {handover.lot} to {handover.site} that were not returned, "
+            f"{handover.quantity} would go back",
+            "ship the rest as a sale, without `returns`",
+            "quantity",
+        )
 
 
 def receiver_of(owner: str, to: str, to_site: str) -> str:
@@ -59,6 +85,8 @@ def receiver_of(owner: str, to: str, to_site: str) -> str:
 
 
 def _signs_ship(step: Step, record: r.Ship, owner: str) -> None:
+    if record.to == owner and (record.returns or record.claim is not None):
+        raise Violation("ship.custody", "title stays where it is", "a return or a claimed delivery moves title", "to")
     if record.to != owner:
         if step.member != owner:
             raise Violation("ship.not-owner", f"title of {owner} would move", "the owner signs this ship", "owner")
@@ -87,71 +115,31 @@ def receive(step: Step, record: r.Receive, amounts: r.Received) -> None:
             "correct the quantities; a surplus is not part of this handover",
             "accepted",
         )
-    grams = _grams_part(handover, total)
-    grams_refused = grams * refused // total
-    grams_accepted = grams * accepted // total if short or destroyed or not accepted else grams - grams_refused
+    grams = share(handover.grams, total, handover.open)
+    back = grams * refused // total
     if accepted:
-        give(step, handover.to, handover.to_site, handover.lot, accepted, grams_accepted)
-        handover = _arrive(step, handover)
+        handover = _accept(step, handover, amounts, accepted, grams * accepted // total)
+    elif amounts.grams is not None:
+        raise Violation("grams.nothing", "nothing was accepted, so nothing was weighed", "leave grams out", "grams")
     if destroyed:
-        _count(step, handover.to, handover.to_site, handover.lot, destroyed=destroyed)
+        change(step, handover.to, handover.to_site, handover.lot, destroyed=destroyed)
     if refused:
-        give(step, handover.owner, handover.site, handover.lot, refused, grams_refused)
-    if short:
-        _count(step, handover.owner, handover.site, handover.lot, missing=short)
-    _settle(step, key, handover, record.ship, total, grams)
+        give(step, handover.owner, handover.site, handover.lot, refused, back)
+    if short or grams > back:
+        lost = grams - back - (grams * accepted // total if accepted else 0)
+        change(step, handover.owner, handover.site, handover.lot, missing=short, grams_lost=lost)
+    closed = settle(step, key, handover, total, grams)
+    delivered(step, handover, accepted, closed)
+    if handover.returns and refused:
+        returnable(step, handover, refused)
 
 
-def _grams_part(handover: s.Handover, quantity: int) -> int:
-    """The share of the weight that goes with this part: all of what is left with the last part."""
-    if quantity == handover.open:
-        return handover.grams
-    return handover.grams * quantity // handover.open
-
-
-def _arrive(step: Step, handover: s.Handover) -> s.Handover:
-    """Enter the receiving position: its way in, the bits of the goods, and the facts found on the way."""
-    source = e.position_path(handover.lot, handover.owner, handover.site)
-    bits = handover.bits
-    path = enter_position(
-        step,
-        handover.lot,
-        handover.to,
-        handover.to_site,
-        e.WayKind.HANDOVER,
-        source,
-        [handover.element, step.element],
-        bits,
-    )
-    if not handover.facts:
-        return handover
-    position = step.draft.position(path)
-    if position is None:
-        raise ValueError("the position just entered is gone")
-    adverse, facts = position.adverse, position.facts
-    for fact in handover.facts:
-        moved = structs.replace(step, element=fact.element)
-        if fact.adverse:
-            adverse = extend(moved, path, e.CHAIN_ADVERSE, adverse)
-        else:
-            facts = extend(moved, path, e.CHAIN_FACTS, facts)
-    step.draft.put(b"m" + path, structs.replace(position, adverse=adverse, facts=facts))
-    return structs.replace(handover, facts=[])
-
-
-def _count(step: Step, owner: str, site: str, lot: str, missing: int = 0, destroyed: int = 0) -> None:
-    stock = step.draft.stock(owner, site, lot)
-    changed = structs.replace(stock, missing=stock.missing + missing, destroyed=stock.destroyed + destroyed)
-    step.draft.put(s.stock_key(owner, site, lot), changed)
-
-
-def _settle(step: Step, key: bytes, handover: s.Handover, ship_hash: bytes, quantity: int, grams: int) -> None:
-    left = handover.open - quantity
-    if left:
-        step.draft.put(key, structs.replace(handover, open=left, grams=handover.grams - grams))
-    else:
-        step.draft.delete(key)
-        step.draft.put(b"c" + ship_hash, s.Closed(step.element))
+def _accept(step: Step, handover: s.Handover, amounts: r.Received, accepted: int, expected: int) -> s.Handover:
+    """What was accepted enters the receiving position, with what it weighed there."""
+    weighed = check_measure(step, handover.lot, amounts.grams)
+    bits = weigh(step, handover.lot, handover.to, handover.to_site, expected, weighed)
+    give(step, handover.to, handover.to_site, handover.lot, accepted, weighed)
+    return arrive(step, handover, step.element, bits)
 
 
 def withdraw(step: Step, record: r.Withdraw, amounts: r.Withdrawn) -> None:
@@ -160,7 +148,10 @@ def withdraw(step: Step, record: r.Withdraw, amounts: r.Withdrawn) -> None:
     if handover.sender != step.member:
         raise Violation("handover.not-sender", f"{handover.sender} shipped it", "the sender withdraws", "ship")
     give(step, handover.owner, handover.site, handover.lot, handover.open, handover.grams)
-    _settle(step, key, handover, record.ship, handover.open, handover.grams)
+    settle(step, key, handover, handover.open, handover.grams)
+    delivered(step, handover, 0, closed=True)
+    if handover.returns:
+        returnable(step, handover, handover.open)
 
 
 def _open_handover(step: Step, receiver: str, ship_hash: bytes, lot: str) -> tuple[bytes, s.Handover]:

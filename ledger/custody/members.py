@@ -132,6 +132,7 @@ def register(step: Step, record: r.Register) -> None:
         specification=record.specification,
         temp_max_mc=record.temp_max_mc,
         temp_min_mc=record.temp_min_mc,
+        tolerance_permille=record.tolerance_permille,
     )
     step.draft.put(b"m" + path, entry)
 
@@ -153,6 +154,13 @@ def _may_replace(step: Step, old: e.ProductEntry, record: r.Register) -> None:
             "a declaration may be confirmed, not weakened",
             "keep `declared_by`",
             "declared_by",
+        )
+    if not provisional and (old.tolerance_permille is None) != (record.tolerance_permille is None):
+        raise Violation(
+            "product.measure",
+            f"{old.product} is declared as {'weighed' if old.tolerance_permille is not None else 'counted'}",
+            "declare another code for goods that are weighed",
+            "tolerance_permille",
         )
     if not provisional and (old.base, old.contains) != (record.base, record.contains):
         raise Violation(

@@ -169,7 +169,7 @@ def in_force_at(
         own = _covers(step, e.position_path(position.lot, position.owner, position.site), None, at)
         if own or not _scopes(step, e.position_path(position.lot, position.owner, position.site)):
             return True  # inherited: the goods came here from a position that was held
-    if product.in_force and _covers(step, e.product_path(product.product), lot.production, at):
+    if product.in_force and _covers(step, e.product_path(product.product), lot, at):
         return True
     return _maker_covers(step, lot, product.maker, at) or (
         lot.commissioner != product.maker and _maker_covers(step, lot, lot.commissioner, at)
@@ -178,16 +178,15 @@ def in_force_at(
 
 def _maker_covers(step: Step, lot: e.LotEntry, maker: str | None, at: int) -> bool:
     entry = step.draft.member(maker) if maker is not None else None
-    return (
-        entry is not None and bool(entry.in_force) and _covers(step, e.member_path(entry.member), lot.production, at)
-    )
+    return entry is not None and bool(entry.in_force) and _covers(step, e.member_path(entry.member), lot, at)
 
 
-def _covers(step: Step, path: bytes, production: int | None, at: int) -> bool:
-    """An unknown production date lies in every span; a claim to have acted before the hold is believed."""
+def _covers(step: Step, path: bytes, lot: e.LotEntry | None, at: int) -> bool:
+    """Of a product's or maker's scopes only those whose span covers the lot; a claim to have acted before the hold is
+    believed."""
     for scope in _scopes(step, path):
         if at < scope.at:
             continue
-        if production is None or scope.made_from <= production <= scope.made_until:
+        if lot is None or e.made_within(lot, scope.made_from, scope.made_until):
             return True
     return False

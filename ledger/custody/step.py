@@ -87,6 +87,16 @@ def keeper_of(site: str) -> str:
     return site.partition("/")[0]
 
 
+def owner_or_keeper(step: Step, owner: str | None, site: str) -> str:
+    """The owner of a position that an act names (the signer, if it names none); its owner or its keeper signs."""
+    owner = owner or step.member
+    if step.member not in (owner, keeper_of(site)):
+        raise Violation(
+            "position.not-own", f"{owner} owns it, {keeper_of(site)} keeps it", "one of them signs", "owner"
+        )
+    return owner
+
+
 def answers_for(member: str, product: e.ProductEntry) -> bool:
     """Whether the member is the product's maker, or the importer who declared it: not whoever declared it for want
     of them."""
@@ -107,65 +117,60 @@ def extend(step: Step, path: bytes, name: bytes, chain: e.Chain | None, holder: 
     return e.Chain(count + 1, e.chain_next(head, step.element))
 
 
-def take(step: Step, owner: str, site: str, lot: str, amounts: r.Moved, **counters: int) -> s.Stock:
-    """Take a quantity out of a position, or refuse; `counters` are added to the outflow counters."""
+def change(step: Step, owner: str, site: str, lot: str, /, **by: int) -> s.Stock:
+    """Add to counts of a position's stock, each of which stays an integer that the encoding holds."""
     key = s.stock_key(owner, site, lot)
     stock = step.draft.get(key, s.STOCK.decode_trusted) or s.NO_STOCK
-    if amounts.quantity > stock.held:
+    values = {name: getattr(stock, name) + delta for name, delta in by.items() if delta}
+    if values and max(values.values()) > INTEGER_MAX:
         raise Violation(
-            "position.overdrawn",
-            f"{owner} holds {stock.held} of {lot} at {site}, {amounts.quantity} would go out",
-            "book what came in first (receive, enter), or correct the quantity",
-            "quantity",
+            "position.too-much", f"a count would pass {INTEGER_MAX}", "use another lot number", "quantity"
         )
-    grams = amounts.grams or 0
-    if grams > stock.grams:
-        raise Violation(
-            "position.overdrawn",
-            f"{stock.grams} g are held, {grams} g would go out",
-            "correct the weight",
-            "grams",
-        )
-    changed = _bounded(
-        stock.held - amounts.quantity,
-        stock.grams - grams,
-        stock.shipped + counters.get("shipped", 0),
-        stock.sold + counters.get("sold", 0),
-        stock.used + counters.get("used", 0),
-        stock.destroyed + counters.get("destroyed", 0),
-        stock.missing,
-        stock.irregular + counters.get("irregular", 0),
-    )
+    changed = structs.replace(stock, **values)
     step.draft.put(key, changed)
     return changed
 
 
-def _bounded(*counts: int) -> s.Stock:
-    """A stock row, every count of which is an integer that the encoding holds."""
-    if max(counts) > INTEGER_MAX:
+def take(step: Step, owner: str, site: str, lot: str, quantity: int, grams: int, **counters: int) -> s.Stock:
+    """Take a quantity out of what a position holds, or refuse; `counters` are added to the outflow counters."""
+    stock = step.draft.stock(owner, site, lot)
+    if quantity > stock.held - stock.reserved:
+        packed = f", {stock.reserved} of it packed under an SSCC" if stock.reserved else ""
         raise Violation(
-            "position.too-much", f"a count would pass {INTEGER_MAX}", "use another lot number", "quantity"
+            "position.overdrawn",
+            f"{owner} holds {stock.held} of {lot} at {site}{packed}, {quantity} would go out",
+            "unpack it, or ship the unit's lines" if packed else "book what came in first, or correct the quantity",
+            "quantity",
         )
-    return s.Stock(*counts)
+    if grams > stock.grams:
+        raise Violation(
+            "position.overdrawn",
+            f"{stock.grams} g are held, {grams} g would go out",
+            "correct the weight, or count what is there",
+            "grams",
+        )
+    return change(step, owner, site, lot, held=-quantity, grams=-grams, **counters)
 
 
-def give(step: Step, owner: str, site: str, lot: str, quantity: int, grams: int = 0) -> None:
+def give(step: Step, owner: str, site: str, lot: str, quantity: int, grams: int = 0) -> s.Stock:
     """Add a quantity to what a position holds."""
-    key = s.stock_key(owner, site, lot)
-    stock = step.draft.get(key, s.STOCK.decode_trusted) or s.NO_STOCK
-    step.draft.put(
-        key,
-        _bounded(
-            stock.held + quantity,
-            stock.grams + grams,
-            stock.shipped,
-            stock.sold,
-            stock.used,
-            stock.destroyed,
-            stock.missing,
-            stock.irregular,
-        ),
-    )
+    return change(step, owner, site, lot, held=quantity, grams=grams)
+
+
+def check_measure(step: Step, lot: str, grams: int | None, field: str = "grams") -> int:
+    """The grams that an act states, which a product of variable measure needs and no other has."""
+    product = step.draft.product(product_of(lot))
+    variable = product is not None and product.tolerance_permille is not None
+    if variable and grams is None:
+        raise Violation("grams.missing", f"{lot} is of variable measure", "weigh it and state grams", field)
+    if not variable and grams is not None:
+        raise Violation(
+            "grams.not-variable",
+            f"the items of {lot} all weigh the same",
+            "leave grams out; a product of variable measure is declared with tolerance_permille",
+            field,
+        )
+    return grams or 0
 
 
 def enter_position(
@@ -184,6 +189,8 @@ def enter_position(
     if position is None:
         position = e.PositionEntry(lot=lot, owner=owner, site=site)
         _new_holder(step, lot, owner, site)
+        if keeper_of(site) != owner:
+            step.draft.put(s.kept_key(keeper_of(site), site, lot, owner), 1)
     ways, more = position.ways, position.more_ways
     at = next((i for i, way in enumerate(ways) if way.source == source and way.kind == kind), -1)
     if at >= 0:
@@ -246,3 +253,13 @@ def _further_way(
     step.draft.put(row, number)
     step.draft.put(b"m" + e.way_path(path, number), _first(path, kind, source, elements))
     return more + 1
+
+
+def adverse(step: Step, lot: str, owner: str, site: str) -> None:
+    """Let this record stand in the position's chain of adverse facts, always shown."""
+    path = e.position_path(lot, owner, site)
+    position = step.draft.position(path)
+    if position is None:
+        raise ValueError(f"the position of {owner} at {site}, which holds {lot}, has no entry")
+    chain = extend(step, path, e.CHAIN_ADVERSE, position.adverse)
+    step.draft.put(b"m" + path, structs.replace(position, adverse=chain))

@@ -200,9 +200,11 @@ class _Walk:
         """Show the newest delivery of a way, and name the positions that it came from."""
         data = [self.record(element) for element in way.newest]
         record = r.RECORD.decode_trusted(data[0])
+        if way.kind == e.WayKind.RETURN:
+            return []
         if isinstance(record, r.Ship):
             return [(record.lot, record.owner or self.signer(way.newest[0]), record.site)]
-        if isinstance(record, r.Move):
+        if isinstance(record, r.Move | r.Relabel):
             return [(record.lot, into[1], record.site)]
         if isinstance(record, r.Transform):
             return [(lot, into[1], record.site) for lot in record.inputs]

@@ -76,9 +76,9 @@ class Subjects:
         makers = {entry.commissioner, product.maker if product is not None else None} - {None}
         for maker in sorted(str(maker) for maker in makers):
             self.evidence.member(maker)
-            self.findings += of_scopes(self.scopes_of_member(maker), entry.production, maker)
+            self.findings += of_scopes(self.scopes_of_member(maker), entry, maker)
         if product is not None:
-            self.findings += of_scopes(self._scopes[product.product], entry.production, product.product)
+            self.findings += of_scopes(self._scopes[product.product], entry, product.product)
 
     def product(self, product: str) -> e.ProductEntry | None:
         if product in self.products:

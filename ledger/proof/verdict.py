@@ -42,12 +42,15 @@ _OF_BITS = (
     (e.Bit.FAILED_TEST, Verdict.FAILED_TEST),
     (e.Bit.BREACHED, Verdict.BREACHED_ON_THE_WAY),
     (e.Bit.DISPUTED_CLAIM, Verdict.DISPUTED),
+    (e.Bit.DISPUTED_CLAIM_BEFORE, Verdict.DISPUTED),
     (e.Bit.OPEN_CLAIM, Verdict.SUPPLIER_NOT_CONFIRMED),
+    (e.Bit.OPEN_CLAIM_BEFORE, Verdict.SUPPLIER_NOT_CONFIRMED),
     (e.Bit.ADVERSE_FACT, Verdict.ADVERSE_FACT),
     (e.Bit.MORE_OUT_THAN_IN, Verdict.ADVERSE_FACT),
     (e.Bit.NOT_COMMISSIONED, Verdict.NOT_COMMISSIONED_BY_MAKER),
     (e.Bit.ONE_SIGNATURE, Verdict.ENTERED_BY_ONE_SIGNATURE),
     (e.Bit.REENTRY, Verdict.ENTERED_BY_ONE_SIGNATURE),
+    (e.Bit.WEIGHT_LOST, Verdict.FACTS_NOTED),
     (e.Bit.ANCESTRY_IN_PART, Verdict.WAY_SHOWN_IN_PART),
 )
 
@@ -56,8 +59,8 @@ def of_bits(bits: int, subject: str) -> list[Finding]:
     return [Finding(verdict, subject, (bit.name or "").lower()) for bit, verdict in _OF_BITS if bits & bit]
 
 
-def of_scopes(shown: list[tuple[e.Element, r.Record]], production: int | None, subject: str) -> list[Finding]:
-    """Holds and recalls of a product or maker that cover a lot made on `production` (unknown: in every span).
+def of_scopes(shown: list[tuple[e.Element, r.Record]], lot: e.LotEntry, subject: str) -> list[Finding]:
+    """Holds and recalls of a product or maker that cover a lot by its production dates (unknown: in every span).
 
     `shown` is the whole chain of the subject in order; lifted scopes no longer count, closed ones do.
     """
@@ -70,7 +73,7 @@ def of_scopes(shown: list[tuple[e.Element, r.Record]], production: int | None, s
     findings = []
     for record in in_force.values():
         start, until = record.made_from or 0, record.made_until or 99991231
-        if production is None or start <= production <= until:
+        if e.made_within(lot, start, until):
             verdict = Verdict.RECALLED if isinstance(record, r.Recall) else Verdict.HELD
             findings.append(Finding(verdict, subject, record.reason))
     return findings

@@ -11,7 +11,8 @@ from ledger.proof.evidence import Evidence, Signed
 from ledger.proof.subjects import Subjects
 from ledger.proof.verdict import Finding, Verdict, of_bits
 
-_ELEMENTS = {e.WayKind.HANDOVER: 2}
+_ELEMENTS = {e.WayKind.HANDOVER: 2, e.WayKind.RETURN: 2}
+_FROM_POSITIONS = (e.WayKind.HANDOVER, e.WayKind.MOVE, e.WayKind.RELABEL)
 
 
 class WayIn(Struct, frozen=True):
@@ -39,16 +40,27 @@ def follow(evidence: Evidence, subjects: Subjects, start: Name) -> list[Position
     match, or a way in is not accounted for."""
     todo: list[Name] = [start]
     visited: dict[Name, Position] = {}
+    whole = True
     for name in todo:
         if name in visited:
             continue
         if len(visited) >= PATH_POSITIONS_MAX:
             subjects.findings.append(Finding(Verdict.WAY_SHOWN_IN_PART, start[0], "more positions than are shown"))
+            whole = False
             break
         position, sources = _position(evidence, subjects, name)
         visited[name] = position
         todo.extend(sources)
+        whole = whole and all(way.kind != e.WayKind.RETURN for way in position.ways)
+    _claims_before(subjects, list(visited.values()), whole)
     return list(visited.values())
+
+
+def _claims_before(subjects: Subjects, way: list[Position], whole: bool) -> None:
+    """Where every position that the goods came through is shown, each says whether its own claims are open still;
+    what they were when the goods left counts only where a part of the way is not shown."""
+    for position in way if not whole else ():
+        subjects.findings += of_bits(position.entry.bits & e.CLAIMS_BEFORE, f"{position.lot} at {position.site}")
 
 
 def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Position, list[Name]]:
@@ -58,7 +70,7 @@ def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Posit
     if entry is None or (entry.lot, entry.owner, entry.site) != name:
         raise VerifyFailed("position", f"{owner} is not proven to have held {lot} at {site}")
     subjects.family(lot)
-    subjects.findings += of_bits(entry.bits, f"{lot} at {site}")
+    subjects.findings += of_bits(entry.bits & ~e.CLAIMS_BEFORE, f"{lot} at {site}")
     subjects.note(path, f"{lot} at {site}", entry.adverse, entry.facts)
     evidence.member(owner)
     evidence.member(site.partition("/")[0])
@@ -89,7 +101,7 @@ def _way_in(evidence: Evidence, into: Name, path: bytes, way: e.Way) -> tuple[Wa
         raise VerifyFailed("way", f"a way in by {way.kind.name.lower()} shows {len(way.newest)} records")
     newest = [evidence.signed(element) for element in way.newest]
     sources = _SOURCES[way.kind](into, newest)
-    if way.kind in (e.WayKind.HANDOVER, e.WayKind.MOVE) and e.position_path(*sources[0]) != way.source:
+    if way.kind in _FROM_POSITIONS and e.position_path(*sources[0]) != way.source:
         raise VerifyFailed("way", "the sending position is not the source that the entry names")
     return WayIn(way.kind, way.count - len(way.newest), newest), sources
 
@@ -100,23 +112,34 @@ def _expect(condition: bool, what: str) -> None:
 
 
 def _handover(into: Name, newest: list[Signed]) -> list[Name]:
-    """Each receive matches its ship in sender, receiver and lot."""
+    """Each receive (or claim) matches its ship in sender, receiver and lot."""
     lot, owner, site = into
-    shipped, received = newest
-    ship, receive = shipped.record, received.record
-    if not isinstance(ship, r.Ship) or not isinstance(receive, r.Receive):
-        raise VerifyFailed("way", "a handover is a ship and a receive")
+    shipped, answered = newest
+    ship, answer = shipped.record, answered.record
+    if not isinstance(ship, r.Ship) or not isinstance(answer, r.Receive | r.Claim):
+        raise VerifyFailed("way", "a handover is a ship and a receive, or a ship and the claim that it answers")
     sender = ship.owner or shipped.member
-    _expect(ship.lot == receive.lot == lot, f"the handover carries {ship.lot}, not {lot}")
+    _expect(ship.lot == answer.lot == lot, f"the handover carries {ship.lot}, not {lot}")
     _expect((ship.to, ship.to_site) == (owner, site), "the ship goes to another position")
-    _expect(receive.ship == shipped.element.record, "the receive answers another ship")
+    if isinstance(answer, r.Receive):
+        _expect(answer.ship == shipped.element.record, "the receive answers another ship")
+    else:
+        _expect((answer.supplier, answer.site) == (sender, site), "the claim is about another supplier or site")
     _expect(
-        received.member == receiver_of(sender, ship.to, ship.to_site),
+        answered.member == receiver_of(sender, ship.to, ship.to_site),
         "the receive is signed by another member",
     )
     keeper = ship.site.partition("/")[0]
     _expect(shipped.member == (sender if ship.to != sender else keeper), "the ship is signed by another member")
     return [(lot, sender, ship.site)]
+
+
+def _return(into: Name, newest: list[Signed]) -> list[Name]:
+    """Goods that came back: counted, and not followed, since the way leads through here already."""
+    _handover(into, newest)
+    ship = newest[0].record
+    _expect(isinstance(ship, r.Ship) and bool(ship.returns), "the ship is no return")
+    return []
 
 
 def _move(into: Name, newest: list[Signed]) -> list[Name]:
@@ -131,15 +154,29 @@ def _move(into: Name, newest: list[Signed]) -> list[Name]:
     return [(lot, owner, move.site)]
 
 
-def _begin(into: Name, newest: list[Signed]) -> list[Name]:
+def _relabel(into: Name, newest: list[Signed]) -> list[Name]:
     lot, owner, site = into
-    record = newest[0].record
-    if not isinstance(record, r.Commission | r.Enter):
+    record, member = newest[0].record, newest[0].member
+    if not isinstance(record, r.Relabel):
+        raise VerifyFailed("way", "a relabelling is shown by another record")
+    _expect((record.to_lot, member, record.site) == (lot, owner, site), "the relabelling is of another position")
+    return [(record.lot, owner, site)]
+
+
+def _begin(into: Name, newest: list[Signed]) -> list[Name]:
+    """By one signature: commission, enter, claim and taking back by the owner, a count by its owner or keeper."""
+    lot, owner, site = into
+    record, member = newest[0].record, newest[0].member
+    if not isinstance(record, r.Commission | r.Enter | r.Claim | r.TakeBack | r.Count):
         raise VerifyFailed("way", "a beginning is shown by another record")
-    _expect(
-        record.lot == lot and record.site == site and newest[0].member == owner,
-        "it began at another position",
-    )
+    named = record.owner or member if isinstance(record, r.Count) else member
+    _expect((record.lot, record.site, named) == (lot, site, owner), "it began at another position")
+    return []
+
+
+def _correct(into: Name, newest: list[Signed]) -> list[Name]:
+    """Quantity that a correction gave back: it came in by the ways that are shown beside this one, or never left."""
+    _expect(isinstance(newest[0].record, r.Correct), "a correction is shown by another record")
     return []
 
 
@@ -159,4 +196,10 @@ _SOURCES = {
     e.WayKind.COMMISSION: _begin,
     e.WayKind.TRANSFORM: _transform,
     e.WayKind.ENTER: _begin,
+    e.WayKind.CLAIM: _begin,
+    e.WayKind.COUNT: _begin,
+    e.WayKind.TAKE_BACK: _begin,
+    e.WayKind.CORRECT: _correct,
+    e.WayKind.RELABEL: _relabel,
+    e.WayKind.RETURN: _return,
 }

@@ -46,8 +46,9 @@ def test_maps_declare_their_fields_in_byte_order(struct: type[msgspec.Struct]) -
 def test_the_numbers_of_acts_are_permanent() -> None:
     assert {kind.__name__: kind.__struct_config__.tag for kind in r.RECORD_TYPES} == {
         "Register": 1, "Admit": 2, "Suspend": 3, "Site": 4, "Key": 5, "Commission": 10, "Transform": 11, "Enter": 12,
-        "Ship": 20, "Receive": 21, "Withdraw": 22, "Move": 25, "Sell": 30, "Destroy": 32, "Fact": 40, "Hold": 41,
-        "Recall": 42, "Close": 43, "Lift": 44, "Voucher": 50,
+        "Count": 13, "Pack": 14, "Unpack": 15, "Ship": 20, "Receive": 21, "Withdraw": 22, "Claim": 23, "Dispute": 24,
+        "Move": 25, "Sell": 30, "TakeBack": 31, "Destroy": 32, "Fact": 40, "Hold": 41, "Recall": 42, "Close": 43,
+        "Lift": 44, "Voucher": 50, "Correct": 51, "Relabel": 52,
     }  # fmt: skip
 
 

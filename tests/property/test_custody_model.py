@@ -17,16 +17,32 @@ from ledger.audit import Audit
 from ledger.encoding import Codec
 from ledger.storage.chainstore import ChainStore
 from ledger.storage.memory import MemoryStore
-from tests.world import DEALER, FORMULA, LOT, MAKER, OTHER_SHOP, POWDER, REGULATOR, SHOP, Act, Member, World, genesis
+from tests.world import (
+    DEALER,
+    FORMULA,
+    LOT,
+    MAKER,
+    OTHER_SHOP,
+    POWDER,
+    REGULATOR,
+    SHOP,
+    Act,
+    Member,
+    Sealed,
+    World,
+    genesis,
+)
 
 WHO = st.sampled_from([MAKER, DEALER, SHOP, OTHER_SHOP])
 LOTS = st.sampled_from([LOT, f"{FORMULA}#B2", f"{POWDER}#P1", f"{FORMULA}#NONE"])
 AMOUNT = st.integers(1, 4000)
+UNITS = ["006901234567890121", "106901234567890128"]
 ROWS: dict[bytes, Codec[Any]] = {
     b"p": s.STOCK, b"h": s.HANDOVER, b"c": s.CLOSED, b"r": s.BOOKED, b"s": s.SCOPES, b"e": s.ACCEPTED,
-    b"o": s.ACCEPTED, b"v": s.OPENS, b"n": s.NUMBER,
+    b"o": s.ACCEPTED, b"v": s.OPENS, b"n": s.NUMBER, b"k": s.NUMBER, b"l": s.PAIR, b"d": s.CLAIM, b"j": s.SUPPLIER,
+    b"u": s.UNIT, b"x": s.PROPOSAL, b"y": s.IN_FORCE,
 }  # fmt: skip
-ENTRIES: list[Codec[Any]] = [e.PRODUCT, e.LOT, e.POSITION, e.MEMBER, e.KEY, e.SITE, e.WAY]
+ENTRIES: list[Codec[Any]] = [e.PRODUCT, e.LOT, e.POSITION, e.MEMBER, e.KEY, e.SITE, e.UNIT, e.WAY]
 
 
 class Custody(RuleBasedStateMachine):
@@ -42,13 +58,22 @@ class Custody(RuleBasedStateMachine):
         )
         self.brought: Counter[str] = Counter({LOT: 10_000, f"{FORMULA}#B2": 3000, f"{POWDER}#P1": 50})
         self.gone: Counter[str] = Counter()
-        self.open: dict[bytes, tuple[Member, Member, str, int]] = {}
+        self.open: dict[bytes, tuple[Member, Member, str, int]] = {}  # in order of the ships
+        self.returns: set[bytes] = set()
+        self.claims: dict[bytes, tuple[Member, Member, str, int, bool]] = {}  # …, open, disputed
+        self.delivered: Counter[tuple[str, str, str]] = Counter()
+        self.sold: Counter[tuple[str, str]] = Counter()
+        self.packed: dict[str, tuple[Member, str, int]] = {}
+        self.uses: Counter[str] = Counter()
+        self.missing: Counter[tuple[str, str]] = Counter()
+        self.overdrawn: Counter[str] = Counter()
+        self.sales: list[tuple[Member, str, Sealed, int]] = []
         self.closed: list[tuple[bytes, Member, str]] = []
         self.scopes: dict[str, list[bytes]] = defaultdict(list)
         self.made = 0
 
-    def attempt(self, who: Member, act: Act, should_hold: bool) -> bytes | None:
-        """Submit one act; the model says whether it must be accepted. Returns the record's hash if it was."""
+    def attempt(self, who: Member, act: Act, should_hold: bool) -> Sealed | None:
+        """Submit one act; the model says whether it must be accepted. Returns the sealed record if it was."""
         head = self.world.store.head
         sealed = self.world.seal(act)
         verdict = self.world.book(self.world.envelope(who, [sealed])).verdicts[0]
@@ -56,15 +81,125 @@ class Custody(RuleBasedStateMachine):
         if verdict.leaf is None:
             assert self.world.store.head is head
             return None
-        return sealed.hash
+        return sealed
+
+    def free(self, who: Member, lot: str) -> int:
+        """Held and not packed."""
+        packed = sum(items for owner, packed_lot, items in self.packed.values() if (owner, packed_lot) == (who, lot))
+        return self.held[who.id, lot] - packed
 
     @rule(who=WHO, to=WHO, lot=LOTS, quantity=AMOUNT)
     def ship(self, who: Member, to: Member, lot: str, quantity: int) -> None:
-        fits = self.held[who.id, lot] >= quantity and who is not to and not self.scopes[lot]
+        fits = self.free(who, lot) >= quantity and who is not to and not self.scopes[lot]
         ship = self.attempt(who, self.world.ship(who, to, quantity, lot), fits)
+        if ship is None:
+            return
+        self.held[who.id, lot] -= quantity
+        for name, (supplier, claimant, claimed, left, disputed) in list(self.claims.items()):
+            if (supplier, claimant, claimed, disputed) == (who, to, lot, False) and quantity:
+                part = min(left, quantity)
+                quantity -= part
+                self.delivered[who.id, to.id, lot] += part
+                self._reduce(name, part)
+        if quantity:
+            self.open[ship.hash] = (who, to, lot, quantity)
+
+    def _reduce(self, claim: bytes, part: int) -> None:
+        supplier, claimant, lot, left, disputed = self.claims[claim]
+        self.claims[claim] = (supplier, claimant, lot, left - part, disputed)
+        if left == part:
+            del self.claims[claim]
+
+    @rule(who=WHO, to=WHO, lot=LOTS, quantity=AMOUNT)
+    def return_goods(self, who: Member, to: Member, lot: str, quantity: int) -> None:
+        there = self.delivered[to.id, who.id, lot]
+        fits = self.free(who, lot) >= quantity and who is not to and not self.scopes[lot] and quantity <= there
+        ship = self.attempt(who, self.world.ship(who, to, quantity, lot, returns=True), fits)
         if ship is not None:
             self.held[who.id, lot] -= quantity
-            self.open[ship] = (who, to, lot, quantity)
+            self.delivered[to.id, who.id, lot] -= quantity
+            self.open[ship.hash] = (who, to, lot, quantity)
+            self.returns.add(ship.hash)
+
+    @rule(who=WHO, supplier=WHO, lot=LOTS, quantity=AMOUNT)
+    def claim(self, who: Member, supplier: Member, lot: str, quantity: int) -> None:
+        claim = self.attempt(who, self.world.claim(who, supplier, quantity, lot), who is not supplier)
+        if claim is None:
+            return
+        self.held[who.id, lot] += quantity
+        for ship, (sender, to, shipped, left) in list(self.open.items()):
+            if (sender, to, shipped) == (supplier, who, lot) and ship not in self.returns and quantity:
+                part = min(left, quantity)
+                quantity -= part
+                self.delivered[sender.id, to.id, lot] += part
+                self._settle(ship, part)
+        if quantity:
+            self.claims[claim.hash] = (supplier, who, lot, quantity, False)
+
+    @rule(data=st.data(), who=WHO)
+    def dispute(self, data: st.DataObject, who: Member) -> None:
+        if self.claims:
+            name = data.draw(st.sampled_from(sorted(self.claims)))
+            supplier, claimant, lot, left, disputed = self.claims[name]
+            fits = who is supplier and not disputed
+            if self.attempt(who, self.world.dispute(name, lot), fits) is not None:
+                self.claims[name] = (supplier, claimant, lot, left, True)
+
+    @rule(who=WHO, lot=LOTS, book=AMOUNT, found=AMOUNT, missing=st.sampled_from([None, 1, 5, 200]))
+    def count(self, who: Member, lot: str, book: int, found: int, missing: int | None) -> None:
+        fits = book - found <= self.free(who, lot) and (missing or 0) <= self.missing[who.id, lot]
+        if self.attempt(who, self.world.count(who, book, found, lot, missing), fits) is not None:
+            self.held[who.id, lot] += found - book
+            self.missing[who.id, lot] -= missing or 0
+            self.brought[lot] += found - book - (missing or 0)
+
+    @rule(who=WHO, lot=LOTS, quantity=AMOUNT)
+    def take_back(self, who: Member, lot: str, quantity: int) -> None:
+        fits = self.sold[who.id, lot] >= quantity
+        if self.attempt(who, self.world.take_back(who, quantity, lot), fits) is not None:
+            self.held[who.id, lot] += quantity
+            self.sold[who.id, lot] -= quantity
+            self.gone[lot] -= quantity
+
+    @rule(who=WHO, quantity=AMOUNT)
+    def relabel(self, who: Member, quantity: int) -> None:
+        mistaken, right = f"{FORMULA}#B2", f"{FORMULA}#C3"
+        fits = self.free(who, mistaken) >= quantity
+        if self.attempt(who, self.world.relabel(who, quantity, mistaken, right), fits) is not None:
+            self.held[who.id, mistaken] -= quantity
+            self.held[who.id, right] += quantity
+            self.gone[mistaken] += quantity
+            self.brought[right] += quantity
+
+    @rule(who=WHO, lot=LOTS, quantity=AMOUNT, unit=st.sampled_from(UNITS))
+    def pack(self, who: Member, lot: str, quantity: int, unit: str) -> None:
+        fits = self.free(who, lot) >= quantity and unit not in self.packed
+        if self.attempt(who, self.world.pack(who, unit, {lot: quantity}, use=self.uses[unit] + 1), fits) is not None:
+            self.uses[unit] += 1
+            self.packed[unit] = (who, lot, quantity)
+
+    @rule(who=WHO, unit=st.sampled_from(UNITS))
+    def unpack(self, who: Member, unit: str) -> None:
+        fits = unit in self.packed and self.packed[unit][0] is who
+        if self.attempt(who, self.world.unpack(who, unit, max(1, self.uses[unit])), fits) is not None:
+            del self.packed[unit]
+
+    @rule(data=st.data(), right=st.one_of(st.none(), AMOUNT))
+    def correct_a_sale(self, data: st.DataObject, right: int | None) -> None:
+        if not self.sales:
+            return
+        number = data.draw(st.integers(0, len(self.sales) - 1))
+        who, lot, sale, stands = self.sales[number]
+        more = (right or 0) - stands
+        fits = more != 0 and self.sold[who.id, lot] + more >= 0
+        act = self.world.correct(sale, None if right is None else {"quantity": right})
+        if self.attempt(who, act, fits) is not None:
+            gone = max(0, more - self.free(who, lot))
+            self.held[who.id, lot] += gone - more
+            self.overdrawn[lot] += gone
+            self.sold[who.id, lot] += more
+            self.gone[lot] += more
+            self.sales[number] = (who, lot, sale, right or 0)
 
     @rule(data=st.data())
     def receive(self, data: st.DataObject) -> None:
@@ -81,14 +216,19 @@ class Custody(RuleBasedStateMachine):
             return
         self.held[to.id, lot] += parts["accepted"]
         self.held[sender.id, lot] += parts["refused"]
-        self.gone[lot] += parts["short"] + parts["destroyed"]
+        self.missing[sender.id, lot] += parts["short"]
+        self.gone[lot] += parts["destroyed"]
+        if ship in self.returns:
+            self.delivered[to.id, sender.id, lot] += parts["refused"]
+        else:
+            self.delivered[sender.id, to.id, lot] += parts["accepted"]
         self._settle(ship, total)
 
     def _settle(self, ship: bytes, quantity: int) -> None:
-        sender, to, lot, left = self.open.pop(ship)
-        if left > quantity:
-            self.open[ship] = (sender, to, lot, left - quantity)
-        else:
+        sender, to, lot, left = self.open[ship]
+        self.open[ship] = (sender, to, lot, left - quantity)
+        if left == quantity:
+            del self.open[ship]
             self.closed.append((ship, to, lot))
 
     @rule(data=st.data(), who=WHO)
@@ -99,6 +239,8 @@ class Custody(RuleBasedStateMachine):
         sender, to, lot, left = self.open[ship]
         if self.attempt(who, self.world.withdraw(ship, to, lot), who is sender) is not None:
             self.held[sender.id, lot] += left
+            if ship in self.returns:
+                self.delivered[to.id, sender.id, lot] += left
             self._settle(ship, left)
 
     @rule(data=st.data())
@@ -109,9 +251,12 @@ class Custody(RuleBasedStateMachine):
 
     @rule(who=WHO, lot=LOTS, quantity=AMOUNT)
     def sell(self, who: Member, lot: str, quantity: int) -> None:
-        if self.attempt(who, self.world.sell(who, quantity, lot), self.held[who.id, lot] >= quantity) is not None:
+        sale = self.attempt(who, self.world.sell(who, quantity, lot), self.free(who, lot) >= quantity)
+        if sale is not None:
             self.held[who.id, lot] -= quantity
+            self.sold[who.id, lot] += quantity
             self.gone[lot] += quantity
+            self.sales.append((who, lot, sale, quantity))
 
     @rule(who=WHO, lot=LOTS, quantity=st.integers(1, 50))
     def enter(self, who: Member, lot: str, quantity: int) -> None:
@@ -122,7 +267,7 @@ class Custody(RuleBasedStateMachine):
     @rule(quantity=st.integers(1, 60), cans=st.integers(1, 900))
     def transform(self, quantity: int, cans: int) -> None:
         powder, blend = f"{POWDER}#P1", f"{FORMULA}#T{self.made}"
-        fits = self.held[MAKER.id, powder] >= quantity and not self.scopes[powder]
+        fits = self.free(MAKER, powder) >= quantity and not self.scopes[powder]
         act = self.world.transform(MAKER, {powder: quantity}, {blend: cans})
         if self.attempt(MAKER, act, fits) is not None:
             self.made += 1
@@ -135,7 +280,7 @@ class Custody(RuleBasedStateMachine):
     def hold(self, lot: str) -> None:
         act = self.world.act(r.Hold, reason="查", subject=self.world.lot_subject(lot))
         hold = self.attempt(REGULATOR, act, should_hold=True)
-        self.scopes[lot].append(hold or b"")
+        self.scopes[lot].append(hold.hash if hold is not None else b"")
 
     @rule(lot=st.sampled_from([LOT, f"{POWDER}#P1"]))
     def lift(self, lot: str) -> None:
@@ -158,14 +303,32 @@ class Custody(RuleBasedStateMachine):
             there[lot] += quantity
         for _, _, lot, left in self.open.values():
             there[lot] += left
+        for (_, lot), quantity in self.missing.items():
+            there[lot] += quantity
+        for _, _, lot, left, _ in self.claims.values():
+            there[lot] -= left
+        for lot, quantity in self.overdrawn.items():
+            there[lot] -= quantity
         assert all(self.brought[lot] == there[lot] + self.gone[lot] for lot in self.brought)
 
     def teardown(self) -> None:
         if not hasattr(self, "world"):
             return
+        self.every_position_is_proven_with_its_way()
         self.rows_are_canonical_and_the_root_is_theirs()
         self.audit_and_rebuild_agree()
         self.folder.cleanup()
+
+    def every_position_is_proven_with_its_way(self) -> None:
+        for who in (MAKER, DEALER, SHOP, OTHER_SHOP):
+            public = self.world.act(r.Site, name="店", public=True, region="CN-33", site=who.site)
+            self.world.do(who, public)
+        for _, value in list(self.world.store.scan(b"m")):
+            if _decodes(e.POSITION, value):
+                position = e.POSITION.decode(value)
+                proof = self.world.proof(position.lot, (position.owner, position.site))
+                shown = self.world.verify(proof, position.lot, site=position.site)
+                assert shown.way[0].entry == position
 
     def rows_are_canonical_and_the_root_is_theirs(self) -> None:
         store = self.world.store

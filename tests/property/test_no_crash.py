@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ledger import records as r
 from ledger.errors import Malformed, Refused
+from ledger.wellformed import CORRECTABLE
 from tests.property.test_codecs import structs_of, values_of
 from tests.world import (
     CASE,
@@ -25,6 +26,8 @@ from tests.world import (
     SHRIMP,
     STORE,
     Act,
+    Member,
+    Sealed,
     World,
     gtin,
     member,
@@ -35,9 +38,10 @@ LOTS = (LOT, f"{FORMULA}#B2", f"{POWDER}#P1", f"{SHRIMP}@20251101", f"{CASE}#A1"
 SITES = (*(who.site for who in MEMBERS), f"{SHOP.id}/two", f"{member(91).id}/main")
 PRODUCTS = (FORMULA, CASE, POWDER, SHRIMP, gtin(90), f"{DEALER.id}/veg")
 NAMES = (*(who.id for who in MEMBERS), member(91).id)
+UNITS = ("006901234567890121", "106901234567890128")
 KNOWN: dict[str, Any] = {
     "lot": LOTS, "site": SITES, "to_site": SITES, "product": PRODUCTS, "base": PRODUCTS, "member": NAMES, "to": NAMES,
-    "owner": NAMES, "maker": NAMES,
+    "owner": NAMES, "maker": NAMES, "supplier": NAMES, "to_lot": LOTS, "unit": UNITS,
 }  # fmt: skip
 
 
@@ -50,7 +54,7 @@ def known(kind: type[msgspec.Struct], ships: list[bytes]) -> st.SearchStrategy[d
             continue
         if one.name in KNOWN:
             drawn: Any = st.sampled_from(KNOWN[one.name])
-        elif one.name in ("ship", "target", "answers"):
+        elif one.name in ("ship", "target", "answers", "claim"):
             drawn = st.sampled_from([*ships, bytes(32)])
         elif one.name == "at":
             drawn = st.integers(1_700_000_000_000, 1_763_000_100_000)
@@ -93,7 +97,23 @@ def amounts_of(kind: type) -> st.SearchStrategy[Any]:
         return st.builds(r.Moved, quantity=few, ref=refs) | structs_of(shape)
     if shape is r.Received:
         return st.builds(r.Received, accepted=few, refused=few | st.none(), ref=refs) | structs_of(shape)
+    if shape is r.Counted:
+        return st.builds(r.Counted, book=few, found=few, missing=few | st.none(), ref=refs) | structs_of(shape)
+    if shape is r.Packed:
+        return st.builds(r.Packed, quantities=st.lists(few, max_size=2), ref=refs) | structs_of(shape)
     return structs_of(shape)
+
+
+@st.composite
+def corrections(draw: st.DrawFn, world: World, booked: list[tuple[Member, Sealed]]) -> tuple[Member, Act]:
+    """A correction of something that was accepted."""
+    who, sealed = draw(st.sampled_from(booked))
+    codec = r.AMOUNTS[type(r.RECORD.decode(sealed.record))]
+    amounts = codec.decode(sealed.opening[16:])
+    numbers = {
+        name: draw(st.integers(1, 60)) for name in amounts.__struct_fields__ if type(getattr(amounts, name)) is int
+    }
+    return who, world.correct(sealed, draw(st.none() | st.just(numbers)))
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
@@ -103,18 +123,23 @@ def test_any_sequence_of_strange_acts_gets_verdicts(data: st.DataObject) -> None
         world = World(Path(folder) / "node").founded()
         try:
             ships: list[bytes] = []
+            booked: list[tuple[Member, Sealed]] = []
             for _ in range(25):
                 kind = data.draw(st.sampled_from(r.RECORD_TYPES))
-                fields = data.draw(known(kind, ships))
-                amounts = data.draw(amounts_of(kind)) if kind in r.AMOUNTS else None
                 who = data.draw(st.sampled_from(MEMBERS))
-                sealed = world.seal(Act(kind, amounts, fields))
+                if kind is r.Correct and booked:
+                    who, act = data.draw(corrections(world, booked))
+                else:
+                    amounts = data.draw(amounts_of(kind)) if kind in r.AMOUNTS else None
+                    act = Act(kind, amounts, data.draw(known(kind, ships)))
+                sealed = world.seal(act)
                 try:
                     verdict = world.book(world.envelope(who, [sealed])).verdicts[0]
                 except (Malformed, Refused):
                     continue
                 if verdict.leaf is not None:
                     ships.append(sealed.hash)
+                    booked += [(who, sealed)] if kind in CORRECTABLE else []
             world.verify(world.proof())
         finally:
             world.close()

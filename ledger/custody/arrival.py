@@ -1,0 +1,70 @@
+"""Where a handover ends: goods enter the receiving position with their bits and the facts found on the way, and what
+is accounted for is open no longer."""
+
+from msgspec import structs
+
+from ledger import entries as e
+from ledger import state as s
+from ledger.custody.step import Step, enter_position, extend
+
+
+def pair_of(step: Step, supplier: str, receiver: str, site: str, lot: str) -> s.Pair:
+    """What is open and what was delivered between a supplier and a receiver's site, of one lot."""
+    return step.draft.get(s.pair_key(supplier, receiver, site, lot), s.PAIR.decode_trusted) or s.NO_PAIR
+
+
+def arrive(step: Step, handover: s.Handover, answer: e.Element, bits: int) -> s.Handover:
+    """Extend the receiving position's way in by the ship and its answer, a receive or a claim. A return comes back to
+    where its way leads already, so all returns share one chain."""
+    kind, source = e.WayKind.RETURN, b""
+    if not handover.returns:
+        kind, source = e.WayKind.HANDOVER, e.position_path(handover.lot, handover.owner, handover.site)
+    lot, owner, site = handover.lot, handover.to, handover.to_site
+    path = enter_position(step, lot, owner, site, kind, source, [handover.element, answer], handover.bits | bits)
+    if not handover.facts:
+        return handover
+    position = step.draft.position(path)
+    if position is None:
+        raise ValueError("the position just entered is gone")
+    adverse, facts = position.adverse, position.facts
+    for fact in handover.facts:
+        moved = structs.replace(step, element=fact.element)
+        if fact.adverse:
+            adverse = extend(moved, path, e.CHAIN_ADVERSE, adverse)
+        else:
+            facts = extend(moved, path, e.CHAIN_FACTS, facts)
+    step.draft.put(b"m" + path, structs.replace(position, adverse=adverse, facts=facts))
+    return structs.replace(handover, facts=[])
+
+
+def settle(step: Step, key: bytes, handover: s.Handover, quantity: int, grams: int) -> bool:
+    """Take an accounted part off an open handover; whether that closed it."""
+    left = handover.open - quantity
+    if left:
+        step.draft.put(key, structs.replace(handover, open=left, grams=handover.grams - grams))
+        return False
+    step.draft.delete(key)
+    step.draft.put(b"c" + handover.element.record, s.Closed(step.element))
+    return True
+
+
+def delivered(step: Step, handover: s.Handover, accepted: int, closed: bool) -> None:
+    """Keep the pair's account: what arrived may be returned, what is closed waits for no claim. What of a return was
+    not accepted can be returned again."""
+    if handover.to == handover.owner:
+        return  # custody alone moved
+    pair = pair_of(step, handover.owner, handover.to, handover.to_site, handover.lot)
+    ships = [one for one in pair.ships if one != handover.element.record] if closed else pair.ships
+    more = 0 if handover.returns else accepted
+    if more or ships != pair.ships:
+        key = s.pair_key(handover.owner, handover.to, handover.to_site, handover.lot)
+        step.draft.put(key, s.Pair(pair.claims, ships, pair.delivered + more))
+
+
+def returnable(step: Step, handover: s.Handover, by: int) -> int:
+    """Change how much of an earlier delivery can still be returned, and say how much that was before."""
+    pair = pair_of(step, handover.to, handover.owner, handover.site, handover.lot)
+    key = s.pair_key(handover.to, handover.owner, handover.site, handover.lot)
+    if pair.delivered + by >= 0:
+        step.draft.put(key, structs.replace(pair, delivered=pair.delivered + by))
+    return pair.delivered

@@ -1,0 +1,187 @@
+"""Claims: late suppliers, in whichever order the two sides come, disputes, returns."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger import entries as e
+from ledger import records as r
+from ledger import state as s
+from ledger.proof.verdict import Verdict
+from ledger.proof.verify import voucher_hash
+from tests.unit.test_custody import position, rules, stock
+from tests.world import DEALER, FORMULA, LOT, MAKER, OTHER_SHOP, SHOP, Member, World
+
+VOUCHER = b"0123456789abcdef"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path / "node").founded()
+    yield world
+    world.close()
+
+
+def verdict(world: World, who: Member, lot: str = LOT) -> Verdict:
+    if position(world, who, lot).voucher is None:
+        world.do(who, world.act(r.Voucher, lot=lot, site=who.site, voucher=voucher_hash(VOUCHER)))
+    proof = world.proof(lot, position=(who.id, who.site))
+    return world.verify(proof, lot, voucher=VOUCHER).verdict
+
+
+def kinds(world: World, who: Member, lot: str = LOT) -> list[e.WayKind]:
+    return [way.kind for way in position(world, who, lot).ways]
+
+
+def pairs(world: World) -> list[s.Pair]:
+    return [s.PAIR.decode(value) for _, value in world.store.scan(b"l")]
+
+
+def test_a_claim_is_usable_onward_and_a_late_ship_confirms_it(world: World) -> None:
+    world.hand_over(MAKER, DEALER, 600)
+    world.do(SHOP, world.claim(SHOP, DEALER, 100))
+    world.do(SHOP, world.sell(SHOP, 30))
+    assert stock(world, SHOP) == s.Stock(held=70, sold=30, claimed=100)
+    assert verdict(world, SHOP) == Verdict.SUPPLIER_NOT_CONFIRMED
+    world.do(DEALER, world.ship(DEALER, SHOP, 100))
+    assert stock(world, SHOP) == s.Stock(held=70, sold=30)
+    assert stock(world, DEALER) == s.Stock(held=500, shipped=100)
+    assert not list(world.store.scan(b"h"))
+    assert not list(world.store.scan(b"d"))
+    assert not list(world.store.scan(b"j"))
+    assert kinds(world, SHOP) == [e.WayKind.CLAIM, e.WayKind.HANDOVER]
+    assert verdict(world, SHOP) == Verdict.GOOD
+
+
+@pytest.mark.parametrize("claimed", [60, 100, 140])
+def test_claim_and_ship_end_the_same_in_either_order(tmp_path: Path, claimed: int) -> None:
+    ends = []
+    for claim_first in (True, False):
+        world = World(tmp_path / str(claim_first)).founded()
+        world.hand_over(MAKER, DEALER, 600)
+        ship, claim = world.ship(DEALER, SHOP, 100), world.claim(SHOP, DEALER, claimed)
+        for who, act in [(SHOP, claim), (DEALER, ship)] if claim_first else [(DEALER, ship), (SHOP, claim)]:
+            world.do(who, act)
+        opened = sum(s.HANDOVER.decode(value).open for _, value in world.store.scan(b"h"))
+        ends.append((stock(world, SHOP), stock(world, DEALER), opened, [pair.delivered for pair in pairs(world)]))
+        world.close()
+    assert ends[0] == ends[1]
+    assert ends[0][0].claimed == max(0, claimed - 100)
+    assert ends[0][2] == max(0, 100 - claimed)
+
+
+def test_two_claims_are_closed_oldest_first_and_the_surplus_waits(world: World) -> None:
+    world.do(SHOP, world.claim(SHOP, MAKER, 10))
+    world.do(SHOP, world.claim(SHOP, MAKER, 20))
+    world.do(MAKER, world.ship(MAKER, SHOP, 25))
+    assert stock(world, SHOP).claimed == 5
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 12))[0].hash
+    assert stock(world, SHOP).claimed == 0
+    world.do(SHOP, world.receive(ship, accepted=7))
+    assert rules(world.refused(SHOP, world.receive(ship, accepted=1))) == ["handover.closed"]
+    assert stock(world, SHOP).held == 37
+
+
+def test_a_ship_may_name_the_claim_that_it_closes(world: World) -> None:
+    world.do(SHOP, world.claim(SHOP, MAKER, 10))
+    second = world.do(SHOP, world.claim(SHOP, MAKER, 20))[0].hash
+    world.do(MAKER, world.ship(MAKER, SHOP, 20, claim=second))
+    assert stock(world, SHOP).claimed == 10
+    assert rules(world.refused(MAKER, world.ship(MAKER, SHOP, 1, claim=second))) == ["claim.unknown"]
+    assert rules(world.refused(MAKER, world.ship(MAKER, DEALER, 1, claim=second))) == ["claim.unknown"]
+
+
+def test_a_claim_and_its_later_receipt_are_one_document_line(world: World) -> None:
+    act = world.claim(SHOP, MAKER, 10)
+    world.do(SHOP, act)
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 30))[0].hash
+    again = world.act(r.Receive, r.Received(accepted=20, ref=act.amounts.ref), lot=LOT, ship=ship)  # type: ignore[union-attr]
+    assert rules(world.refused(SHOP, again)) == ["ref.booked"]
+
+
+def test_a_claim_of_an_unknown_lot_brings_it_up_and_a_late_maker_completes_it(world: World) -> None:
+    lot = f"{FORMULA}#LATE"
+    world.do(SHOP, world.claim(SHOP, MAKER, 10, lot))
+    assert verdict(world, SHOP, lot) == Verdict.NOT_COMMISSIONED_BY_MAKER
+    world.do(MAKER, world.commission(1000, lot))
+    world.do(MAKER, world.ship(MAKER, SHOP, 10, lot))
+    assert verdict(world, SHOP, lot) == Verdict.GOOD
+
+
+def test_a_dispute_flags_the_claim_even_when_its_goods_were_sold_on(world: World) -> None:
+    claim = world.do(DEALER, world.claim(DEALER, MAKER, 50))[0].hash
+    world.hand_over(DEALER, SHOP, 50)
+    world.do(MAKER, world.dispute(claim))
+    assert stock(world, DEALER) == s.Stock(shipped=50, claimed=50, disputed=50)
+    assert verdict(world, SHOP) == Verdict.DISPUTED
+    assert rules(world.refused(MAKER, world.dispute(claim))) == ["claim.disputed"]
+    assert rules(world.refused(OTHER_SHOP, world.dispute(claim))) == ["claim.unknown"]
+    world.do(MAKER, world.ship(MAKER, DEALER, 50))  # a ship that does not name it leaves the dispute alone
+    assert stock(world, DEALER).disputed == 50
+    world.do(MAKER, world.ship(MAKER, DEALER, 50, claim=claim))
+    assert stock(world, DEALER) == s.Stock(shipped=50)
+    assert verdict(world, SHOP) == Verdict.FACTS_NOTED  # the dispute stays visible
+
+
+def test_a_confirmed_claim_cannot_be_disputed(world: World) -> None:
+    claim = world.do(SHOP, world.claim(SHOP, MAKER, 10))[0].hash
+    world.do(MAKER, world.ship(MAKER, SHOP, 10))
+    assert rules(world.refused(MAKER, world.dispute(claim))) == ["claim.unknown"]
+
+
+def test_nobody_claims_from_itself_or_from_a_stranger(world: World) -> None:
+    assert rules(world.refused(SHOP, world.claim(SHOP, SHOP, 1))) == ["claim.own"]
+    from tests.world import member
+
+    assert rules(world.refused(SHOP, world.claim(SHOP, member(77), 1))) == ["member.unknown"]
+
+
+def test_a_claim_that_was_open_before_shows_downstream_only_while_it_is_open(world: World) -> None:
+    world.do(DEALER, world.claim(DEALER, MAKER, 50))
+    world.hand_over(DEALER, SHOP, 20)
+    assert position(world, SHOP).bits & e.Bit.OPEN_CLAIM_BEFORE
+    assert verdict(world, SHOP) == Verdict.SUPPLIER_NOT_CONFIRMED
+    world.do(MAKER, world.ship(MAKER, DEALER, 50))
+    assert verdict(world, SHOP) == Verdict.GOOD
+
+
+def test_measurements_on_the_way_reach_the_claimed_position(world: World) -> None:
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 10))[0].hash
+    subject = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship, to=SHOP.id)
+    world.do(MAKER, world.act(r.Fact, adverse=True, kind=r.FactKind.INSPECT, subject=subject, text="破损"))
+    world.do(SHOP, world.claim(SHOP, MAKER, 10))
+    assert position(world, SHOP).adverse is not None
+    assert verdict(world, SHOP) == Verdict.ADVERSE_FACT
+
+
+def test_a_return_reverses_an_earlier_delivery_and_never_more(world: World) -> None:
+    world.hand_over(MAKER, SHOP, 100)
+    world.do(SHOP, world.enter(SHOP, 50))
+    assert rules(world.refused(SHOP, world.ship(SHOP, MAKER, 101, returns=True))) == ["return.more-than-delivered"]
+    assert rules(world.refused(SHOP, world.ship(SHOP, DEALER, 1, returns=True))) == ["return.more-than-delivered"]
+    ship = world.do(SHOP, world.ship(SHOP, MAKER, 40, returns=True))[0].hash
+    world.do(MAKER, world.receive(ship, accepted=30, refused=10))
+    assert stock(world, MAKER).held == 9930
+    assert stock(world, SHOP).held == 120
+    assert kinds(world, MAKER) == [e.WayKind.COMMISSION, e.WayKind.RETURN]
+    assert rules(world.refused(SHOP, world.ship(SHOP, MAKER, 71, returns=True))) == ["return.more-than-delivered"]
+    world.do(SHOP, world.ship(SHOP, MAKER, 70, returns=True))
+
+
+def test_bits_travel_back_with_a_return(world: World) -> None:
+    world.hand_over(MAKER, SHOP, 100)
+    fact = world.act(r.Fact, adverse=True, kind=r.FactKind.TEST, subject=world.position_subject(SHOP), text="不合格")
+    world.do(SHOP, fact)
+    ship = world.do(SHOP, world.ship(SHOP, MAKER, 5, returns=True))[0].hash
+    world.do(MAKER, world.receive(ship, accepted=5))
+    assert position(world, MAKER).bits & e.Bit.FAILED_TEST
+    assert verdict(world, MAKER) == Verdict.FAILED_TEST
+
+
+def test_a_withdrawn_return_may_be_returned_again(world: World) -> None:
+    world.hand_over(MAKER, SHOP, 10)
+    ship = world.do(SHOP, world.ship(SHOP, MAKER, 10, returns=True))[0].hash
+    world.do(SHOP, world.withdraw(ship, MAKER))
+    world.do(SHOP, world.ship(SHOP, MAKER, 10, returns=True))
+    assert rules(world.refused(MAKER, world.receive(ship, accepted=10))) == ["handover.closed"]

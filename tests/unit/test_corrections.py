@@ -1,0 +1,188 @@
+"""Corrections: a compensating delta, both records visible, and what is gone counts as overdrawn."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger import entries as e
+from ledger import records as r
+from ledger import state as s
+from ledger.errors import Refused
+from ledger.proof.verdict import Verdict
+from tests.unit.test_claims import kinds, verdict
+from tests.unit.test_custody import lot_entry, position, rules, stock
+from tests.world import DEALER, FORMULA, LOT, MAKER, POWDER, REGULATOR, SHOP, Act, Member, World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path / "node").founded()
+    yield world
+    world.close()
+
+
+def malformed(world: World, who: Member, act: Act) -> str:
+    with pytest.raises(Refused) as found:
+        world.submit(who, act)
+    return str(found.value)
+
+
+def test_a_sale_of_twenty_was_a_sale_of_two(world: World) -> None:
+    world.hand_over(MAKER, SHOP, 30)
+    sale = world.do(SHOP, world.sell(SHOP, 20))[0]
+    world.do(SHOP, world.correct(sale, {"quantity": 2}))
+    assert stock(world, SHOP) == s.Stock(held=28, sold=2)
+    assert kinds(world, SHOP) == [e.WayKind.HANDOVER, e.WayKind.CORRECT]
+    assert position(world, SHOP).adverse is not None
+    assert verdict(world, SHOP) == Verdict.FACTS_NOTED
+
+
+def test_a_correction_is_corrected_from_what_stands_now(world: World) -> None:
+    world.hand_over(MAKER, SHOP, 30)
+    sale = world.do(SHOP, world.sell(SHOP, 20))[0]
+    world.do(SHOP, world.correct(sale, {"quantity": 2}))
+    assert rules(world.refused(SHOP, world.correct(sale, {"quantity": 2}))) == ["correct.nothing"]
+    world.do(SHOP, world.correct(sale, {"quantity": 5}))
+    assert stock(world, SHOP) == s.Stock(held=25, sold=5)
+    world.do(SHOP, world.correct(sale, None))
+    assert stock(world, SHOP) == s.Stock(held=30)
+    assert rules(world.refused(SHOP, world.correct(sale, None))) == ["correct.nothing"]
+
+
+def test_what_is_gone_by_then_counts_as_overdrawn(world: World) -> None:
+    entry = world.do(SHOP, world.enter(SHOP, 100))[0]
+    world.do(SHOP, world.sell(SHOP, 95))
+    world.do(SHOP, world.correct(entry, {"quantity": 10}))
+    assert stock(world, SHOP) == s.Stock(sold=95, overdrawn=85)
+
+
+def test_only_the_signer_corrects_and_only_what_was_booked(world: World) -> None:
+    world.hand_over(MAKER, SHOP, 30)
+    sale = world.do(SHOP, world.sell(SHOP, 20))[0]
+    assert rules(world.refused(DEALER, world.correct(sale, None))) == ["correct.unknown"]
+    assert rules(world.refused(SHOP, world.correct(world.seal(world.sell(SHOP, 1)), None))) == ["correct.unknown"]
+
+
+def test_a_correction_proves_the_earlier_record_and_its_amounts(world: World) -> None:
+    sale = world.do(MAKER, world.sell(MAKER, 20))[0]
+    other = world.seal(world.sell(MAKER, 20))
+    forged = world.correct(sale, {"quantity": 2})
+    assert isinstance(forged.amounts, r.Corrected)
+    wrong_target = Act(forged.kind, forged.amounts, forged.fields | {"target": other.hash})
+    assert "target" in malformed(world, MAKER, wrong_target)
+    amounts = r.Corrected(earlier=sale.record, opening=other.opening, ref=world.ref())
+    assert "seal" in malformed(world, MAKER, Act(forged.kind, amounts, forged.fields))
+    assert "stays so" in malformed(world, MAKER, world.correct(sale, {"ref": "OTHER/1"}))
+    assert "lot" in malformed(world, MAKER, Act(forged.kind, forged.amounts, forged.fields | {"lot": f"{FORMULA}#X"}))
+
+
+def test_what_has_its_own_undo_is_not_corrected(world: World) -> None:
+    count = world.do(MAKER, world.count(MAKER, 10_000, 9_999))[0]
+    assert "count again" in malformed(world, MAKER, world.correct(count, None))
+
+
+def test_a_commission_of_too_many_and_with_a_wrong_date(world: World) -> None:
+    lot = f"{FORMULA}#C9"
+    made = world.do(MAKER, world.commission(500, lot, production=20251101, expiry=20271101))[0]
+    world.do(MAKER, world.correct(made, {"quantity": 400}, production=20251102, expiry=20271102))
+    entry = lot_entry(world, lot)
+    assert (entry.production, entry.expiry, entry.stated) == (20251102, 20271102, [20251101])
+    assert world.held(MAKER, lot) == 400
+    for day in (20251101, 20251102):  # a recall of either date covers it
+        recall = world.act(
+            r.Recall, grade=1, made_from=day, made_until=day, reason="召回",
+            subject=r.Subject(kind=r.SubjectKind.PRODUCT, product=FORMULA),
+        )  # fmt: skip
+        issued = world.do(REGULATOR, recall)[0].hash
+        assert verdict(world, MAKER, lot) == Verdict.RECALLED
+        lift = world.act(r.Lift, reason="误报", subject=recall.fields["subject"], target=issued)
+        world.do(REGULATOR, lift)
+    assert verdict(world, MAKER, lot) == Verdict.FACTS_NOTED
+
+
+def test_an_open_ship_is_corrected_by_its_sender_alone(world: World) -> None:
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 100))[0]
+    world.do(MAKER, world.correct(ship, {"quantity": 80}))
+    assert stock(world, MAKER) == s.Stock(held=9920, shipped=80)
+    world.do(MAKER, world.correct(ship, {"quantity": 90}))
+    assert rules(world.refused(SHOP, world.receive(ship.hash, accepted=91))) == ["handover.more-than-open"]
+    world.do(SHOP, world.receive(ship.hash, accepted=60))
+    assert rules(world.refused(MAKER, world.correct(ship, {"quantity": 59}))) == ["correct.open"]
+    world.do(MAKER, world.correct(ship, {"quantity": 60}))
+    assert stock(world, MAKER) == s.Stock(held=9940, shipped=60)
+    assert rules(world.refused(SHOP, world.receive(ship.hash, accepted=1))) == ["handover.closed"]
+
+
+@pytest.mark.parametrize("sender_first", [True, False])
+@pytest.mark.parametrize("right", [60, 130])
+def test_a_received_handover_is_corrected_when_both_sides_say_the_same(
+    world: World, sender_first: bool, right: int
+) -> None:
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 100))[0]
+    receive = world.do(SHOP, world.receive(ship.hash, accepted=100))[0]
+    both = [(MAKER, world.correct(ship, {"quantity": right})), (SHOP, world.correct(receive, {"accepted": right}))]
+    first, second = both if sender_first else reversed(both)
+    world.do(*first)
+    assert (world.held(MAKER), world.held(SHOP)) == (9900, 100)
+    world.do(*second)
+    assert stock(world, MAKER) == s.Stock(held=10_000 - right, shipped=right)
+    assert stock(world, SHOP) == s.Stock(held=right)
+    assert not list(world.store.scan(b"x"))
+    assert rules(world.refused(*second)) == ["ref.booked"]
+    assert rules(world.refused(SHOP, world.correct(receive, {"accepted": right}))) == ["correct.nothing"]
+    assert position(world, SHOP).adverse == e.Chain(2, position(world, SHOP).adverse.head)  # type: ignore[union-attr]
+    assert verdict(world, SHOP) == Verdict.FACTS_NOTED
+
+
+def test_sides_that_disagree_change_nothing_until_they_agree(world: World) -> None:
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 100))[0]
+    receive = world.do(SHOP, world.receive(ship.hash, accepted=100))[0]
+    world.do(SHOP, world.sell(SHOP, 90))
+    world.do(MAKER, world.correct(ship, {"quantity": 70}))
+    world.do(SHOP, world.correct(receive, {"accepted": 80}))
+    assert (world.held(MAKER), world.held(SHOP)) == (9900, 10)
+    world.do(MAKER, world.correct(ship, {"quantity": 80}))
+    assert stock(world, SHOP) == s.Stock(sold=90, overdrawn=10)
+    assert stock(world, MAKER) == s.Stock(held=9920, shipped=80)
+
+
+def test_a_claim_is_corrected_while_it_is_open(world: World) -> None:
+    claim = world.do(SHOP, world.claim(SHOP, MAKER, 50))[0]
+    world.do(SHOP, world.correct(claim, {"quantity": 40}))
+    assert stock(world, SHOP) == s.Stock(held=40, claimed=40)
+    world.do(MAKER, world.ship(MAKER, SHOP, 30))
+    assert rules(world.refused(SHOP, world.correct(claim, None))) == ["correct.confirmed"]
+    world.do(SHOP, world.correct(claim, {"quantity": 30}))
+    assert stock(world, SHOP) == s.Stock(held=30)
+    assert not list(world.store.scan(b"d"))
+
+
+def test_a_transformation_that_did_not_occur_gives_its_inputs_back(world: World) -> None:
+    powder, blend = f"{POWDER}#P1", f"{FORMULA}#T1"
+    world.do(MAKER, world.commission(50, powder))
+    made = world.do(MAKER, world.transform(MAKER, {powder: 4}, {blend: 100}))[0]
+    world.do(MAKER, world.sell(MAKER, 30, blend))
+    world.do(MAKER, world.correct(made, None))
+    assert stock(world, MAKER, powder) == s.Stock(held=50)
+    assert stock(world, MAKER, blend) == s.Stock(sold=30, overdrawn=30)
+    assert lot_entry(world, blend).adverse is not None
+
+
+def test_moves_relabels_destructions_and_take_backs(world: World) -> None:
+    second = f"{SHOP.id}/two"
+    world.do(SHOP, world.act(r.Site, name="二店", region="CN-3304", site=second))
+    world.hand_over(MAKER, SHOP, 100)
+    move = world.do(SHOP, world.act(r.Move, world.moved(50), lot=LOT, site=SHOP.site, to_site=second))[0]
+    world.do(SHOP, world.correct(move, {"quantity": 5}))
+    assert (world.held(SHOP), world.held(SHOP, site=second)) == (95, 5)
+    gone = world.do(
+        SHOP, world.act(r.Destroy, world.moved(9), lot=LOT, reason=r.DestroyReason.DAMAGED, site=SHOP.site)
+    )[0]
+    world.do(SHOP, world.correct(gone, {"quantity": 1}))
+    relabel = world.do(SHOP, world.relabel(SHOP, 10, LOT, f"{FORMULA}#B7"))[0]
+    world.do(SHOP, world.correct(relabel, None))
+    world.do(SHOP, world.sell(SHOP, 10))
+    back = world.do(SHOP, world.take_back(SHOP, 10))[0]
+    world.do(SHOP, world.correct(back, {"quantity": 2}))
+    assert stock(world, SHOP) == s.Stock(held=86, shipped=5, sold=8, destroyed=1)
