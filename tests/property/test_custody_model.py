@@ -1,13 +1,12 @@
 """What always holds (MODEL.md), after any sequence of acts, against a naive model of quantities."""
 
-import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, TypeVar
 
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+import pytest
 
 from ledger import entries as e
 from ledger import records as r
@@ -22,7 +21,6 @@ from tests.world import (
     FORMULA,
     LOT,
     MAKER,
-    OTHER_SHOP,
     POWDER,
     REGULATOR,
     SHOP,
@@ -33,9 +31,12 @@ from tests.world import (
     genesis,
 )
 
-WHO = st.sampled_from([MAKER, DEALER, SHOP, OTHER_SHOP])
-LOTS = st.sampled_from([LOT, f"{FORMULA}#B2", f"{POWDER}#P1", f"{FORMULA}#NONE"])
-AMOUNT = st.integers(1, 4000)
+MEMBERS = [MAKER, DEALER, SHOP]  # few, so that what one does meets what another did
+BY_ID = {member.id: member for member in MEMBERS}
+LOT_NAMES = [LOT, f"{FORMULA}#B2", f"{POWDER}#P1", f"{FORMULA}#NONE"]
+STEPS = 1500
+AMOUNTS = [1, 5, 40, 200, 1000, 4000]
+T = TypeVar("T")
 UNITS = ["006901234567890121", "106901234567890128"]
 ROWS: dict[bytes, Codec[Any]] = {
     b"p": s.STOCK, b"h": s.HANDOVER, b"c": s.CLOSED, b"r": s.BOOKED, b"s": s.SCOPES, b"e": s.ACCEPTED,
@@ -45,13 +46,26 @@ ROWS: dict[bytes, Codec[Any]] = {
 ENTRIES: list[Codec[Any]] = [e.PRODUCT, e.LOT, e.POSITION, e.MEMBER, e.KEY, e.SITE, e.UNIT, e.WAY]
 
 
-class Custody(RuleBasedStateMachine):
+Rule = Callable[["Custody"], None]
+RULES: list[tuple[Rule, Rule]] = []
+
+
+def when(possible: Any) -> Callable[[Rule], Rule]:
+    """A rule of the walk, and when it can be tried."""
+
+    def add(rule: Rule) -> Rule:
+        RULES.append((possible, rule))
+        return rule
+
+    return add
+
+
+class Custody:
     """Members do what comes to mind; the model knows what each may hold."""
 
-    @initialize()
-    def found(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.world = World(Path(self.folder.name) / "node").founded()
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.random = Random(seed)
+        self.world = World(folder / "node").founded()
         self.world.do(MAKER, self.world.commission(3000, f"{FORMULA}#B2"), self.world.commission(50, f"{POWDER}#P1"))
         self.held: Counter[tuple[str, str]] = Counter(
             {(MAKER.id, LOT): 10_000, (MAKER.id, f"{FORMULA}#B2"): 3000, (MAKER.id, f"{POWDER}#P1"): 50}
@@ -72,6 +86,15 @@ class Custody(RuleBasedStateMachine):
         self.scopes: dict[str, list[bytes]] = defaultdict(list)
         self.made = 0
 
+    def step(self) -> None:
+        possible, rule = self.pick(RULES)
+        if possible(self):
+            rule(self)
+            self.quantities_are_those_of_the_model()
+
+    def pick(self, choices: Sequence[T]) -> T:
+        return self.random.choice(choices)
+
     def attempt(self, who: Member, act: Act, should_hold: bool) -> Sealed | None:
         """Submit one act; the model says whether it must be accepted. Returns the sealed record if it was."""
         head = self.world.store.head
@@ -88,8 +111,19 @@ class Custody(RuleBasedStateMachine):
         packed = sum(items for owner, packed_lot, items in self.packed.values() if (owner, packed_lot) == (who, lot))
         return self.held[who.id, lot] - packed
 
-    @rule(who=WHO, to=WHO, lot=LOTS, quantity=AMOUNT)
-    def ship(self, who: Member, to: Member, lot: str, quantity: int) -> None:
+    def some(self) -> tuple[Member, str, int]:
+        """A member, a lot and a quantity, mostly of what the member can give away."""
+        there = [(who, lot) for who in MEMBERS for lot in LOT_NAMES if self.free(who, lot) > 0]
+        anything = [(who, lot) for who in MEMBERS for lot in LOT_NAMES]
+        who, lot = self.pick(there or anything if self.random.random() < 0.9 else anything)
+        free = max(1, self.free(who, lot))
+        quantity = self.pick([max(1, free // 10), max(1, free // 2), 1, free, free + 1])
+        return who, lot, quantity
+
+    @when(lambda self: True)
+    def ship(self) -> None:
+        to = self.pick(MEMBERS)
+        who, lot, quantity = self.some()
         fits = self.free(who, lot) >= quantity and who is not to and not self.scopes[lot]
         ship = self.attempt(who, self.world.ship(who, to, quantity, lot), fits)
         if ship is None:
@@ -110,8 +144,12 @@ class Custody(RuleBasedStateMachine):
         if left == part:
             del self.claims[claim]
 
-    @rule(who=WHO, to=WHO, lot=LOTS, quantity=AMOUNT)
-    def return_goods(self, who: Member, to: Member, lot: str, quantity: int) -> None:
+    @when(lambda self: bool(any(self.delivered.values())))
+    def return_goods(self) -> None:
+        pairs = sorted(pair for pair, quantity in self.delivered.items() if quantity > 0)
+        supplier, receiver, lot = self.pick(pairs)
+        to, who = BY_ID[supplier], BY_ID[receiver]
+        quantity = self.pick([1, self.delivered[supplier, receiver, lot], 4000])
         there = self.delivered[to.id, who.id, lot]
         fits = self.free(who, lot) >= quantity and who is not to and not self.scopes[lot] and quantity <= there
         ship = self.attempt(who, self.world.ship(who, to, quantity, lot, returns=True), fits)
@@ -121,8 +159,12 @@ class Custody(RuleBasedStateMachine):
             self.open[ship.hash] = (who, to, lot, quantity)
             self.returns.add(ship.hash)
 
-    @rule(who=WHO, supplier=WHO, lot=LOTS, quantity=AMOUNT)
-    def claim(self, who: Member, supplier: Member, lot: str, quantity: int) -> None:
+    @when(lambda self: True)
+    def claim(self) -> None:
+        who = self.pick(MEMBERS)
+        supplier = self.pick(MEMBERS)
+        lot = self.pick(LOT_NAMES)
+        quantity = self.pick(AMOUNTS)
         claim = self.attempt(who, self.world.claim(who, supplier, quantity, lot), who is not supplier)
         if claim is None:
             return
@@ -136,34 +178,49 @@ class Custody(RuleBasedStateMachine):
         if quantity:
             self.claims[claim.hash] = (supplier, who, lot, quantity, False)
 
-    @rule(data=st.data(), who=WHO)
-    def dispute(self, data: st.DataObject, who: Member) -> None:
-        if self.claims:
-            name = data.draw(st.sampled_from(sorted(self.claims)))
-            supplier, claimant, lot, left, disputed = self.claims[name]
-            fits = who is supplier and not disputed
-            if self.attempt(who, self.world.dispute(name, lot), fits) is not None:
-                self.claims[name] = (supplier, claimant, lot, left, True)
+    @when(lambda self: bool(self.claims))
+    def dispute(self) -> None:
+        who = self.pick(MEMBERS)
+        name = self.pick(sorted(self.claims))
+        supplier, claimant, lot, left, disputed = self.claims[name]
+        fits = who is supplier and not disputed
+        if self.attempt(who, self.world.dispute(name, lot), fits) is not None:
+            self.claims[name] = (supplier, claimant, lot, left, True)
 
-    @rule(who=WHO, lot=LOTS, book=AMOUNT, found=AMOUNT, missing=st.sampled_from([None, 1, 5, 200]))
-    def count(self, who: Member, lot: str, book: int, found: int, missing: int | None) -> None:
+    @when(lambda self: True)
+    def count(self) -> None:
+        found = self.pick(AMOUNTS)
+        settles = self.pick([True, False])
+        who, lot, book = self.some()
+        short = sorted(pair for pair, quantity in self.missing.items() if quantity > 0)
+        if short:
+            member, lot = self.pick(short)
+            who = BY_ID[member]
+        missing = max(1, self.missing[who.id, lot]) if settles else None
         fits = book - found <= self.free(who, lot) and (missing or 0) <= self.missing[who.id, lot]
         if self.attempt(who, self.world.count(who, book, found, lot, missing), fits) is not None:
             self.held[who.id, lot] += found - book
             self.missing[who.id, lot] -= missing or 0
             self.brought[lot] += found - book - (missing or 0)
 
-    @rule(who=WHO, lot=LOTS, quantity=AMOUNT)
-    def take_back(self, who: Member, lot: str, quantity: int) -> None:
+    @when(lambda self: bool(any(self.sold.values())))
+    def take_back(self) -> None:
+        more = self.pick([True, False])
+        sold = sorted(pair for pair, quantity in self.sold.items() if quantity > 0)
+        member, lot = self.pick(sold)
+        who, quantity = BY_ID[member], max(1, self.sold[member, lot] // 2) if not more else self.sold[member, lot] + 1
         fits = self.sold[who.id, lot] >= quantity
         if self.attempt(who, self.world.take_back(who, quantity, lot), fits) is not None:
             self.held[who.id, lot] += quantity
             self.sold[who.id, lot] -= quantity
             self.gone[lot] -= quantity
 
-    @rule(who=WHO, quantity=AMOUNT)
-    def relabel(self, who: Member, quantity: int) -> None:
-        mistaken, right = f"{FORMULA}#B2", f"{FORMULA}#C3"
+    @when(lambda self: True)
+    def relabel(self) -> None:
+        who, mistaken, quantity = self.some()
+        right = f"{FORMULA}#C3"
+        if mistaken == LOT and self.scopes[LOT]:
+            return  # then the right lot's position would be held as well
         fits = self.free(who, mistaken) >= quantity
         if self.attempt(who, self.world.relabel(who, quantity, mistaken, right), fits) is not None:
             self.held[who.id, mistaken] -= quantity
@@ -171,24 +228,30 @@ class Custody(RuleBasedStateMachine):
             self.gone[mistaken] += quantity
             self.brought[right] += quantity
 
-    @rule(who=WHO, lot=LOTS, quantity=AMOUNT, unit=st.sampled_from(UNITS))
-    def pack(self, who: Member, lot: str, quantity: int, unit: str) -> None:
+    @when(lambda self: True)
+    def pack(self) -> None:
+        unit = self.pick(UNITS)
+        who, lot, quantity = self.some()
         fits = self.free(who, lot) >= quantity and unit not in self.packed
         if self.attempt(who, self.world.pack(who, unit, {lot: quantity}, use=self.uses[unit] + 1), fits) is not None:
             self.uses[unit] += 1
             self.packed[unit] = (who, lot, quantity)
 
-    @rule(who=WHO, unit=st.sampled_from(UNITS))
-    def unpack(self, who: Member, unit: str) -> None:
+    @when(lambda self: bool(self.packed))
+    def unpack(self) -> None:
+        who = self.pick(MEMBERS)
+        unit = self.pick(UNITS)
+        own = self.pick([True, True, False])
+        if own and unit in self.packed:
+            who = self.packed[unit][0]
         fits = unit in self.packed and self.packed[unit][0] is who
         if self.attempt(who, self.world.unpack(who, unit, max(1, self.uses[unit])), fits) is not None:
             del self.packed[unit]
 
-    @rule(data=st.data(), right=st.one_of(st.none(), AMOUNT))
-    def correct_a_sale(self, data: st.DataObject, right: int | None) -> None:
-        if not self.sales:
-            return
-        number = data.draw(st.integers(0, len(self.sales) - 1))
+    @when(lambda self: bool(self.sales))
+    def correct_a_sale(self) -> None:
+        right = self.pick([None, *AMOUNTS])
+        number = self.random.randrange(len(self.sales))
         who, lot, sale, stands = self.sales[number]
         more = (right or 0) - stands
         fits = more != 0 and self.sold[who.id, lot] + more >= 0
@@ -201,13 +264,23 @@ class Custody(RuleBasedStateMachine):
             self.gone[lot] += more
             self.sales[number] = (who, lot, sale, right or 0)
 
-    @rule(data=st.data())
-    def receive(self, data: st.DataObject) -> None:
-        if not self.open:
-            return
-        ship = data.draw(st.sampled_from(sorted(self.open)))
+    @when(lambda self: True)
+    def hand_over(self) -> None:
+        before = set(self.open)
+        self.ship()
+        for ship in sorted(self.open.keys() - before):
+            self.answer(ship)
+
+    @when(lambda self: bool(self.open))
+    def receive(self) -> None:
+        self.answer(self.pick(sorted(self.open)))
+
+    def answer(self, ship: bytes) -> None:
         sender, to, lot, left = self.open[ship]
-        parts = {name: data.draw(st.integers(0, left + 1)) for name in ("accepted", "refused", "short", "destroyed")}
+        parts, rest = {}, left + self.pick([0, 0, 0, 1])
+        for name in ("accepted", "refused", "short", "destroyed"):
+            parts[name] = self.pick([rest, rest // 2, 1 if rest else 0, 0])
+            rest -= parts[name]
         if not any(parts.values()):
             return
         total = sum(parts.values())
@@ -231,11 +304,10 @@ class Custody(RuleBasedStateMachine):
             del self.open[ship]
             self.closed.append((ship, to, lot))
 
-    @rule(data=st.data(), who=WHO)
-    def withdraw(self, data: st.DataObject, who: Member) -> None:
-        if not self.open:
-            return
-        ship = data.draw(st.sampled_from(sorted(self.open)))
+    @when(lambda self: bool(self.open))
+    def withdraw(self) -> None:
+        who = self.pick(MEMBERS)
+        ship = self.pick(sorted(self.open))
         sender, to, lot, left = self.open[ship]
         if self.attempt(who, self.world.withdraw(ship, to, lot), who is sender) is not None:
             self.held[sender.id, lot] += left
@@ -243,14 +315,15 @@ class Custody(RuleBasedStateMachine):
                 self.delivered[to.id, sender.id, lot] += left
             self._settle(ship, left)
 
-    @rule(data=st.data())
-    def a_closed_handover_never_reopens(self, data: st.DataObject) -> None:
+    @when(lambda self: bool(self.closed))
+    def a_closed_handover_never_reopens(self) -> None:
         if self.closed:
-            ship, to, lot = data.draw(st.sampled_from(self.closed))
+            ship, to, lot = self.pick(self.closed)
             self.attempt(to, self.world.receive(ship, lot, accepted=1), should_hold=False)
 
-    @rule(who=WHO, lot=LOTS, quantity=AMOUNT)
-    def sell(self, who: Member, lot: str, quantity: int) -> None:
+    @when(lambda self: True)
+    def sell(self) -> None:
+        who, lot, quantity = self.some()
         sale = self.attempt(who, self.world.sell(who, quantity, lot), self.free(who, lot) >= quantity)
         if sale is not None:
             self.held[who.id, lot] -= quantity
@@ -258,14 +331,19 @@ class Custody(RuleBasedStateMachine):
             self.gone[lot] += quantity
             self.sales.append((who, lot, sale, quantity))
 
-    @rule(who=WHO, lot=LOTS, quantity=st.integers(1, 50))
-    def enter(self, who: Member, lot: str, quantity: int) -> None:
+    @when(lambda self: True)
+    def enter(self) -> None:
+        who = self.pick(MEMBERS)
+        lot = self.pick(LOT_NAMES)
+        quantity = self.random.randrange(1, 50)
         self.attempt(who, self.world.enter(who, quantity, lot), should_hold=True)
         self.held[who.id, lot] += quantity
         self.brought[lot] += quantity
 
-    @rule(quantity=st.integers(1, 60), cans=st.integers(1, 900))
-    def transform(self, quantity: int, cans: int) -> None:
+    @when(lambda self: True)
+    def transform(self) -> None:
+        quantity = self.random.randrange(1, 60)
+        cans = self.random.randrange(1, 900)
         powder, blend = f"{POWDER}#P1", f"{FORMULA}#T{self.made}"
         fits = self.free(MAKER, powder) >= quantity and not self.scopes[powder]
         act = self.world.transform(MAKER, {powder: quantity}, {blend: cans})
@@ -276,24 +354,23 @@ class Custody(RuleBasedStateMachine):
             self.gone[powder] += quantity
             self.brought[blend] += cans
 
-    @rule(lot=st.sampled_from([LOT, f"{POWDER}#P1"]))
-    def hold(self, lot: str) -> None:
+    @when(lambda self: True)
+    def hold(self) -> None:
+        lot = self.pick([LOT, f"{POWDER}#P1"])
         act = self.world.act(r.Hold, reason="查", subject=self.world.lot_subject(lot))
         hold = self.attempt(REGULATOR, act, should_hold=True)
         self.scopes[lot].append(hold.hash if hold is not None else b"")
 
-    @rule(lot=st.sampled_from([LOT, f"{POWDER}#P1"]))
-    def lift(self, lot: str) -> None:
+    @when(lambda self: True)
+    def lift(self) -> None:
+        lot = self.pick([LOT, f"{POWDER}#P1"])
         if self.scopes[lot]:
             act = self.world.act(
                 r.Lift, reason="好", subject=self.world.lot_subject(lot), target=self.scopes[lot].pop()
             )
             self.attempt(REGULATOR, act, should_hold=True)
 
-    @invariant()
     def quantities_are_those_of_the_model(self) -> None:
-        if not hasattr(self, "world"):
-            return
         rows = {key: s.STOCK.decode(value) for key, value in self.world.store.scan(b"p")}
         for (member, lot), quantity in self.held.items():
             stock = rows.get(s.stock_key(member, f"{member}/main", lot), s.NO_STOCK)
@@ -312,15 +389,12 @@ class Custody(RuleBasedStateMachine):
         assert all(self.brought[lot] == there[lot] + self.gone[lot] for lot in self.brought)
 
     def teardown(self) -> None:
-        if not hasattr(self, "world"):
-            return
         self.every_position_is_proven_with_its_way()
         self.rows_are_canonical_and_the_root_is_theirs()
         self.audit_and_rebuild_agree()
-        self.folder.cleanup()
 
     def every_position_is_proven_with_its_way(self) -> None:
-        for who in (MAKER, DEALER, SHOP, OTHER_SHOP):
+        for who in (MAKER, DEALER, SHOP):
             public = self.world.act(r.Site, name="店", public=True, region="CN-33", site=who.site)
             self.world.do(who, public)
         for _, value in list(self.world.store.scan(b"m")):
@@ -366,5 +440,9 @@ def _decodes(codec: Codec[Any], value: bytes) -> bool:
     return True
 
 
-TestCustody = Custody.TestCase
-TestCustody.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+@pytest.mark.parametrize("seed", range(8))
+def test_what_always_holds_after_any_sequence_of_acts(tmp_path: Path, seed: int) -> None:
+    custody = Custody(tmp_path, seed)
+    for _ in range(STEPS):
+        custody.step()
+    custody.teardown()
