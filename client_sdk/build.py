@@ -6,10 +6,10 @@ limits, and signs each once.
 
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from client_sdk.keys import Identity
 from ledger import limits, merkle, signature
@@ -17,6 +17,7 @@ from ledger import records as r
 from ledger.envelope import ENVELOPE, HEADER, Envelope, Header, envelope_id, envelope_leaf
 from ledger.errors import Malformed
 from ledger.hashing import TAG_ENVELOPE
+from ledger.private import PRIVATE, Private
 from ledger.seals import SALT_BYTES, seal
 from ledger.wellformed import check_record
 
@@ -32,20 +33,48 @@ class Act(Struct, frozen=True):
     kind: type
     fields: dict[str, Any]
     amounts: r.Amounts | None = None
+    private: Private | None = None
+
+
+class Sealed(Struct, frozen=True):
+    """A record ready to be signed, with the openings of its seals (empty where it has none)."""
+
+    record: bytes
+    opening: bytes
+    private: bytes = b""
+
+    @property
+    def size(self) -> int:
+        return len(self.record) + len(self.opening) + ROW_ROOM_BYTES
+
+
+class Earlier(Struct, frozen=True):
+    """An own record that was booked, and the opening of its amounts: what a correction brings along."""
+
+    record: bytes
+    opening: bytes
 
 
 class SignedEnvelope(Struct, frozen=True):
-    """An envelope ready to be sent; `hashes` name its records, in order (a ship's hash is what is received)."""
+    """An envelope ready to be sent; `hashes` name its records, in order (a ship's hash is what is received);
+    `private` are the private openings by index, which go to the nodes that the member names, apart."""
 
     wire: bytes
     id: bytes
     leaf: bytes
     hashes: list[bytes]
+    private: dict[int, bytes]
 
 
 def act(kind: type, amounts: r.Amounts | None = None, /, **fields: Any) -> Act:
     """An act of any kind; texts are brought into Unicode's composed form (NFC) before they are signed."""
     return Act(kind, {name: _normal(value) for name, value in fields.items() if value is not None}, amounts)
+
+
+def with_private(one: Act, private: Private) -> Act:
+    """The act with data behind its private seal: prices, contacts, hashes of scans."""
+    texts = {name: _normal(getattr(private, name)) for name in private.__struct_fields__}
+    return structs.replace(one, private=structs.replace(private, **texts))
 
 
 def _normal(value: Any) -> Any:
@@ -54,21 +83,23 @@ def _normal(value: Any) -> Any:
 
 def ship(
     *, lot: str, quantity: int, ref: str, at: int, site: str, to: str, to_site: str | None = None,
-    grams: int | None = None, owner: str | None = None, unit: str | None = None,
+    grams: int | None = None, owner: str | None = None, unit: str | None = None, claim: bytes | None = None,
+    returns: bool = False,
 ) -> Act:  # fmt: skip
-    """Hand a lot over to `to` (by default at its main site). `at` is when it left, in ms since the epoch."""
+    """Hand a lot over to `to` (by default at its main site). `at` is when it left, in ms since the epoch. `claim`
+    names the claim that it answers, `returns` says that it goes back to where it was delivered from."""
     return act(
-        r.Ship, r.Moved(grams=grams, quantity=quantity, ref=ref),
-        at=at, lot=lot, owner=owner, site=site, to=to, to_site=to_site or f"{to}/main", unit=unit,
+        r.Ship, r.Moved(grams=grams, quantity=quantity, ref=ref), at=at, claim=claim, lot=lot, owner=owner,
+        returns=returns or None, site=site, to=to, to_site=to_site or f"{to}/main", unit=unit,
     )  # fmt: skip
 
 
 def receive(
     *, ship: bytes, lot: str, ref: str, at: int, accepted: int | None = None, refused: int | None = None,
-    short: int | None = None, destroyed: int | None = None,
+    short: int | None = None, destroyed: int | None = None, grams: int | None = None,
 ) -> Act:  # fmt: skip
-    """Answer a ship, in whole or in part."""
-    parts = r.Received(accepted=accepted, destroyed=destroyed, ref=ref, refused=refused, short=short)
+    """Answer a ship, in whole or in part; `grams` is what the accepted part weighed."""
+    parts = r.Received(accepted=accepted, destroyed=destroyed, grams=grams, ref=ref, refused=refused, short=short)
     return act(r.Receive, parts, at=at, lot=lot, ship=ship)
 
 
@@ -107,45 +138,132 @@ def move(*, lot: str, quantity: int, ref: str, at: int, site: str, to_site: str,
     return act(r.Move, r.Moved(grams=grams, quantity=quantity, ref=ref), at=at, lot=lot, site=site, to_site=to_site)
 
 
-def sealed(one: Act, salt: bytes) -> tuple[bytes, bytes]:
-    """(record bytes, opening) of an act; Malformed where a field is wrong, before anything is signed."""
+def claim(
+    *, lot: str, quantity: int, ref: str, at: int, site: str, supplier: str, production: int | None = None,
+    expiry: int | None = None, grams: int | None = None,
+) -> Act:  # fmt: skip
+    """Goods that came from a member that has not booked its ship yet; usable onward at once."""
+    amounts = r.Moved(grams=grams, quantity=quantity, ref=ref)
+    return act(r.Claim, amounts, at=at, expiry=expiry, lot=lot, production=production, site=site, supplier=supplier)
+
+
+def dispute(*, claim: bytes, claimant: str, lot: str, reason: str, at: int) -> Act:
+    """Say that one delivered no such goods; `claim` is the claim's record hash."""
+    return act(r.Dispute, at=at, claim=claim, claimant=claimant, lot=lot, reason=reason)
+
+
+def count(
+    *, lot: str, book: int, found: int, ref: str, at: int, site: str, kind: r.CountKind = r.CountKind.PERIODIC,
+    missing: int | None = None, owner: str | None = None, production: int | None = None, expiry: int | None = None,
+    book_grams: int | None = None, found_grams: int | None = None,
+) -> Act:  # fmt: skip
+    """Stock-taking: what the book said at `at`, and what was found."""
+    amounts = r.Counted(
+        book=book, book_grams=book_grams, found=found, found_grams=found_grams, missing=missing, ref=ref
+    )
+    fields = {"expiry": expiry, "lot": lot, "owner": owner, "production": production, "site": site}
+    return act(r.Count, amounts, at=at, kind=kind, **fields)
+
+
+def take_back(*, lot: str, quantity: int, ref: str, at: int, site: str, grams: int | None = None) -> Act:
+    return act(r.TakeBack, r.Moved(grams=grams, quantity=quantity, ref=ref), at=at, lot=lot, site=site)
+
+
+def destroy(
+    *, lot: str, quantity: int, ref: str, at: int, site: str, reason: r.DestroyReason = r.DestroyReason.OTHER,
+    owner: str | None = None, grams: int | None = None,
+) -> Act:  # fmt: skip
+    amounts = r.Moved(grams=grams, quantity=quantity, ref=ref)
+    return act(r.Destroy, amounts, at=at, lot=lot, owner=owner, reason=reason, site=site)
+
+
+def transform(
+    *, inputs: dict[str, int], outputs: dict[str, int], production: int, ref: str, at: int, site: str,
+    expiry: int | None = None, grams_in: list[int] | None = None, grams_out: list[int] | None = None,
+) -> Act:  # fmt: skip
+    """Lots in, lots out (lot -> quantity), all outputs made on one day. Weights in the order of the lots, 0 where the
+    product is not of variable measure."""
+    amounts = r.Transformed(
+        grams_in=grams_in, grams_out=grams_out, inputs=list(inputs.values()), outputs=list(outputs.values()), ref=ref
+    )
+    made = [r.Output(expiry=expiry, lot=lot, production=production) for lot in outputs]
+    return act(r.Transform, amounts, at=at, inputs=list(inputs), outputs=made, site=site)
+
+
+def relabel(
+    *, lot: str, to_lot: str, quantity: int, ref: str, at: int, site: str, grams: int | None = None,
+    production: int | None = None, expiry: int | None = None,
+) -> Act:  # fmt: skip
+    """Move quantity from a mistaken lot to the right one."""
+    amounts = r.Moved(grams=grams, quantity=quantity, ref=ref)
+    return act(r.Relabel, amounts, at=at, expiry=expiry, lot=lot, production=production, site=site, to_lot=to_lot)
+
+
+def pack(
+    *, unit: str, lines: dict[str, int], ref: str, at: int, site: str, use: int = 1, units: Iterable[str] = (),
+    owner: str | None = None, grams: list[int] | None = None,
+) -> Act:  # fmt: skip
+    """Reserve lines (lot -> quantity) under an SSCC, with other packed units on it. Ship it line by line, with
+    `unit`."""
+    amounts = r.Packed(grams=grams, quantities=list(lines.values()), ref=ref)
+    return act(
+        r.Pack, amounts, at=at, lots=list(lines), owner=owner, site=site, unit=unit, units=list(units), use=use
+    )
+
+
+def unpack(*, unit: str, at: int, site: str, use: int = 1, owner: str | None = None) -> Act:
+    return act(r.Unpack, at=at, owner=owner, site=site, unit=unit, use=use)
+
+
+def correct(
+    earlier: Earlier, instead: r.Amounts | None, *, reason: str, ref: str, at: int, production: int | None = None,
+    expiry: int | None = None,
+) -> Act:  # fmt: skip
+    """An earlier own record had wrong amounts (`instead`: the right ones, under the same ref), or did not occur."""
+    record: Any = r.RECORD.decode(earlier.record)
+    right = None if instead is None else r.AMOUNTS[type(record)].encode(instead)
+    amounts = r.Corrected(earlier=earlier.record, instead=right, opening=earlier.opening, ref=ref)
+    lot = record.inputs[0] if isinstance(record, r.Transform) else record.lot
+    target = merkle.leaf_hash(earlier.record)
+    return act(r.Correct, amounts, at=at, expiry=expiry, lot=lot, production=production, reason=reason, target=target)
+
+
+def sealed(one: Act) -> Sealed:
+    """An act with its seals, under salts drawn here; Malformed where a field is wrong, before anything is signed."""
+    fields, opening, private = dict(one.fields), b"", b""
+    if one.private is not None:
+        private = os.urandom(SALT_BYTES) + PRIVATE.encode(one.private)
+        fields["private"] = seal(private)
+    if one.amounts is not None:
+        opening = os.urandom(SALT_BYTES) + r.AMOUNTS[one.kind].encode(one.amounts)
+        fields["amounts"] = seal(opening)
     try:
-        if one.amounts is None:
-            record = one.kind(**one.fields)
-            opening = b""
-        else:
-            opening = salt + r.AMOUNTS[one.kind].encode(one.amounts)
-            record = one.kind(amounts=seal(opening), **one.fields)
+        record = one.kind(**fields)
     except TypeError as error:
         raise Malformed(one.kind.__name__.lower(), str(error)) from None
     check_record(record, one.amounts)
-    return r.RECORD.encode(record), opening
+    return Sealed(r.RECORD.encode(record), opening, private)
 
 
 def envelopes(
     acts: Iterable[Act], identity: Identity, chain: bytes, now_ms: int, records_max: int = RECORDS_AN_ENVELOPE
 ) -> Iterator[SignedEnvelope]:
     """Sign acts in order, in as few envelopes as `records_max` and the limits allow."""
-    records: list[bytes] = []
-    openings: list[bytes] = []
+    batch: list[Sealed] = []
     size = HEADER_ROOM_BYTES
-    for one in acts:
-        record, opening = sealed(one, os.urandom(SALT_BYTES))
-        added = len(record) + len(opening) + ROW_ROOM_BYTES
-        if len(records) >= records_max or size + added > limits.ENVELOPE_BYTES_MAX:
-            yield signed(records, openings, identity, chain, now_ms)
-            records, openings, size = [], [], HEADER_ROOM_BYTES
-        records.append(record)
-        openings.append(opening)
-        size += added
-    if records:
-        yield signed(records, openings, identity, chain, now_ms)
+    for one in map(sealed, acts):
+        if len(batch) >= records_max or size + one.size > limits.ENVELOPE_BYTES_MAX:
+            yield signed(batch, identity, chain, now_ms)
+            batch, size = [], HEADER_ROOM_BYTES
+        batch.append(one)
+        size += one.size
+    if batch:
+        yield signed(batch, identity, chain, now_ms)
 
 
-def signed(
-    records: list[bytes], openings: list[bytes], identity: Identity, chain: bytes, now_ms: int
-) -> SignedEnvelope:
+def signed(batch: Sequence[Sealed], identity: Identity, chain: bytes, now_ms: int) -> SignedEnvelope:
     """One envelope over sealed records."""
+    records = [one.record for one in batch]
     hashes = [merkle.leaf_hash(record) for record in records]
     header = HEADER.encode(
         Header(
@@ -159,8 +277,9 @@ def signed(
         )
     )
     signature_bytes = signature.sign(identity.seed, TAG_ENVELOPE + header)
-    wire = ENVELOPE.encode(Envelope(header, signature_bytes, records, openings))
-    return SignedEnvelope(wire, envelope_id(header), _leaf(header, signature_bytes), hashes)
+    wire = ENVELOPE.encode(Envelope(header, signature_bytes, records, [one.opening for one in batch]))
+    private = {number: one.private for number, one in enumerate(batch) if one.private}
+    return SignedEnvelope(wire, envelope_id(header), _leaf(header, signature_bytes), hashes, private)
 
 
 def _leaf(header: bytes, signature_bytes: bytes) -> bytes:

@@ -337,6 +337,7 @@ class Dispute(_Record, tag=24, kw_only=True, frozen=True):
 
     at: TimeMs
     claim: Hash
+    claimant: MemberId
     lot: LotId
     private: Hash | None = None
     reason: Text

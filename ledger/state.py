@@ -100,9 +100,12 @@ class Handover(Struct, frozen=True, array_like=True):
 
 
 class Closed(Struct, frozen=True, array_like=True, gc=False):
-    """How a handover ended: the record that closed it (a receive or a withdraw)."""
+    """How a handover ended: the record that closed it (a receive, a withdraw, a claim, a correction; or the ship
+    itself, where it closed claims), and where in the log its ship stands."""
 
     element: e.Element
+    leaf: Count
+    index: Count
 
 
 class Pair(Struct, frozen=True, array_like=True):

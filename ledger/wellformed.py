@@ -58,6 +58,11 @@ def _claim(record: r.Claim, amounts: Any) -> None:
     ids.check_member_id(record.supplier)
 
 
+def _dispute(record: r.Dispute, amounts: Any) -> None:
+    ids.check_lot_id(record.lot)
+    ids.check_member_id(record.claimant)
+
+
 def _count(record: r.Count, amounts: r.Counted) -> None:
     _lot_birth(record, amounts)
     if record.owner is not None:
@@ -272,7 +277,7 @@ _CHECKS: dict[type, Callable[[Any, Any], None]] = {
     r.Pack: _pack,
     r.Unpack: _unit,
     r.Claim: _claim,
-    r.Dispute: lambda record, amounts: ids.check_lot_id(record.lot),
+    r.Dispute: _dispute,
     r.Move: _move,
     r.Sell: _movement,
     r.TakeBack: _movement,

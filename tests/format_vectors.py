@@ -91,7 +91,7 @@ def _every_act(world: World) -> list[Act]:
         world.pack(DEALER, "006901234567890121", {LOT: 48}, ["106901234567890128"]),
         world.unpack(DEALER, "006901234567890121"),
         world.claim(SHOP, DEALER, 24),
-        world.dispute(ship),
+        world.dispute(ship, SHOP),
         world.take_back(SHOP, 1),
         world.relabel(SHOP, 6, f"{FORMULA}#A2", LOT),
         world.correct(world.seal(world.sell(SHOP, 20)), {"quantity": 2}),

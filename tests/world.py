@@ -181,8 +181,8 @@ class World:
         given = {"lot": lot, "site": who.site, "supplier": supplier.id}
         return self.act(r.Claim, self.moved(quantity), **given | fields)
 
-    def dispute(self, claim: bytes, lot: str = LOT) -> Act:
-        return self.act(r.Dispute, claim=claim, lot=lot, reason="未供货")
+    def dispute(self, claim: bytes, claimant: Member, lot: str = LOT) -> Act:
+        return self.act(r.Dispute, claim=claim, claimant=claimant.id, lot=lot, reason="未供货")
 
     def count(
         self, who: Member, book: int, found: int, lot: str = LOT, missing: int | None = None, **fields: Any

@@ -37,6 +37,11 @@ def arrive(step: Step, handover: s.Handover, answer: e.Element, bits: int) -> s.
     return structs.replace(handover, facts=[])
 
 
+def closed_by(step: Step, ship: e.Element) -> s.Closed:
+    """How a handover ended, with the place of its ship."""
+    return s.Closed(step.element, ship.leaf, ship.index)
+
+
 def settle(step: Step, key: bytes, handover: s.Handover, quantity: int, grams: int) -> bool:
     """Take an accounted part off an open handover; whether that closed it."""
     left = handover.open - quantity
@@ -44,7 +49,7 @@ def settle(step: Step, key: bytes, handover: s.Handover, quantity: int, grams: i
         step.draft.put(key, structs.replace(handover, open=left, grams=handover.grams - grams))
         return False
     step.draft.delete(key)
-    step.draft.put(b"c" + handover.element.record, s.Closed(step.element))
+    step.draft.put(b"c" + handover.element.record, closed_by(step, handover.element))
     return True
 
 

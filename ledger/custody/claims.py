@@ -157,10 +157,10 @@ def dispute(step: Step, record: r.Dispute) -> None:
     """Moves nothing: the claim is flagged where it stands, even when its goods were sold on."""
     key = s.claim_key(step.member, record.claim)
     row = step.draft.get(key, s.CLAIM.decode_trusted)
-    if row is None or row.lot != record.lot:
+    if row is None or (row.claimant, row.lot) != (record.claimant, record.lot):
         raise Violation(
             "claim.unknown",
-            f"no open claim {record.claim.hex()} of {record.lot} against {step.member}",
+            f"{record.claimant} has no open claim {record.claim.hex()} of {record.lot} against {step.member}",
             "list the claims against you; one that your own ship confirmed is settled",
             "claim",
         )

@@ -219,7 +219,7 @@ def is_irregular(step: Step, lot: str, owner: str, site: str, at: int) -> bool:
         return True
     product = known_product(step, product_of(lot))
     position = step.draft.position(e.position_path(lot, owner, site))
-    return in_force_at(step, entry, product, position, at)
+    return in_force_at(step.draft, entry, product, position, at)
 
 
 def day_of(time_ms: int) -> int:

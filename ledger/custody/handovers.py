@@ -3,7 +3,7 @@
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
-from ledger.custody.arrival import arrive, delivered, returnable, settle
+from ledger.custody.arrival import arrive, closed_by, delivered, returnable, settle
 from ledger.custody.claims import close_by_ship
 from ledger.custody.goods import is_irregular
 from ledger.custody.scopes import refuse_in_force
@@ -63,7 +63,7 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     if handover.open:
         step.draft.put(s.handover_key(receiver_of(owner, record.to, record.to_site), step.element.record), handover)
     else:
-        step.draft.put(b"c" + step.element.record, s.Closed(step.element))
+        step.draft.put(b"c" + step.element.record, closed_by(step, step.element))
 
 
 def _check_return(step: Step, handover: s.Handover) -> None:

@@ -20,7 +20,7 @@ from ledger.custody.step import (
     known_product,
     product_of,
 )
-from ledger.limits import SUBJECT_SCOPES_MAX
+from ledger.limits import SUBJECT_SCOPES_MAX, TIME_MS_MAX
 
 DAY_MIN, DAY_MAX = 0, 99991231
 
@@ -51,7 +51,7 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
     subject = record.subject
     _authority(step, subject)
     path = subject_path(subject)
-    scopes = _scopes(step, path)
+    scopes = _scopes(step.draft, path)
     if len(scopes) >= SUBJECT_SCOPES_MAX:
         raise Violation(
             "scope.too-many",
@@ -67,7 +67,7 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
 def end(step: Step, record: r.Close | r.Lift) -> None:
     """`close`: finished, stays visible and red. `lift`: it was wrong, and no longer counts."""
     path = subject_path(record.subject)
-    scopes = _scopes(step, path)
+    scopes = _scopes(step.draft, path)
     found = next((scope for scope in scopes if scope.element.record == record.target), None)
     if found is None:
         raise Violation(
@@ -118,8 +118,8 @@ def _position(step: Step, subject: r.Subject) -> e.PositionEntry:
     return position
 
 
-def _scopes(step: Step, path: bytes) -> list[s.Scope]:
-    row = step.draft.get(b"s" + path, s.SCOPES.decode_trusted)
+def _scopes(draft: s.Draft, path: bytes) -> list[s.Scope]:
+    row = draft.get(b"s" + path, s.SCOPES.decode_trusted)
     return row.scopes if row is not None else []
 
 
@@ -150,7 +150,7 @@ def refuse_in_force(
     step: Step, lot: e.LotEntry, product: e.ProductEntry, position: e.PositionEntry | None, at: int
 ) -> None:
     """To ship or transform what is held or recalled is refused, unless it is claimed to lie before."""
-    if in_force_at(step, lot, product, position, at):
+    if in_force_at(step.draft, lot, product, position, at):
         raise Violation(
             "goods.held",
             f"{lot.lot} is held or recalled",
@@ -159,32 +159,38 @@ def refuse_in_force(
         )
 
 
+def in_force_now(draft: s.Draft, lot: str) -> bool:
+    """Whether a lot lies under a hold or recall, of itself, its product or its maker; for those who only look."""
+    entry, product = draft.lot(lot), draft.product(product_of(lot))
+    return entry is not None and product is not None and in_force_at(draft, entry, product, None, TIME_MS_MAX)
+
+
 def in_force_at(
-    step: Step, lot: e.LotEntry, product: e.ProductEntry, position: e.PositionEntry | None, at: int
+    draft: s.Draft, lot: e.LotEntry, product: e.ProductEntry, position: e.PositionEntry | None, at: int
 ) -> bool:
     """Whether goods of this lot at this position lay under a hold or recall at the claimed time `at`."""
-    if lot.bits & e.IN_FORCE and _covers(step, e.lot_path(lot.lot), None, at):
+    if lot.bits & e.IN_FORCE and _covers(draft, e.lot_path(lot.lot), None, at):
         return True
     if position is not None and position.bits & e.IN_FORCE:
-        own = _covers(step, e.position_path(position.lot, position.owner, position.site), None, at)
-        if own or not _scopes(step, e.position_path(position.lot, position.owner, position.site)):
+        own = _covers(draft, e.position_path(position.lot, position.owner, position.site), None, at)
+        if own or not _scopes(draft, e.position_path(position.lot, position.owner, position.site)):
             return True  # inherited: the goods came here from a position that was held
-    if product.in_force and _covers(step, e.product_path(product.product), lot, at):
+    if product.in_force and _covers(draft, e.product_path(product.product), lot, at):
         return True
-    return _maker_covers(step, lot, product.maker, at) or (
-        lot.commissioner != product.maker and _maker_covers(step, lot, lot.commissioner, at)
+    return _maker_covers(draft, lot, product.maker, at) or (
+        lot.commissioner != product.maker and _maker_covers(draft, lot, lot.commissioner, at)
     )
 
 
-def _maker_covers(step: Step, lot: e.LotEntry, maker: str | None, at: int) -> bool:
-    entry = step.draft.member(maker) if maker is not None else None
-    return entry is not None and bool(entry.in_force) and _covers(step, e.member_path(entry.member), lot, at)
+def _maker_covers(draft: s.Draft, lot: e.LotEntry, maker: str | None, at: int) -> bool:
+    entry = draft.member(maker) if maker is not None else None
+    return entry is not None and bool(entry.in_force) and _covers(draft, e.member_path(entry.member), lot, at)
 
 
-def _covers(step: Step, path: bytes, lot: e.LotEntry | None, at: int) -> bool:
+def _covers(draft: s.Draft, path: bytes, lot: e.LotEntry | None, at: int) -> bool:
     """Of a product's or maker's scopes only those whose span covers the lot; a claim to have acted before the hold is
     believed."""
-    for scope in _scopes(step, path):
+    for scope in _scopes(draft, path):
         if at < scope.at:
             continue
         if lot is None or e.made_within(lot, scope.made_from, scope.made_until):

@@ -283,6 +283,17 @@ class ChainStore:
             raise Damaged(where, "its records are not those that were signed", REFETCH)
         return envelope, tree
 
+    def height_at(self, leaf: int) -> int:
+        """The height of the block that a leaf stands in; KeyError beyond the log."""
+        found = list(self._index.scan(b"b", start=b"b" + leaf.to_bytes(8, "big"), reverse=True, limit=1))
+        if not found or leaf >= self.head.log.size:
+            raise KeyError(f"leaf {leaf} is not in this log")
+        return BLOCK_ROW.decode_trusted(found[0][1]).height
+
+    def block_at(self, height: int) -> bytes:
+        """The stored bytes of the block at a height; Damaged where they do not hold."""
+        return self._blocks.read(self._location(self._block_row(self._first_leaf(height))))[1]
+
     def blocks(self, from_height: int) -> Iterator[tuple[int, bytes]]:
         """(height, payload) of the stored blocks from a height on, in order."""
         for height, payload, _ in self._blocks.scan(from_height):

@@ -184,7 +184,7 @@ class Custody:
         name = self.pick(sorted(self.claims))
         supplier, claimant, lot, left, disputed = self.claims[name]
         fits = who is supplier and not disputed
-        if self.attempt(who, self.world.dispute(name, lot), fits) is not None:
+        if self.attempt(who, self.world.dispute(name, claimant, lot), fits) is not None:
             self.claims[name] = (supplier, claimant, lot, left, True)
 
     @when(lambda self: True)

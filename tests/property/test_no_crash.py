@@ -41,7 +41,7 @@ NAMES = (*(who.id for who in MEMBERS), member(91).id)
 UNITS = ("006901234567890121", "106901234567890128")
 KNOWN: dict[str, Any] = {
     "lot": LOTS, "site": SITES, "to_site": SITES, "product": PRODUCTS, "base": PRODUCTS, "member": NAMES, "to": NAMES,
-    "owner": NAMES, "maker": NAMES, "supplier": NAMES, "to_lot": LOTS, "unit": UNITS,
+    "owner": NAMES, "maker": NAMES, "supplier": NAMES, "claimant": NAMES, "to_lot": LOTS, "unit": UNITS,
 }  # fmt: skip
 
 

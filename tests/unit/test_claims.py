@@ -112,11 +112,11 @@ def test_a_claim_of_an_unknown_lot_brings_it_up_and_a_late_maker_completes_it(wo
 def test_a_dispute_flags_the_claim_even_when_its_goods_were_sold_on(world: World) -> None:
     claim = world.do(DEALER, world.claim(DEALER, MAKER, 50))[0].hash
     world.hand_over(DEALER, SHOP, 50)
-    world.do(MAKER, world.dispute(claim))
+    world.do(MAKER, world.dispute(claim, DEALER))
     assert stock(world, DEALER) == s.Stock(shipped=50, claimed=50, disputed=50)
     assert verdict(world, SHOP) == Verdict.DISPUTED
-    assert rules(world.refused(MAKER, world.dispute(claim))) == ["claim.disputed"]
-    assert rules(world.refused(OTHER_SHOP, world.dispute(claim))) == ["claim.unknown"]
+    assert rules(world.refused(MAKER, world.dispute(claim, DEALER))) == ["claim.disputed"]
+    assert rules(world.refused(OTHER_SHOP, world.dispute(claim, DEALER))) == ["claim.unknown"]
     world.do(MAKER, world.ship(MAKER, DEALER, 50))  # a ship that does not name it leaves the dispute alone
     assert stock(world, DEALER).disputed == 50
     world.do(MAKER, world.ship(MAKER, DEALER, 50, claim=claim))
@@ -127,7 +127,7 @@ def test_a_dispute_flags_the_claim_even_when_its_goods_were_sold_on(world: World
 def test_a_confirmed_claim_cannot_be_disputed(world: World) -> None:
     claim = world.do(SHOP, world.claim(SHOP, MAKER, 10))[0].hash
     world.do(MAKER, world.ship(MAKER, SHOP, 10))
-    assert rules(world.refused(MAKER, world.dispute(claim))) == ["claim.unknown"]
+    assert rules(world.refused(MAKER, world.dispute(claim, SHOP))) == ["claim.unknown"]
 
 
 def test_nobody_claims_from_itself_or_from_a_stranger(world: World) -> None:
