@@ -8,18 +8,24 @@ from msgspec import Struct
 
 from ledger import entries as e
 from ledger import state as s
+from ledger.custody.scopes import in_force_now
 from ledger.custody.step import keeper_of
 from ledger.errors import Malformed, Refused, SuyuanError
 from ledger.hashing import TAG_VOUCHER, digest
-from ledger.identifiers import check_lot_id, check_member_id, check_product_id, check_site_id
-from ledger.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX
+from ledger.identifiers import check_lot_id, check_member_id, check_product_id, check_site_id, check_sscc
+from ledger.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX, PRIVATE_ENTRIES_MAX, REFS_ENTRIES_MAX, TEXT_CHARS_MAX
+from ledger.private import open_private
 from ledger.proof.build import product_proof
 from ledger.records import MemberKind
+from ledger.seals import open_amounts
 from ledger.storage.chainstore import ChainStore, ChainView
 from node.admission import Admission, Unsigned
 from node.engine import Done, Outcome
 from node.engine.embedded import Embedded
+from node.feed import Feed
 from node.metrics import Metrics
+from node.parties import Parties
+from node.private import Erased, PrivateStore
 
 VOUCHER_BYTES = 16
 
@@ -40,9 +46,25 @@ class Receipt(Struct, frozen=True):
     earlier: bool
 
 
+class Held(Struct, frozen=True):
+    """A position: its quantities, status bits, and whether its lot, product or maker is held or recalled now."""
+
+    lot: str
+    owner: str
+    site: str
+    stock: s.Stock
+    bits: int
+    in_force: bool
+
+
 class App:
-    def __init__(self, store: ChainStore, engine: Embedded, metrics: Metrics) -> None:
+    def __init__(self, store: ChainStore, engine: Embedded, metrics: Metrics, private: PrivateStore) -> None:
         self.store = store
+        self.name = store.genesis.validators[0].name
+        self.feed = Feed(store)
+        self._grown = asyncio.Event()
+        self._private = private
+        self._parties = Parties(store)
         self.engine = engine
         self.metrics = metrics
         self.admission = Admission(store.head.chain, store)
@@ -81,6 +103,8 @@ class App:
         self.metrics.envelopes.labels("earlier" if verdict.earlier else "accepted").inc()
         if not verdict.earlier:
             self.metrics.records.inc(records)
+            self._grown.set()
+            self._grown = asyncio.Event()
         done(Receipt(envelope_id, verdict.leaf, outcome.proof, outcome.checkpoint, verdict.earlier))
 
     async def submit(self, wire: bytes) -> Receipt:
@@ -96,6 +120,56 @@ class App:
         if isinstance(result, SuyuanError):
             raise result
         return result
+
+    def growth(self) -> asyncio.Event:
+        """Is set when the log is longer than it is now."""
+        return self._grown
+
+    # Private openings
+
+    def put_private(self, member: str, openings: list[tuple[int, int, bytes]], nodes: list[str]) -> int:
+        """Keep private openings of own records, if the member named this node. Malformed where one is not what was
+        sealed, or was erased."""
+        if self.name not in nodes:
+            raise Malformed("nodes", f"this node is {self.name}, the openings are for {', '.join(nodes) or 'nobody'}")
+        if len(openings) > PRIVATE_ENTRIES_MAX:
+            raise Malformed("openings", f"{len(openings)} at once, at most {PRIVATE_ENTRIES_MAX} are taken")
+        for number, (leaf, index, opening) in enumerate(openings):
+            found = self._parties.record_at(leaf, index)
+            if found is None or found[0] != member:
+                raise Malformed(f"openings[{number}]", f"{member} signed no record {index} in leaf {leaf}")
+            if self._private.erased(leaf, index) is not None:
+                raise Malformed(f"openings[{number}]", "it was erased, and does not come back")
+            open_private(found[1], opening)
+        self._private.put(openings)
+        return len(openings)
+
+    def get_private(self, member: str, leaf: int, index: int) -> bytes:
+        """The private opening of a record, for its signer, the other party and regulators."""
+        found = self._parties.record_at(leaf, index)
+        if found is None:
+            raise NotFound(f"no record {index} in leaf {leaf}")
+        signer, record, opening = found
+        parties = {signer} | self._parties.of(self.view.get, signer, record, open_amounts(record, opening))
+        if member not in parties and not self.is_regulator(member):
+            raise Forbidden(f"{member} is no party to this record")
+        data = self._private.get(leaf, index)
+        if data is None:
+            erased = self._private.erased(leaf, index)
+            raise NotFound(f"erased by {erased.by}: {erased.reason}" if erased else "this node keeps no such opening")
+        return data
+
+    def erase_private(self, member: str, places: list[tuple[int, int]], reason: str, now_ms: int) -> int:
+        """Erase openings of own records, or any as a regulator. Every record, hash and proof stays as it is."""
+        if not reason.strip() or len(reason) > TEXT_CHARS_MAX:
+            raise Malformed("reason", f"say why, in at most {TEXT_CHARS_MAX} characters")
+        for number, (leaf, index) in enumerate(places):
+            found = self._parties.record_at(leaf, index)
+            if found is None:
+                raise Malformed(f"openings[{number}]", f"no record {index} in leaf {leaf}")
+            if found[0] != member and not self.is_regulator(member):
+                raise Forbidden(f"{found[0]} signed record {index} in leaf {leaf}; it or a regulator erases")
+        return self._private.erase(places, Erased(member, now_ms, reason))
 
     # Reading
 
@@ -147,18 +221,35 @@ class App:
             return keeper_of(site), site
         return None
 
-    def positions(
-        self, member: str, after: bytes, limit: int
-    ) -> tuple[list[tuple[str, str, str, s.Stock, int]], bytes]:
-        """(lot, owner, site, quantities, status bits) of what `member` owns, and where the next page begins."""
+    def positions(self, member: str, kept: bool, after: bytes, limit: int) -> tuple[list[Held], bytes]:
+        """What `member` owns, or keeps for others, and where the next page begins."""
         view = self.view
+        prefix = b"k" if kept else b"p"
+        rows, following = _page(view, prefix + member.encode() + b"\x00", after, limit)
         found = []
-        rows, following = _page(view, b"p" + member.encode() + b"\x00", after, limit)
-        for key, value in rows:
-            owner, site, lot = key[1:].decode().split("\x00")
-            position = _row(view.get(b"m" + e.position_path(lot, owner, site)), e.POSITION.decode_trusted)
+        draft = s.Draft(view)
+        for key, _ in rows:
+            first, site, lot, *rest = key[1:].decode().split("\x00")
+            owner = rest[0] if kept else first
+            position = draft.position(e.position_path(lot, owner, site))
             bits = position.bits if position is not None else 0
-            found.append((lot, owner, site, s.STOCK.decode_trusted(value), bits))
+            found.append(Held(lot, owner, site, draft.stock(owner, site, lot), bits, in_force_now(draft, lot)))
+        return found, following
+
+    def claims(
+        self, member: str, against: bool, after: bytes, limit: int
+    ) -> tuple[list[tuple[str, bytes, s.Claim]], bytes]:
+        """(supplier, record hash, claim) of open claims: against the member, or its own."""
+        view = self.view
+        prefix = (b"d" if against else b"j") + member.encode() + b"\x00"
+        rows, following = _page(view, prefix, after, limit)
+        found = []
+        for key, value in rows:
+            supplier = member if against else s.SUPPLIER.decode_trusted(value)
+            claim = key[len(prefix) :]
+            row = _row(view.get(s.claim_key(supplier, claim)), s.CLAIM.decode_trusted)
+            if row is not None:
+                found.append((supplier, claim, row))
         return found, following
 
     def handovers(self, member: str, after: bytes, limit: int) -> tuple[list[tuple[bytes, s.Handover]], bytes]:
@@ -167,9 +258,21 @@ class App:
         rows, following = _page(self.view, prefix, after, limit)
         return [(key[len(prefix) :], s.HANDOVER.decode_trusted(value)) for key, value in rows], following
 
-    def own_envelopes(self, member: str, after: bytes, limit: int) -> tuple[list[tuple[int, bytes]], bytes]:
-        """(leaf, envelope bytes) of what the member signed, in the order of the log."""
+    def find_refs(self, member: str, side: str, refs: list[str]) -> list[tuple[str, s.Booked]]:
+        """Which document lines of a side of its book (i, o, w) the member booked, and where."""
+        if len(refs) > REFS_ENTRIES_MAX:
+            raise Malformed("refs", f"{len(refs)} at once, at most {REFS_ENTRIES_MAX} are answered")
+        view = self.view
+        rows = ((ref, _row(view.get(s.booked_key(member, side, ref)), s.BOOKED.decode_trusted)) for ref in refs)
+        return [(ref, row) for ref, row in rows if row is not None]
+
+    def own_envelopes(
+        self, member: str, from_leaf: int, after: bytes, limit: int
+    ) -> tuple[list[tuple[int, bytes]], bytes]:
+        """(leaf, envelope bytes) of what the member signed from a leaf on, in the order of the log."""
         prefix = b"o" + member.encode() + b"\x00"
+        if from_leaf and not after:
+            after = prefix + (from_leaf - 1).to_bytes(8, "big")
         rows, following = _page(self.view, prefix, after, limit)
         found: list[tuple[int, bytes]] = []
         room = PAGE_BYTES_MAX
@@ -190,9 +293,12 @@ class App:
 
     def may_replay(self, member: str) -> None:
         """Blocks hold the amounts of all members, so only regulators replay them."""
-        entry = _row(self.view.get(b"m" + e.member_path(member)), e.MEMBER.decode_trusted)
-        if entry is None or entry.kind != MemberKind.REGULATOR:
+        if not self.is_regulator(member):
             raise Forbidden(f"{member} is not a regulator; blocks hold the amounts of all members")
+
+    def is_regulator(self, member: str) -> bool:
+        entry = _row(self.view.get(b"m" + e.member_path(member)), e.MEMBER.decode_trusted)
+        return entry is not None and entry.kind == MemberKind.REGULATOR
 
     def blocks(self, from_height: int) -> Iterator[tuple[int, bytes]]:
         return self.store.blocks(max(1, from_height))
@@ -203,6 +309,7 @@ _LOOKUPS: dict[str, tuple[Callable[[str], object], Callable[[str], bytes]]] = {
     "lot": (check_lot_id, e.lot_path),
     "member": (check_member_id, e.member_path),
     "site": (check_site_id, e.site_path),
+    "unit": (check_sscc, e.unit_path),
 }
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from ledger import state as s
 from ledger.errors import Malformed, Problem, Refused, SuyuanError
 from node.admission import Unsigned
-from node.app import Receipt
+from node.app import Held, Receipt
 from node.engine import Overloaded
+from node.feed import Event
 from proto.suyuan.v1 import ledger_pb2 as pb
 
 
@@ -54,11 +55,12 @@ def results(tagged: Iterable[tuple[int, Receipt | SuyuanError]]) -> list[pb.Subm
     return list(by_checkpoint.values())
 
 
-def position(lot: str, owner: str, site: str, stock: s.Stock, bits: int) -> pb.Position:
+def position(found: Held) -> pb.Position:
+    stock = found.stock
     return pb.Position(
-        lot=lot,
-        owner=owner,
-        site=site,
+        lot=found.lot,
+        owner=found.owner,
+        site=found.site,
         held=stock.held,
         grams=stock.grams,
         shipped=stock.shipped,
@@ -67,7 +69,15 @@ def position(lot: str, owner: str, site: str, stock: s.Stock, bits: int) -> pb.P
         destroyed=stock.destroyed,
         missing=stock.missing,
         irregular=stock.irregular,
-        status_bits=bits,
+        status_bits=found.bits,
+        lost=stock.lost,
+        reserved=stock.reserved,
+        claimed=stock.claimed,
+        disputed=stock.disputed,
+        overdrawn=stock.overdrawn,
+        grams_lost=stock.grams_lost,
+        grams_sold=stock.grams_sold,
+        in_force=found.in_force,
     )
 
 
@@ -86,4 +96,46 @@ def handover(ship: bytes, value: s.Handover) -> pb.Handover:
         time_ms=value.at,
         status_bits=value.bits,
         sender=value.sender,
+        returns=value.returns,
     )
+
+
+def claim(supplier: str, name: bytes, value: s.Claim) -> pb.Claim:
+    return pb.Claim(
+        claim=name,
+        supplier=supplier,
+        claimant=value.claimant,
+        lot=value.lot,
+        site=value.site,
+        quantity=value.quantity,
+        open=value.open,
+        grams=value.grams,
+        ref=value.ref,
+        time_ms=value.at,
+        disputed=value.disputed,
+    )
+
+
+def event(value: Event) -> pb.Event:
+    return pb.Event(
+        leaf=value.leaf,
+        index=value.index,
+        member=value.member,
+        time_ms=value.time,
+        record=value.record,
+        opening=value.opening,
+    )
+
+
+_SIDES = {pb.FindRefsRequest.SIDE_IN: "i", pb.FindRefsRequest.SIDE_OUT: "o", pb.FindRefsRequest.SIDE_OWN: "w"}
+
+
+def side(value: "pb.FindRefsRequest.Side") -> str:
+    """The side of a member's book, as state rows have it (`custody.side_of`)."""
+    if value not in _SIDES:
+        raise Malformed("side", "name SIDE_IN, SIDE_OUT or SIDE_OWN")
+    return _SIDES[value]
+
+
+def booked(ref: str, row: s.Booked) -> pb.BookedRef:
+    return pb.BookedRef(ref=ref, leaf=row.leaf, records=[index for index, _ in row.records])

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -17,9 +19,16 @@ from grpc_status import rpc_status
 
 from ledger import genesis as g
 from ledger.errors import Malformed, SuyuanError
-from ledger.limits import BLOCK_BYTES_MAX, CALLS_REQUESTS_MAX, STREAM_BYTES_MAX, STREAM_ENVELOPES_MAX
+from ledger.limits import (
+    BLOCK_BYTES_MAX,
+    CALLS_REQUESTS_MAX,
+    MEMBER_STREAMS_MAX,
+    STREAM_BYTES_MAX,
+    STREAM_ENVELOPES_MAX,
+)
 from node import convert, tls
 from node.app import App, Forbidden, Receipt
+from node.engine import Overloaded
 from node.grpc_errors import status_of
 from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
@@ -29,6 +38,7 @@ log = structlog.get_logger(__name__)
 MESSAGE_BYTES_MAX = BLOCK_BYTES_MAX + 64 * 1024
 RESULTS_A_MESSAGE_MAX = 1024
 REQUEST_ID = "x-request-id"
+SUBSCRIBE_AGAIN_MS = 5_000
 VERSION = "0.1.0"
 Answer = TypeVar("Answer")
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -65,6 +75,7 @@ def unary(method: _Method[Answer]) -> _Method[Answer]:
 class LedgerService(ledger_pb2_grpc.LedgerServicer):
     def __init__(self, app: App) -> None:
         self.app = app
+        self._subscriptions: Counter[str] = Counter()
 
     async def fail(self, name: str, request_id: str, error: SuyuanError, context: Context) -> None:
         """End the call with the status of an error; never returns."""
@@ -142,8 +153,76 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
     async def ListPositions(  # noqa: N802
         self, request: pb.ListPositionsRequest, context: Context
     ) -> pb.ListPositionsResponse:
-        rows, following = self.app.positions(self.member(context), request.page.after, request.page.limit)
-        return pb.ListPositionsResponse(positions=[convert.position(*row) for row in rows], next=following)
+        page = request.page
+        rows, following = self.app.positions(self.member(context), request.kept, page.after, page.limit)
+        return pb.ListPositionsResponse(positions=[convert.position(row) for row in rows], next=following)
+
+    @unary
+    async def ListClaims(self, request: pb.ListClaimsRequest, context: Context) -> pb.ListClaimsResponse:  # noqa: N802
+        page = request.page
+        rows, following = self.app.claims(self.member(context), request.against_me, page.after, page.limit)
+        return pb.ListClaimsResponse(claims=[convert.claim(*row) for row in rows], next=following)
+
+    async def Subscribe(  # noqa: N802
+        self, request: pb.SubscribeRequest, context: Context
+    ) -> AsyncIterator[pb.Events]:
+        request_id = _request_id(context)
+        try:
+            member = self.member(context)
+            with self._subscription(member):
+                async for events in self._events(member, request):
+                    yield events
+        except SuyuanError as error:
+            await self.fail("Subscribe", request_id, error, context)
+
+    @contextmanager
+    def _subscription(self, member: str) -> Iterator[None]:
+        """Streams that stay open are bounded for each member, so that nobody takes all calls of the node."""
+        if self._subscriptions[member] >= MEMBER_STREAMS_MAX:
+            raise Overloaded(SUBSCRIBE_AGAIN_MS)
+        self._subscriptions[member] += 1
+        try:
+            yield
+        finally:
+            self._subscriptions[member] -= 1
+            if not self._subscriptions[member]:
+                del self._subscriptions[member]
+
+    async def _events(self, member: str, request: pb.SubscribeRequest) -> AsyncIterator[pb.Events]:
+        leaf, told = request.from_leaf, request.from_leaf
+        while True:
+            growth, view = self.app.growth(), self.app.view
+            found, leaf = await asyncio.to_thread(self.app.feed.read, view, member, leaf)
+            caught_up = leaf >= view.head.log.size
+            if found or (caught_up and leaf > told):
+                yield pb.Events(from_leaf=told, next_leaf=leaf, events=[convert.event(one) for one in found])
+                told = leaf
+            if caught_up and request.until_now:
+                return
+            if caught_up:
+                await growth.wait()
+
+    @unary
+    async def PutPrivate(self, request: pb.PutPrivateRequest, context: Context) -> pb.PutPrivateResponse:  # noqa: N802
+        openings = [(one.leaf, one.index, one.opening) for one in request.openings]
+        kept = await asyncio.to_thread(self.app.put_private, self.member(context), openings, list(request.nodes))
+        return pb.PutPrivateResponse(kept=kept)
+
+    @unary
+    async def GetPrivate(self, request: pb.GetPrivateRequest, context: Context) -> pb.GetPrivateResponse:  # noqa: N802
+        member = self.member(context)
+        opening = await asyncio.to_thread(self.app.get_private, member, request.leaf, request.index)
+        return pb.GetPrivateResponse(opening=opening)
+
+    @unary
+    async def ErasePrivate(  # noqa: N802
+        self, request: pb.ErasePrivateRequest, context: Context
+    ) -> pb.ErasePrivateResponse:
+        places = [(one.leaf, one.index) for one in request.openings]
+        now_ms = time.time_ns() // 1_000_000
+        member = self.member(context)
+        erased = await asyncio.to_thread(self.app.erase_private, member, places, request.reason, now_ms)
+        return pb.ErasePrivateResponse(erased=erased)
 
     @unary
     async def ListHandovers(  # noqa: N802
@@ -153,11 +232,18 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
         return pb.ListHandoversResponse(handovers=[convert.handover(*row) for row in rows], next=following)
 
     @unary
+    async def FindRefs(self, request: pb.FindRefsRequest, context: Context) -> pb.FindRefsResponse:  # noqa: N802
+        side = convert.side(request.side)
+        found = await asyncio.to_thread(self.app.find_refs, self.member(context), side, list(request.refs))
+        return pb.FindRefsResponse(booked=[convert.booked(ref, row) for ref, row in found])
+
+    @unary
     async def ListOwnEnvelopes(  # noqa: N802
         self, request: pb.ListOwnEnvelopesRequest, context: Context
     ) -> pb.ListOwnEnvelopesResponse:
         page = request.page
-        rows, following = self.app.own_envelopes(self.member(context), page.after, page.limit)
+        member = self.member(context)
+        rows, following = self.app.own_envelopes(member, request.from_leaf, page.after, page.limit)
         envelopes = [pb.OwnEnvelope(leaf=leaf, envelope=wire) for leaf, wire in rows]
         return pb.ListOwnEnvelopesResponse(envelopes=envelopes, next=following)
 
@@ -165,7 +251,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
     async def Lookup(self, request: pb.LookupRequest, context: Context) -> pb.LookupResponse:  # noqa: N802
         kind = request.WhichOneof("subject")
         if kind is None:
-            raise Malformed("subject", "name a product, lot, member or site")
+            raise Malformed("subject", "name a product, lot, member, site or unit")
         return pb.LookupResponse(entry=self.app.lookup(kind, getattr(request, kind)))
 
     async def StreamBlocks(  # noqa: N802
@@ -192,6 +278,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
             checkpoint=view.checkpoint,
             version=VERSION,
             time_ms=time.time_ns() // 1_000_000,
+            node=self.app.name,
         )
 
 

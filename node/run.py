@@ -22,9 +22,11 @@ from node.engine.embedded import Embedded
 from node.grpc_server import serve
 from node.keys import LOG_KEY, VALIDATOR_KEY, load_seed
 from node.metrics import Metrics
+from node.private import PrivateStore
 from node.receipts import CheckpointSigner
 
 ENDPOINTS_FILE = "endpoints.json"
+PRIVATE_FILE = "private.db"
 GRACE_SECONDS = 5
 SWITCH_SECONDS = 0.0002
 log = structlog.get_logger(__name__)
@@ -85,7 +87,8 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
         settings.in_flight_envelopes_max,
         settings.in_flight_bytes_max,
     )
-    app = App(store, engine, metrics)
+    private = PrivateStore(settings.data / PRIVATE_FILE)
+    app = App(store, engine, metrics, private)
     metrics.height.set_function(lambda: store.head.height)
     metrics.size.set_function(lambda: store.head.log.size)
     metrics.waiting.set_function(lambda: engine.waiting)
@@ -113,6 +116,7 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
         await asyncio.gather(engine_task, stop_task, return_exceptions=True)
         await stopping
         web.shutdown()
+        private.close()
         (settings.data / ENDPOINTS_FILE).unlink(missing_ok=True)
         log.info("stopped", height=store.head.height)
 

@@ -69,6 +69,36 @@ class LedgerStub:
                 request_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.ListHandoversRequest.SerializeToString,
                 response_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.ListHandoversResponse.FromString,
                 _registered_method=True)
+        self.ListClaims = channel.unary_unary(
+                '/suyuan.v1.Ledger/ListClaims',
+                request_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.ListClaimsRequest.SerializeToString,
+                response_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.ListClaimsResponse.FromString,
+                _registered_method=True)
+        self.Subscribe = channel.unary_stream(
+                '/suyuan.v1.Ledger/Subscribe',
+                request_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.SubscribeRequest.SerializeToString,
+                response_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.Events.FromString,
+                _registered_method=True)
+        self.PutPrivate = channel.unary_unary(
+                '/suyuan.v1.Ledger/PutPrivate',
+                request_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.PutPrivateRequest.SerializeToString,
+                response_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.PutPrivateResponse.FromString,
+                _registered_method=True)
+        self.GetPrivate = channel.unary_unary(
+                '/suyuan.v1.Ledger/GetPrivate',
+                request_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.GetPrivateRequest.SerializeToString,
+                response_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.GetPrivateResponse.FromString,
+                _registered_method=True)
+        self.ErasePrivate = channel.unary_unary(
+                '/suyuan.v1.Ledger/ErasePrivate',
+                request_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.ErasePrivateRequest.SerializeToString,
+                response_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.ErasePrivateResponse.FromString,
+                _registered_method=True)
+        self.FindRefs = channel.unary_unary(
+                '/suyuan.v1.Ledger/FindRefs',
+                request_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.FindRefsRequest.SerializeToString,
+                response_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.FindRefsResponse.FromString,
+                _registered_method=True)
         self.ListOwnEnvelopes = channel.unary_unary(
                 '/suyuan.v1.Ledger/ListOwnEnvelopes',
                 request_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.ListOwnEnvelopesRequest.SerializeToString,
@@ -130,7 +160,7 @@ class LedgerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPositions(self, request, context):
-        """What the calling member holds or keeps.
+        """What the calling member owns, or keeps for others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,6 +168,49 @@ class LedgerServicer:
 
     def ListHandovers(self, request, context):
         """Ships that wait for the calling member's receive.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListClaims(self, request, context):
+        """Open claims: what the calling member claimed, and what others claimed from it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Subscribe(self, request, context):
+        """What others did that concerns the calling member, from a place in the log on, in order and without gaps:
+        handovers, claims, disputes, corrections of handovers; holds and recalls of everything.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutPrivate(self, request, context):
+        """Private openings of own records, for the nodes that the member names.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPrivate(self, request, context):
+        """The private opening of a record, for its signer, the other party and regulators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ErasePrivate(self, request, context):
+        """Erase private openings; the records stay, and no hash changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindRefs(self, request, context):
+        """Which of these document lines the calling member booked already: what an import asks before it books.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -208,6 +281,36 @@ def add_LedgerServicer_to_server(servicer, server):
                     servicer.ListHandovers,
                     request_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.ListHandoversRequest.FromString,
                     response_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.ListHandoversResponse.SerializeToString,
+            ),
+            'ListClaims': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClaims,
+                    request_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.ListClaimsRequest.FromString,
+                    response_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.ListClaimsResponse.SerializeToString,
+            ),
+            'Subscribe': grpc.unary_stream_rpc_method_handler(
+                    servicer.Subscribe,
+                    request_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.SubscribeRequest.FromString,
+                    response_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.Events.SerializeToString,
+            ),
+            'PutPrivate': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutPrivate,
+                    request_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.PutPrivateRequest.FromString,
+                    response_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.PutPrivateResponse.SerializeToString,
+            ),
+            'GetPrivate': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPrivate,
+                    request_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.GetPrivateRequest.FromString,
+                    response_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.GetPrivateResponse.SerializeToString,
+            ),
+            'ErasePrivate': grpc.unary_unary_rpc_method_handler(
+                    servicer.ErasePrivate,
+                    request_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.ErasePrivateRequest.FromString,
+                    response_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.ErasePrivateResponse.SerializeToString,
+            ),
+            'FindRefs': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindRefs,
+                    request_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.FindRefsRequest.FromString,
+                    response_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.FindRefsResponse.SerializeToString,
             ),
             'ListOwnEnvelopes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOwnEnvelopes,
@@ -419,6 +522,168 @@ class Ledger:
             '/suyuan.v1.Ledger/ListHandovers',
             proto_dot_suyuan_dot_v1_dot_ledger__pb2.ListHandoversRequest.SerializeToString,
             proto_dot_suyuan_dot_v1_dot_ledger__pb2.ListHandoversResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListClaims(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/suyuan.v1.Ledger/ListClaims',
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.ListClaimsRequest.SerializeToString,
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.ListClaimsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Subscribe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/suyuan.v1.Ledger/Subscribe',
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.SubscribeRequest.SerializeToString,
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.Events.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutPrivate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/suyuan.v1.Ledger/PutPrivate',
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.PutPrivateRequest.SerializeToString,
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.PutPrivateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPrivate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/suyuan.v1.Ledger/GetPrivate',
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.GetPrivateRequest.SerializeToString,
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.GetPrivateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ErasePrivate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/suyuan.v1.Ledger/ErasePrivate',
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.ErasePrivateRequest.SerializeToString,
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.ErasePrivateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindRefs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/suyuan.v1.Ledger/FindRefs',
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.FindRefsRequest.SerializeToString,
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.FindRefsResponse.FromString,
             options,
             channel_credentials,
             insecure,
