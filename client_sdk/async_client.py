@@ -10,8 +10,10 @@ import grpc
 
 from client_sdk import build, errors, keys, wire
 from client_sdk.build import Act, SignedEnvelope
-from client_sdk.client import CALL_SECONDS, PAGE_ROWS, STREAM_SECONDS, clock_ms
+from client_sdk.client import CALL_SECONDS
+from client_sdk.reads import PAGE_ROWS, STREAM_SECONDS
 from client_sdk.trust import Receipt, Trust
+from client_sdk.wire import clock_ms
 from ledger.errors import SuyuanError, VerifyFailed
 from ledger.proof.verify import Product, Query, verify_product
 from proto.suyuan.v1 import ledger_pb2 as pb
@@ -143,9 +145,30 @@ class AsyncClient:
             if not after:
                 return
 
-    def positions(self) -> AsyncIterator[pb.Position]:
-        """What the member owns, by site and lot."""
-        return self._pages("ListPositions", lambda page: pb.ListPositionsRequest(page=page), "positions")
+    def positions(self, kept: bool = False) -> AsyncIterator[pb.Position]:
+        """What the member owns, by site and lot; or, with `kept`, what it keeps for other owners."""
+        return self._pages("ListPositions", lambda page: pb.ListPositionsRequest(page=page, kept=kept), "positions")
+
+    def claims(self, against_me: bool = False) -> AsyncIterator[pb.Claim]:
+        """Open claims: one's own, or those of others against the member."""
+        return self._pages(
+            "ListClaims", lambda page: pb.ListClaimsRequest(page=page, against_me=against_me), "claims"
+        )
+
+    async def subscribe(self, from_leaf: int = 0, until_now: bool = False) -> AsyncIterator[wire.News]:
+        """As `Client.subscribe`: what others did that concerns the member, in order and without gaps."""
+        request = pb.SubscribeRequest(from_leaf=from_leaf, until_now=until_now)
+        expected = from_leaf
+        call = self._stub.Subscribe(request, timeout=STREAM_SECONDS, metadata=wire.metadata())
+        try:
+            async for message in call:
+                news = wire.news(message, expected)
+                expected = news.next_leaf
+                yield news
+        except grpc.RpcError as error:
+            raise wire.error_of(error) from None
+        finally:
+            call.cancel()
 
     def handovers(self) -> AsyncIterator[pb.Handover]:
         """Ships that wait for the member's receive."""

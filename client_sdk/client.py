@@ -1,35 +1,27 @@
 """The synchronous client: submit acts and get verified receipts, read what is one's own, fetch proofs."""
 
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 
 from client_sdk import build, errors, keys, wire
 from client_sdk.build import Act, SignedEnvelope
+from client_sdk.reads import STREAM_SECONDS, Reads
 from client_sdk.trust import Receipt, Trust
-from ledger import entries as e
+from client_sdk.wire import clock_ms
 from ledger.errors import SuyuanError, VerifyFailed
-from ledger.proof.verify import Product, Query, verify_product
 from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
 
 CALL_SECONDS = 30
-STREAM_SECONDS = 24 * 3600
-PAGE_ROWS = 500
-Answer = TypeVar("Answer")
 
 
-def clock_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-class Client:
+class Client(Reads):
     """One member's (or, without identity, a reader's) connection to a node. Use as a context manager."""
 
     def __init__(self, connection: keys.Connection, identity: keys.Identity | None = None) -> None:
@@ -61,6 +53,15 @@ class Client:
             return getattr(self._stub, method)(request, timeout=CALL_SECONDS, metadata=wire.metadata())
         except grpc.RpcError as error:
             raise wire.error_of(error) from None
+
+    def _stream(self, method: str, request: Any) -> Iterator[Any]:
+        call = getattr(self._stub, method)(request, timeout=STREAM_SECONDS, metadata=wire.metadata())
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise wire.error_of(error) from None
+        finally:
+            call.cancel()
 
     def _me(self) -> keys.Identity:
         if self.identity is None:
@@ -147,6 +148,20 @@ class Client:
         answer = self._call("GetReceipt", pb.GetReceiptRequest(envelope_id=envelope.id))
         return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
 
+    def put_private(self, leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str] = ()) -> None:
+        """Give a node the private openings of an accepted envelope (`SignedEnvelope.private`); `nodes` are the names
+        of those that are to keep them, by default the one that is connected."""
+        named = list(nodes) or [self.node_info().node]
+        rows = list(wire.private_openings(leaf, openings))
+        for start in range(0, len(rows), wire.PRIVATE_A_CALL):
+            part = rows[start : start + wire.PRIVATE_A_CALL]
+            self._call("PutPrivate", pb.PutPrivateRequest(openings=part, nodes=named))
+
+    def erase_private(self, places: Iterable[tuple[int, int]], reason: str) -> int:
+        """Have the node erase private openings of own records, by (leaf, index); how many there were."""
+        rows = [pb.PrivateOpening(leaf=leaf, index=index) for leaf, index in places]
+        return int(self._call("ErasePrivate", pb.ErasePrivateRequest(openings=rows, reason=reason)).erased)
+
     def ship(self, **fields: Any) -> Receipt:
         """`build.ship` and submit: hand over one lot; `receipt.hashes[0]` is what the receiver answers."""
         return self._one(build.ship, fields)
@@ -162,73 +177,6 @@ class Client:
         if maker is not build.receive:
             fields.setdefault("site", self._me().site)
         return self.submit([maker(**fields)])[0]
-
-    # Reading
-
-    def _pages(self, method: str, request: Callable[[pb.Page], Any], field: str) -> Iterator[Any]:
-        after = b""
-        while True:
-            answer = self._call(method, request(pb.Page(after=after, limit=PAGE_ROWS)))
-            yield from getattr(answer, field)
-            after = answer.next
-            if not after:
-                return
-
-    def positions(self) -> Iterator[pb.Position]:
-        """What the member owns, by site and lot."""
-        return self._pages("ListPositions", lambda page: pb.ListPositionsRequest(page=page), "positions")
-
-    def handovers(self) -> Iterator[pb.Handover]:
-        """Ships that wait for the member's receive."""
-        return self._pages("ListHandovers", lambda page: pb.ListHandoversRequest(page=page), "handovers")
-
-    def own_envelopes(self) -> Iterator[wire.OwnEnvelope]:
-        """What the member signed, with opened amounts, in the order of the log."""
-        found = self._pages("ListOwnEnvelopes", lambda page: pb.ListOwnEnvelopesRequest(page=page), "envelopes")
-        return map(wire.own_envelope, found)
-
-    def product(self, product: str) -> e.ProductEntry | None:
-        """What is declared about a trade item, unproven; None where nothing is."""
-        entry = self._lookup("product", product)
-        return e.PRODUCT.decode(entry) if entry else None
-
-    def lot(self, lot: str) -> e.LotEntry | None:
-        entry = self._lookup("lot", lot)
-        return e.LOT.decode(entry) if entry else None
-
-    def member(self, member: str) -> e.MemberEntry | None:
-        entry = self._lookup("member", member)
-        return e.MEMBER.decode(entry) if entry else None
-
-    def site(self, site: str) -> e.SiteEntry | None:
-        entry = self._lookup("site", site)
-        return e.SITE.decode(entry) if entry else None
-
-    def _lookup(self, kind: str, name: str) -> bytes:
-        return bytes(self._call("Lookup", wire.lookup_request(kind, name)).entry)
-
-    def product_proof(self, product: str, lot: str, voucher: bytes | None = None, site: str | None = None) -> bytes:
-        """The proof of a product, unverified: `verify` says what it proves."""
-        return bytes(self._call("GetProductProof", wire.proof_request(product, lot, voucher, site)).proof)
-
-    def verify(self, query: Query, proof: bytes) -> Product:
-        """What a freshly fetched proof proves under this connection's policy."""
-        return verify_product(self.connection.trusted(), query, proof, clock_ms())
-
-    def node_info(self) -> pb.NodeInfo:
-        info: pb.NodeInfo = self._call("GetNodeInfo", pb.GetNodeInfoRequest())
-        if info.chain_id != self.connection.chain_id:
-            raise VerifyFailed("node", f"it serves chain {info.chain_id.hex()}, not {self.connection.chain}")
-        return info
-
-    def blocks(self, from_height: int = 1) -> Iterator[tuple[int, bytes]]:
-        """(height, block) for replay; only regulators may."""
-        request = pb.StreamBlocksRequest(from_height=from_height)
-        try:
-            for block in self._stub.StreamBlocks(request, timeout=STREAM_SECONDS, metadata=wire.metadata()):
-                yield block.height, block.block
-        except grpc.RpcError as error:
-            raise wire.error_of(error) from None
 
 
 class _Flow:

@@ -1,7 +1,9 @@
 """Between the SDK's values and the messages of proto/suyuan/v1; shared by the sync and the async client."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
 from typing import Any, Final
 
 import grpc
@@ -10,19 +12,23 @@ from grpc_status import rpc_status
 from msgspec import Struct
 
 from client_sdk import errors
-from client_sdk.build import SignedEnvelope
+from client_sdk.build import Earlier, SignedEnvelope
 from client_sdk.keys import Connection, Identity
 from client_sdk.trust import Receipt, Trust
+from ledger import merkle
 from ledger.envelope import ENVELOPE, HEADER
-from ledger.errors import Malformed, Problem
+from ledger.errors import Malformed, Problem, VerifyFailed
+from ledger.private import PRIVATE, Private
 from ledger.records import RECORD, Amounts, Record
-from ledger.seals import open_amounts
+from ledger.seals import SALT_BYTES, open_amounts
 from proto.suyuan.v1 import ledger_pb2 as pb
 
 MESSAGE_BYTES_MAX: Final = 8 * 1024 * 1024
 SMALL_ENVELOPE_BYTES: Final = 16 * 1024  # below this several may travel in one message
 ENVELOPES_A_MESSAGE: Final = 32
 IN_FLIGHT_MAX: Final = 1024
+REFS_A_CALL: Final = 4096
+PRIVATE_A_CALL: Final = 200  # of at most 16 KiB each
 IN_FLIGHT_BYTES_MAX: Final = 6 * 1024 * 1024
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
@@ -30,12 +36,62 @@ _OPTIONS: Final = (
 )
 
 
+def clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Side(Enum):
+    """The sides of a member's book, in each of which a document line is booked once."""
+
+    IN = pb.FindRefsRequest.SIDE_IN
+    OUT = pb.FindRefsRequest.SIDE_OUT
+    OWN = pb.FindRefsRequest.SIDE_OWN
+
+
+class OwnRecord(Struct, frozen=True):
+    """A record as it was booked; `amounts` are opened, None where its act has none."""
+
+    record: Record
+    amounts: Amounts | None
+    data: bytes
+    opening: bytes
+
+    @property
+    def hash(self) -> bytes:
+        """The record hash, by which other records name it."""
+        return merkle.leaf_hash(self.data)
+
+    @property
+    def earlier(self) -> Earlier:
+        """What `build.correct` brings along of it."""
+        return Earlier(self.data, self.opening)
+
+
 class OwnEnvelope(Struct, frozen=True):
-    """An own envelope as the node keeps it, with its records and their opened amounts."""
+    """An own envelope as the node keeps it."""
 
     leaf: int
     time: int
-    records: list[tuple[Record, Amounts | None, bytes]]
+    records: list[OwnRecord]
+
+
+class Event(Struct, frozen=True):
+    """A record of another member that concerns this one; `amounts` where this member is a party to it."""
+
+    leaf: int
+    index: int
+    member: str
+    time_ms: int
+    record: Record
+    amounts: Amounts | None
+    hash: bytes
+
+
+class News(Struct, frozen=True):
+    """Events up to `next_leaf`, from which a subscription goes on."""
+
+    events: list[Event]
+    next_leaf: int
 
 
 def target(identity: Identity | None, connection: Connection) -> tuple[str, grpc.ChannelCredentials, Any]:
@@ -117,16 +173,40 @@ def receipt(trust: Trust, envelope: SignedEnvelope, answer: pb.Receipt, checkpoi
 
 def own_envelope(message: pb.OwnEnvelope) -> OwnEnvelope:
     envelope = ENVELOPE.decode(message.envelope)
-    records: list[tuple[Record, Amounts | None, bytes]] = []
+    records = []
     for data, opening in zip(envelope.records, envelope.openings, strict=True):
         record = RECORD.decode(data)
-        records.append((record, open_amounts(record, opening), data))
+        records.append(OwnRecord(record, open_amounts(record, opening), data, opening))
     return OwnEnvelope(message.leaf, HEADER.decode(envelope.header).time, records)
 
 
+def news(message: pb.Events, expected: int) -> News:
+    """A message of a subscription, which must begin where the one before ended; VerifyFailed otherwise."""
+    if message.from_leaf != expected:
+        raise VerifyFailed("subscription", f"events from leaf {message.from_leaf}, expected from {expected}")
+    return News([_event(one) for one in message.events], message.next_leaf)
+
+
+def _event(message: pb.Event) -> Event:
+    record = RECORD.decode(message.record)
+    amounts = open_amounts(record, message.opening) if message.opening else None
+    name = merkle.leaf_hash(message.record)
+    return Event(message.leaf, message.index, message.member, message.time_ms, record, amounts, name)
+
+
+def private(opening: bytes) -> Private:
+    """A private opening that came from a node."""
+    return PRIVATE.decode(opening[SALT_BYTES:])
+
+
+def private_openings(leaf: int, openings: Mapping[int, bytes]) -> Iterator[pb.PrivateOpening]:
+    """The private openings of an envelope's records, now that its place in the log is known."""
+    return (pb.PrivateOpening(leaf=leaf, index=index, opening=one) for index, one in openings.items())
+
+
 def lookup_request(kind: str, name: str) -> pb.LookupRequest:
-    if kind not in ("product", "lot", "member", "site"):
-        raise Malformed("kind", f"{kind!r} is none of product, lot, member, site")
+    if kind not in ("product", "lot", "member", "site", "unit"):
+        raise Malformed("kind", f"{kind!r} is none of product, lot, member, site, unit")
     return pb.LookupRequest(**{kind: name})
 
 

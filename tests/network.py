@@ -7,9 +7,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from client_sdk import keys
+from client_sdk import build, keys
 from client_sdk.client import Client
-from tests.world import Member
+from client_sdk.wire import clock_ms
+from ledger import records as r
+from tests.world import FORMULA, LOT, REGULATOR, Member
 
 PASSPHRASE = "test"
 NAME = "test.example/log"
@@ -53,6 +55,31 @@ class Network:
     def identify(self, who: Member) -> None:
         """An identity folder with fresh keys."""
         keys.create(self.home(who), who.id, f"企业{who.id[-4:]}", who.kind.name.lower(), "CN-33", PASSPHRASE)
+
+    def admit(self, *members: Member) -> None:
+        """Identity folders for members, whom the founding regulator admits; the node runs."""
+        for who in members:
+            self.identify(who)
+        public = [keys.load_public(self.home(who)) for who in members]
+        acts = [
+            build.act(
+                r.Admit, at=clock_ms(), key=one.key, kind=r.MemberKind[one.kind.upper()], member=one.member,
+                name=one.name, region=one.region,
+            )
+            for one in public
+        ]  # fmt: skip
+        with self.client(REGULATOR) as regulator:
+            regulator.submit(acts)
+
+    def found_with_goods(self, maker: Member, *others: Member) -> None:
+        """A running node, its members admitted, and 10,000 cans of LOT at the maker."""
+        self.found(REGULATOR)
+        self.start()
+        self.admit(maker, *others)
+        declared = {"declared_by": r.DeclaredBy.MAKER, "maker": maker.id, "name": "乳粉", "product": FORMULA}
+        made = {"lot": LOT, "quantity": 10_000, "ref": "SC-1", "site": maker.site, "production": 20251101}
+        with self.client(maker) as client:
+            client.submit([build.act(r.Register, at=clock_ms(), **declared), build.commission(at=clock_ms(), **made)])
 
     def start(self) -> None:
         (self.data / "endpoints.json").unlink(missing_ok=True)

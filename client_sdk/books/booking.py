@@ -26,9 +26,9 @@ def importer_for(member: Client) -> Importer:
 
 def _booked(member: Client) -> Iterator[tuple[str, str]]:
     for envelope in member.own_envelopes():
-        for record, amounts, _ in envelope.records:
-            if amounts is not None:
-                yield side_of(record), amounts.ref
+        for one in envelope.records:
+            if one.amounts is not None:
+                yield side_of(one.record), one.amounts.ref
 
 
 def plan(member: Client, rows: Iterable[Row | BadRow]) -> tuple[list[Planned], list[BadRow], int]:

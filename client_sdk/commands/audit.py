@@ -9,9 +9,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from client_sdk.audit import Progress as Tell
 from client_sdk.audit import audit_blocks, audit_folder
-from client_sdk.client import clock_ms
 from client_sdk.commands.options import Json, client, console, notes
 from client_sdk.errors import ClientError, KeyFileError
+from client_sdk.wire import clock_ms
 from ledger import genesis as g
 from ledger.audit import Finding
 from ledger.errors import Malformed, VerifyFailed

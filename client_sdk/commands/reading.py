@@ -8,8 +8,8 @@ import msgspec
 import typer
 
 from client_sdk import codes, keys
-from client_sdk.client import clock_ms
 from client_sdk.commands.options import Identity, Json, client, console, reader, say, table
+from client_sdk.wire import clock_ms
 from ledger import entries as e
 from ledger.errors import Malformed
 from ledger.policy import parse_policy

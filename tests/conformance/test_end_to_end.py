@@ -101,7 +101,7 @@ def test_own_records_positions_and_receipts(network: Network) -> None:
     with network.client(SHOP) as shop:
         assert sum(one.held for one in shop.positions()) >= 60
         records = [one for envelope in shop.own_envelopes() for one in envelope.records]
-        assert any(isinstance(amounts, r.Received) and amounts.accepted == 60 for _, amounts, _ in records)
+        assert any(isinstance(one.amounts, r.Received) and one.amounts.accepted == 60 for one in records)
         envelope = next(iter(shop.sign([build.sell(lot=LOT, quantity=1, ref="LS-r/1", at=now(), site=SHOP.site)])))
         with pytest.raises(errors.NotFound):
             shop.receipt(envelope)

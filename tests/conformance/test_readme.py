@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from client_sdk import build, keys
-from client_sdk.client import clock_ms
+from client_sdk.wire import clock_ms
 from ledger import records as r
 from tests.network import PASSPHRASE, Network
 from tests.world import DEALER, FORMULA, LOT, MAKER, REGULATOR
