@@ -89,6 +89,12 @@ class Client(Reads):
     def sign(self, acts: Iterable[Act], records_max: int = build.RECORDS_AN_ENVELOPE) -> Iterator[SignedEnvelope]:
         return build.envelopes(acts, self._me(), self.connection.chain_id, clock_ms(), records_max)
 
+    def send(self, envelope: SignedEnvelope) -> Receipt:
+        """Send one signed envelope, and wait for its verified receipt. EnvelopeRefused names what is wrong; after
+        Unavailable nobody knows its outcome: `receipt` asks for it."""
+        answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire))
+        return wire.receipt(self.trust, envelope, answer.receipt, b"", clock_ms())
+
     def submit_stream(
         self, envelopes: Iterable[SignedEnvelope]
     ) -> Iterator[tuple[SignedEnvelope, Receipt | SuyuanError]]:
