@@ -7,6 +7,7 @@ limits, and signs each once.
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from msgspec import Struct, structs
@@ -246,22 +247,41 @@ def sealed(one: Act) -> Sealed:
 
 
 def envelopes(
-    acts: Iterable[Act], identity: Identity, chain: bytes, now_ms: int, records_max: int = RECORDS_AN_ENVELOPE
+    acts: Iterable[Act],
+    identity: Identity,
+    chain: bytes,
+    now_ms: int,
+    records_max: int = RECORDS_AN_ENVELOPE,
+    lifetime_ms: int = LIFETIME_MS,
 ) -> Iterator[SignedEnvelope]:
-    """Sign acts in order, in as few envelopes as `records_max` and the limits allow."""
+    """Sign acts in order, in as few envelopes as `records_max` and the limits allow. Neighbours that share a document
+    line stay in one envelope, as the rules want it: Malformed where they do not fit into one."""
     batch: list[Sealed] = []
     size = HEADER_ROOM_BYTES
-    for one in map(sealed, acts):
-        if len(batch) >= records_max or size + one.size > limits.ENVELOPE_BYTES_MAX:
-            yield signed(batch, identity, chain, now_ms)
+    for _, group in groupby(acts, _line):
+        together = [sealed(one) for one in group]
+        added = sum(one.size for one in together)
+        if batch and (len(batch) + len(together) > records_max or size + added > limits.ENVELOPE_BYTES_MAX):
+            yield signed(batch, identity, chain, now_ms, lifetime_ms)
             batch, size = [], HEADER_ROOM_BYTES
-        batch.append(one)
-        size += one.size
+        if len(together) > limits.ENVELOPE_RECORDS_MAX or HEADER_ROOM_BYTES + added > limits.ENVELOPE_BYTES_MAX:
+            raise Malformed(
+                "ref", f"{len(together)} records share one document line; they do not fit into an envelope"
+            )
+        batch += together
+        size += added
     if batch:
-        yield signed(batch, identity, chain, now_ms)
+        yield signed(batch, identity, chain, now_ms, lifetime_ms)
 
 
-def signed(batch: Sequence[Sealed], identity: Identity, chain: bytes, now_ms: int) -> SignedEnvelope:
+def _line(one: Act) -> str | int:
+    """What neighbours in one envelope share: a document line; an act without one stands alone."""
+    return one.amounts.ref if one.amounts is not None else id(one)
+
+
+def signed(
+    batch: Sequence[Sealed], identity: Identity, chain: bytes, now_ms: int, lifetime_ms: int = LIFETIME_MS
+) -> SignedEnvelope:
     """One envelope over sealed records."""
     records = [one.record for one in batch]
     hashes = [merkle.leaf_hash(record) for record in records]
@@ -271,7 +291,7 @@ def signed(batch: Sequence[Sealed], identity: Identity, chain: bytes, now_ms: in
             count=len(records),
             key=identity.key_id,
             member=identity.member,
-            not_after=now_ms + LIFETIME_MS,
+            not_after=now_ms + lifetime_ms,
             root=merkle.root(hashes),
             time=now_ms,
         )
@@ -280,6 +300,14 @@ def signed(batch: Sequence[Sealed], identity: Identity, chain: bytes, now_ms: in
     wire = ENVELOPE.encode(Envelope(header, signature_bytes, records, [one.opening for one in batch]))
     private = {number: one.private for number, one in enumerate(batch) if one.private}
     return SignedEnvelope(wire, envelope_id(header), _leaf(header, signature_bytes), hashes, private)
+
+
+def reopened(wire: bytes, private: dict[int, bytes]) -> SignedEnvelope:
+    """A signed envelope from its bytes, as `signed` made it."""
+    envelope = ENVELOPE.decode(wire)
+    hashes = [merkle.leaf_hash(record) for record in envelope.records]
+    leaf = _leaf(envelope.header, envelope.signature)
+    return SignedEnvelope(wire, envelope_id(envelope.header), leaf, hashes, private)
 
 
 def _leaf(header: bytes, signature_bytes: bytes) -> bytes:

@@ -50,6 +50,9 @@ NOTE_SIGNATURES_MAX: Final = 64
 POLICY_CHARS_MAX: Final = 64 * 1024
 INCLUSION_HASHES_MAX: Final = 63
 
+# Outbox (SDK)
+OUTBOX_RECEIPT_ROWS_MAX: Final = 10_000  # kept of what is done
+
 # Serving (node)
 PAGE_ROWS_MAX: Final = 1000
 PAGE_BYTES_MAX: Final = 2 * 1024 * 1024

@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from client_sdk.commands import acts, audit, books, identity, reading
+from client_sdk.commands import (
+    audit,
+    books,
+    identity,
+    members,
+    notices,
+    outbox,
+    own,
+    private,
+    reading,
+    stock,
+    trade,
+    watch,
+)
 from client_sdk.errors import EnvelopeRefused
 from ledger.errors import SuyuanError
 
@@ -14,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Custody of food: submit, read, verify, audit.",
 )
-for module in (identity, books, acts, reading, audit):
+for module in (identity, members, books, trade, stock, notices, own, outbox, watch, private, reading, audit):
     module.register(app)
 
 

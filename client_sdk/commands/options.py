@@ -26,14 +26,20 @@ console = Console(stderr=False)
 notes = Console(stderr=True)
 
 
-def client(folder: Path) -> Client:
-    """A member's client; the passphrase comes from SUYUAN_PASSPHRASE or is asked for on a terminal."""
+def unlocked(folder: Path) -> tuple[keys.Connection, keys.Identity]:
+    """A member's connection and identity; the passphrase comes from SUYUAN_PASSPHRASE or is asked for on a
+    terminal."""
     try:
-        return Client.open(folder)
+        return keys.open_folder(folder, None)
     except KeyFileError:
         if not sys.stdin.isatty() or not (folder / "signing.key").exists():
             raise
-    return Client.open(folder, typer.prompt("Passphrase", hide_input=True, err=True))
+    return keys.open_folder(folder, typer.prompt("Passphrase", hide_input=True, err=True))
+
+
+def client(folder: Path) -> Client:
+    """A member's client."""
+    return Client(*unlocked(folder))
 
 
 def reader(connection: Path) -> Client:
