@@ -263,24 +263,32 @@ def envelopes(
 
 def signed(batch: Sequence[Sealed], identity: Identity, chain: bytes, now_ms: int) -> SignedEnvelope:
     """One envelope over sealed records."""
-    records = [one.record for one in batch]
-    hashes = [merkle.leaf_hash(record) for record in records]
+    return assembled(batch, *signed_header(batch, identity, chain, now_ms))
+
+
+def signed_header(
+    batch: Sequence[Sealed], identity: Identity, chain: bytes, now_ms: int, lifetime_ms: int = LIFETIME_MS
+) -> tuple[bytes, bytes]:
+    """(header, signature) over sealed records, good for `lifetime_ms`."""
     header = HEADER.encode(
         Header(
             chain=chain,
-            count=len(records),
+            count=len(batch),
             key=identity.key_id,
             member=identity.member,
-            not_after=now_ms + LIFETIME_MS,
-            root=merkle.root(hashes),
+            not_after=now_ms + lifetime_ms,
+            root=merkle.root([merkle.leaf_hash(one.record) for one in batch]),
             time=now_ms,
         )
     )
-    signature_bytes = signature.sign(identity.seed, TAG_ENVELOPE + header)
+    return header, signature.sign(identity.seed, TAG_ENVELOPE + header)
+
+
+def assembled(batch: Sequence[Sealed], header: bytes, signature_bytes: bytes) -> SignedEnvelope:
+    """The envelope of sealed records and their signed header; the same parts give the same bytes."""
+    records = [one.record for one in batch]
     wire = ENVELOPE.encode(Envelope(header, signature_bytes, records, [one.opening for one in batch]))
     private = {number: one.private for number, one in enumerate(batch) if one.private}
-    return SignedEnvelope(wire, envelope_id(header), _leaf(header, signature_bytes), hashes, private)
-
-
-def _leaf(header: bytes, signature_bytes: bytes) -> bytes:
-    return merkle.leaf_hash(envelope_leaf(header, signature_bytes))
+    hashes = [merkle.leaf_hash(record) for record in records]
+    leaf = merkle.leaf_hash(envelope_leaf(header, signature_bytes))
+    return SignedEnvelope(wire, envelope_id(header), leaf, hashes, private)

@@ -110,7 +110,7 @@ class Client(Reads):
             flow.stop()
         if flow.failure is not None:
             raise flow.failure
-        self._pin(flow.last_checkpoint)
+        self.pin(flow.last_checkpoint)
 
     def _ask(self, envelope: SignedEnvelope, failure: errors.ClientError) -> Receipt | SuyuanError:
         """The outcome of an envelope that was sent but not answered, without sending it again."""
@@ -122,7 +122,7 @@ class Client(Reads):
         except SuyuanError:
             return failure
 
-    def _pin(self, note: bytes) -> None:
+    def pin(self, note: bytes) -> None:
         """Pin the newest checkpoint, which must extend the pinned one and that of the last receipt."""
         now = clock_ms()
         if note:
@@ -142,6 +142,12 @@ class Client(Reads):
         except errors.EnvelopeRefused:  # the node knows no log of the pinned size: let the pin judge
             answer = self._call("GetCheckpoint", pb.GetCheckpointRequest())
         self.trust.advance(answer.checkpoint, list(answer.consistency), clock_ms())
+
+    def submit_envelope(self, envelope: SignedEnvelope) -> Receipt:
+        """Send one signed envelope. EnvelopeRefused and Overloaded: nothing of it is booked; with any other error
+        the outcome is unknown: ask with `receipt` before it is sent again."""
+        answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire)).receipt
+        return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
 
     def receipt(self, envelope: SignedEnvelope) -> Receipt:
         """The verified receipt of an envelope sent before; NotFound where it was not accepted."""
