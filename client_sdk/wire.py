@@ -60,7 +60,7 @@ SERVICE_CONFIG: Final = {
     ],
     "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.5},
 }
-_OPTIONS: Final = (
+OPTIONS: Final = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_reconnect_backoff_ms", 10_000),
@@ -131,8 +131,8 @@ def target(identity: Identity | None, connection: Connection) -> tuple[str, grpc
     ca = connection.ca.encode()
     if identity is not None and identity.tls is not None:
         key, certificate = identity.tls
-        return connection.members, grpc.ssl_channel_credentials(ca, key, certificate), _OPTIONS
-    return connection.readers, grpc.ssl_channel_credentials(ca), _OPTIONS
+        return connection.members, grpc.ssl_channel_credentials(ca, key, certificate), OPTIONS
+    return connection.readers, grpc.ssl_channel_credentials(ca), OPTIONS
 
 
 def metadata() -> tuple[tuple[str, str], ...]:

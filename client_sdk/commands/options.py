@@ -26,14 +26,20 @@ console = Console(stderr=False)
 notes = Console(stderr=True)
 
 
-def client(folder: Path) -> Client:
-    """A member's client; the passphrase comes from SUYUAN_PASSPHRASE or is asked for on a terminal."""
+def unlock(folder: Path) -> tuple[keys.Connection, keys.Identity]:
+    """The connection and the unlocked identity of a folder; the passphrase comes from SUYUAN_PASSPHRASE or is asked
+    for on a terminal."""
     try:
-        return Client.open(folder)
+        return keys.open_folder(folder, None)
     except KeyFileError:
         if not sys.stdin.isatty() or not (folder / "signing.key").exists():
             raise
-    return Client.open(folder, typer.prompt("Passphrase", hide_input=True, err=True))
+    return keys.open_folder(folder, typer.prompt("Passphrase", hide_input=True, err=True))
+
+
+def client(folder: Path) -> Client:
+    """A member's client."""
+    return Client(*unlock(folder))
 
 
 def reader(connection: Path) -> Client:

@@ -32,12 +32,12 @@ from client_sdk.client import Client
 from client_sdk.errors import NotAuthenticated, OutboxError
 from client_sdk.outbox.entry import Entry, State
 from client_sdk.outbox.lines import batches
-from client_sdk.outbox.sending import Event, Report, Sender, sending_alone
+from client_sdk.outbox.sending import Event, Kind, Report, Sender, sending_alone
 from client_sdk.outbox.store import DATABASE, Store
 from client_sdk.wire import clock_ms
 from ledger.limits import ENVELOPE_LIFETIME_MS_MAX
 
-__all__ = ["Entry", "Event", "Outbox", "Report", "State"]
+__all__ = ["Entry", "Event", "Kind", "Outbox", "Report", "State"]
 
 
 class Outbox:

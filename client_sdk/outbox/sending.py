@@ -3,6 +3,7 @@
 import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
@@ -38,9 +39,17 @@ FRESH_MS: Final = 3_600_000
 _SIDES: Final = {"i": Side.IN, "o": Side.OUT, "w": Side.OWN}
 
 
+class Kind(Enum):
+    SIGNED_ANEW = "signed anew"
+    BOOKED = "booked"
+    REFUSED = "refused"
+    GIVEN = "private openings given"
+
+
 class Event(Struct, frozen=True):
     """Something that happened to an entry while sending, for those who watch."""
 
+    kind: Kind
     entry: Entry
     says: str
 
@@ -149,14 +158,14 @@ class Sender:
         chain, now = self._client.connection.chain_id, self._clock()
         header, signature = build.signed_header(entry.sealed, self._identity, chain, now, ENVELOPE_LIFETIME_MS_MAX)
         anew = structs.replace(entry, header=header, signature=signature)
-        self._tell(Event(anew, "signed anew"))
+        self._tell(Event(Kind.SIGNED_ANEW, anew, "signed anew"))
         return anew
 
     def _book(self, entry: Entry, receipt: Receipt) -> None:
         self._store.book(entry, receipt.leaf, receipt.as_tlog_proof())
         self._newest = receipt.checkpoint
         self._report.booked += 1
-        self._tell(Event(entry, f"booked in leaf {receipt.leaf}"))
+        self._tell(Event(Kind.BOOKED, entry, f"booked in leaf {receipt.leaf}"))
 
     # What was not booked
 
@@ -203,7 +212,7 @@ class Sender:
     def _told_refused(self, number: int) -> None:
         self._report.refused += 1
         entry = self._store.get(number)
-        self._tell(Event(entry, entry.explanation))
+        self._tell(Event(Kind.REFUSED, entry, entry.explanation))
 
     def _explained(self, entry: Entry, problem: Problem) -> Problem:
         """A document line that is booked already: where it was this outbox that booked it, or this very record, say
@@ -264,11 +273,11 @@ class Sender:
                 self._client.put_private(entry.leaf, entry.private, [node])
             except errors.EnvelopeRefused as error:
                 self._store.openings_refused(number, error.problems)
-                self._tell(Event(entry, f"the node refuses its private openings: {error}"))
+                self._tell(Event(Kind.REFUSED, entry, f"the node refuses its private openings: {error}"))
             else:
                 self._store.given(entry, node)
                 self._report.given += 1
-                self._tell(Event(entry, f"private openings given to {node}"))
+                self._tell(Event(Kind.GIVEN, entry, f"private openings given to {node}"))
 
     def _pin(self) -> None:
         """The newest checkpoint must extend the last receipt's, and what was seen before."""
