@@ -8,7 +8,7 @@ from ledger import records as r
 Name = Callable[[str], str]
 """How a member is called, by its id; unknown ids stay as they are."""
 
-_PHRASES: Final[Mapping[type, str]] = {
+PHRASES: Final[Mapping[type, str]] = {
     r.Register: "declared product {product} ({name})",
     r.Admit: "admitted member {member} ({name})",
     r.Suspend: "suspended member {member}: {reason}",
@@ -65,7 +65,7 @@ def told(record: Any, amounts: Any, name: Name = str) -> str:
         values["about"] = _subject(record.subject, name)
     if isinstance(record, r.Fact):
         values["text"] = ", ".join(filter(None, (record.kind.name.lower(), record.text, record.document)))
-    text = _PHRASES[type(record)].format_map(values)
+    text = PHRASES[type(record)].format_map(values)
     returns = " as a return" if isinstance(record, r.Ship) and record.returns else ""
     return text + returns + (f", line {amounts.ref}" if amounts is not None else "")
 

@@ -1,7 +1,7 @@
 """Lets a client die at every line of the outbox: `python -m tests.fault.outbox_crasher IDENTITY FOLDER`.
 
-For N = 1, 2, …, until the scenario runs to its end, a child process plays it with an outbox of its own, FOLDER/N,
-and dies (`os._exit`, no cleaning up) at the Nth line of the outbox's code that it executes; every few N a second child
+For N = 1, 2, … until the scenario runs to its end, a child process plays it with an outbox of its own, FOLDER/N, and
+dies (`os._exit`, no cleaning up) at the Nth line of the outbox's code that it executes; every few N a second child
 goes on and dies at a random line. This process imports everything, opens no channel, and forks, so that a child is
 cheap. Then fresh processes finish what is left. `acknowledged` in each folder counts the `add`s that returned.
 """

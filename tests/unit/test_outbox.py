@@ -615,11 +615,12 @@ def test_a_file_that_is_no_outbox_is_named(desk: Desk) -> None:
 def test_a_full_disk_takes_nothing_and_says_so(desk: Desk) -> None:
     desk.add("A/1")
     pages = desk.outbox._store._db.execute("PRAGMA page_count").fetchone()[0]
-    desk.outbox._store._db.execute(f"PRAGMA max_page_count = {pages}")
+    desk.outbox._store._db.execute(f"PRAGMA max_page_count = {pages + 15}")  # one envelope of three fits
     with pytest.raises(errors.OutboxError, match="full; nothing in it was changed"):
-        desk.outbox.add([desk.sale(f"B/{number}") for number in range(90)])
-    desk.outbox._store._db.execute("PRAGMA max_page_count = 1000000")
+        desk.outbox.add([desk.sale(f"B/{number}") for number in range(300)])
     assert desk.waiting() == [(1, State.WAITING)]
+    desk.outbox.add([desk.sale(f"B/{number}") for number in range(90)])
+    desk.outbox._store._db.execute("PRAGMA max_page_count = 1000000")
 
 
 # Everything at once
@@ -653,4 +654,6 @@ def test_under_random_faults_every_act_is_booked_once_and_in_order(desk: Desk, s
     desk.line.fault = lambda method: None
     assert desk.send().stopped == ""
     assert desk.refs() == expected
-    assert {state for _, state in desk.waiting()} == {State.REFUSED}
+    left = list(desk.outbox.waiting())
+    assert {entry.state for entry in left} == {State.REFUSED}
+    assert all(one.amounts.ref.endswith("bad") for entry in left for one in entry.records)  # type: ignore[union-attr]
