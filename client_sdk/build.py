@@ -67,6 +67,10 @@ class SignedEnvelope(Struct, frozen=True):
     hashes: list[bytes]
     private: dict[int, bytes]
 
+    def openings_at(self, leaf: int) -> list[tuple[int, int, bytes]]:
+        """(leaf, index, opening) of the private openings, now that the envelope's place in the log is known."""
+        return [(leaf, index, opening) for index, opening in self.private.items()]
+
 
 def act(kind: type, amounts: r.Amounts | None = None, /, **fields: Any) -> Act:
     """An act of any kind; texts are brought into Unicode's composed form (NFC) before they are signed."""

@@ -1,7 +1,7 @@
 """The synchronous client: submit acts and get verified receipts, read what is one's own, fetch proofs."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,7 @@ class Client(Reads):
     def __init__(self, connection: keys.Connection, identity: keys.Identity | None = None) -> None:
         self.connection = connection
         self.identity = identity
+        self._node = ""  # its name, once it was asked for
         self.trust = Trust(connection.trusted(), identity.folder if identity is not None else None)
         address, credentials, options = wire.target(identity, connection)
         self._channel = grpc.secure_channel(address, credentials, options)
@@ -154,11 +155,13 @@ class Client(Reads):
         answer = self._call("GetReceipt", pb.GetReceiptRequest(envelope_id=envelope.id))
         return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
 
-    def put_private(self, leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str] = ()) -> None:
-        """Give a node the private openings of an accepted envelope (`SignedEnvelope.private`); `nodes` are the names
-        of those that are to keep them, by default the one that is connected."""
-        named = list(nodes) or [self.node_info().node]
-        rows = list(wire.private_openings(leaf, openings))
+    def put_private(self, openings: Iterable[tuple[int, int, bytes]], nodes: Sequence[str] = ()) -> None:
+        """Give a node private openings of own records, as (leaf, index, opening); `SignedEnvelope.openings_at` has
+        those of an envelope. `nodes` are the names of those that are to keep them, by default the connected one."""
+        if not self._node:
+            self._node = self.node_info().node
+        named = list(nodes) or [self._node]
+        rows = [pb.PrivateOpening(leaf=leaf, index=index, opening=one) for leaf, index, one in openings]
         for start in range(0, len(rows), wire.PRIVATE_A_CALL):
             part = rows[start : start + wire.PRIVATE_A_CALL]
             self._call("PutPrivate", pb.PutPrivateRequest(openings=part, nodes=named))

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any, Final
 
@@ -197,11 +197,6 @@ def _event(message: pb.Event) -> Event:
 def private(opening: bytes) -> Private:
     """A private opening that came from a node."""
     return PRIVATE.decode(opening[SALT_BYTES:])
-
-
-def private_openings(leaf: int, openings: Mapping[int, bytes]) -> Iterator[pb.PrivateOpening]:
-    """The private openings of an envelope's records, now that its place in the log is known."""
-    return (pb.PrivateOpening(leaf=leaf, index=index, opening=one) for index, one in openings.items())
 
 
 def lookup_request(kind: str, name: str) -> pb.LookupRequest:

@@ -183,7 +183,7 @@ class Outbox:
     def _deliver(self, client: Client, entry: Entry) -> None:
         """Give the private openings to the node; it keeps them once, however often they come."""
         try:
-            client.put_private(self._store.leaf_of(entry.envelope.id), entry.envelope.private)
+            client.put_private(entry.envelope.openings_at(self._store.leaf_of(entry.envelope.id)))
         except errors.EnvelopeRefused:
             pass  # erased since: it must not come back
         except errors.ClientError as error:
