@@ -159,6 +159,7 @@ def _read_private(path: Path) -> bytes:
 
 def open_folder(folder: Path, passphrase: str | None) -> tuple[Connection, Identity]:
     """The connection and the unlocked identity of a folder; the passphrase may stand in SUYUAN_PASSPHRASE."""
+    load_public(folder)  # a folder without an identity is told before anything that it lacks
     given = passphrase if passphrase is not None else os.environ.get(PASSPHRASE_VARIABLE)
     if given is None:
         raise KeyFileError(f"{folder} needs a passphrase: give it, or set {PASSPHRASE_VARIABLE}")

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from ledger.records import AMOUNTS, RECORD, Amounts, Record, act_of_type
+from ledger.records import AMOUNTS, RECORD, Amounts, Key, Record, act_of_type
 from ledger.seals import SALT_BYTES
 
 _QUANTITIES: Final = ("quantity", "accepted", "refused", "short", "destroyed", "found")
@@ -12,6 +12,13 @@ def says(record: Record, amounts: Amounts | None) -> str:
     """Act, quantities, lot, the other side, document line: whatever the record has of them."""
     one: Any = record
     parts = [act_of_type(type(record)).name.lower().replace("_", " "), *_amounts(amounts)]
+    if isinstance(record, Key):
+        parts += [
+            record.change.name.lower(),
+            record.key.hex(),
+            *([f"“{record.label}”"] if record.label else []),
+            "of",
+        ]
     if hasattr(one, "lot"):
         parts.append(f"of {one.lot}" if amounts is not None else one.lot)
     elif hasattr(one, "inputs"):

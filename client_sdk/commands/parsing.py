@@ -100,7 +100,8 @@ def line(text: str) -> Line:
 
 
 def _digits(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    """A number that the ledger can hold, more or less: at most 16 digits."""
+    return text.isascii() and text.isdigit() and len(text) <= 16
 
 
 def lines_of(found: Sequence[Line]) -> tuple[dict[str, int], list[int] | None]:

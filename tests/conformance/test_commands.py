@@ -75,7 +75,7 @@ def test_a_claim_is_disputed_and_a_ship_that_names_it_confirms_it(typed: Typed) 
     fields = ("--lot", lot, "--quantity", "20", "--supplier", MAKER.id)
     claim = typed.ok(SHOP, "claim", *fields, "--ref", "c/1").row["record"]
     against = [row for row in typed.ok(MAKER, "claims", "--against-me").rows if row["lot"] == lot]
-    assert [(row["claim"], row["open"], row["disputed"]) for row in against] == [(claim, 20, "")]
+    assert [(row["claim"], row["open"], row["disputed"]) for row in against] == [(claim, 20, False)]
     typed.ok(MAKER, "dispute", "--claim", claim, "--claimant", SHOP.id, "--lot", lot, "--reason", "未发货")
     assert typed.position(SHOP, lot) == {"held": 20, "claimed": 20, "disputed": 20}
     ship = ("--lot", lot, "--quantity", "20", "--to", SHOP.id, "--claim", claim, "--ref", "c/2")
@@ -89,8 +89,8 @@ def test_mistakes_are_corrected_and_relabelled(typed: Typed) -> None:
     typed.ok(SHOP, "enter", "--lot", wrong, "--quantity", "12", "--ref", "m/1")
     typed.ok(SHOP, "relabel", "--lot", wrong, "--to-lot", lot, "--quantity", "12", "--ref", "m/2")
     typed.ok(SHOP, "sell", "--lot", lot, "--quantity", "9", "--ref", "m/3")
-    newest = typed.ok(SHOP, "records", "--newest", "1").row
-    assert newest["what"] == f"sell 9 of {lot} [m/3]"
+    newest = typed.ok(SHOP, "records", "--limit", "1").row
+    assert newest["says"] == f"sell 9 of {lot} [m/3]"
     reason = ("--reason", "录入错误", "--ref", "m/4")
     typed.ok(SHOP, "correct", newest["place"], "--quantity", "2", *reason)
     assert typed.position(SHOP, lot) == {"held": 10, "sold": 2}
@@ -102,15 +102,15 @@ def test_a_pallet_is_packed_stacked_and_shipped_whole(typed: Typed) -> None:
     first, second = f"{PRODUCT}#P1", f"{PRODUCT}#P2"
     made(typed, first, 100)
     made(typed, second, 100)
-    typed.ok(MAKER, "pack", "--unit", INNER, "--line", f"{first}=24", "--ref", "p/1")
-    typed.ok(MAKER, "pack", "--unit", UNIT, "--line", f"{second}=48", "--on", INNER, "--ref", "p/2")
+    typed.ok(MAKER, "pack", INNER, "--line", f"{first}=24", "--ref", "p/1")
+    typed.ok(MAKER, "pack", UNIT, "--line", f"{second}=48", "--on", INNER, "--ref", "p/2")
     assert typed.position(MAKER, second) == {"held": 100, "reserved": 48}
     assert sorted(typed.ok(MAKER, "show", "unit", UNIT).row["lots"]) == [first, second]
-    typed.ok(MAKER, "ship-unit", "--unit", UNIT, "--to", SHOP.id, "--ref", "p/3")
+    typed.ok(MAKER, "ship-unit", UNIT, "--to", SHOP.id, "--ref", "p/3")
     waiting = [row for row in typed.ok(SHOP, "handovers").rows if row["ref"] == "p/3"]
     assert sorted((row["lot"], row["open"]) for row in waiting) == [(first, 24), (second, 48)]
-    typed.ok(MAKER, "pack", "--unit", INNER, "--use", "2", "--line", f"{first}=6", "--ref", "p/4")
-    typed.ok(MAKER, "unpack", "--unit", INNER, "--use", "2")
+    typed.ok(MAKER, "pack", INNER, "--use", "2", "--line", f"{first}=6", "--ref", "p/4")
+    typed.ok(MAKER, "unpack", INNER, "--use", "2")
     assert typed.position(MAKER, first) == {"held": 76, "shipped": 24}
 
 
@@ -158,7 +158,7 @@ def test_facts_holds_and_recalls(typed: Typed, tmp_path: Path) -> None:
     wrong = typed.run(MAKER, "measure", str(readings), "--device", "CC-1", "--lot", lot)
     assert (wrong.code, "line 2" in wrong.err) == (1, True)
     shown = typed.ok(MAKER, "show", "lot", lot).row
-    assert (shown["bits"], shown["adverse"]) == ("failed test", 3)
+    assert (shown["status"], shown["adverse"]) == ("failed test", 3)
 
 
 def test_a_terminal_signs_with_a_limited_key_until_it_is_revoked(typed: Typed, tmp_path: Path) -> None:
@@ -233,36 +233,24 @@ def test_watch_tells_what_concerns_a_member_once(typed: Typed) -> None:
 
 
 SLIPS = [
-    (("ship", "--lot", "123#A", "--quantity", "1", "--to", DEALER.id, "--ref", "s"), 1, "is not 14 digits"),
-    (("ship", "--lot", LOT, "--quantity", "0", "--to", DEALER.id, "--ref", "s"), 2, "greater than or equal to 1"),
-    (("receive", "--ship", "abc", "--lot", LOT, "--accepted", "1", "--ref", "s"), 1, "64 hexadecimal digits"),
-    (("receive", "--ship", "ab" * 32, "--lot", LOT, "--ref", "s"), 1, "at least one item"),
-    (("sell", "--lot", LOT, "--quantity", "1", "--ref", "s", "--buyer", "king"), 1, "none of consumer"),
-    (("sell", "--lot", LOT, "--quantity", "1", "--ref", "s", "--at", "yesterday"), 1, "write it as 2026-01-31"),
-    (("sell", "--lot", LOT, "--quantity", "1", "--ref", "s", "--site", "nowhere"), 1, "holds 0"),
-    (("sell", "--lot", LOT, "--quantity", "1", "--ref", "s", "-i", "/nowhere"), 1, "missing"),
-    (("count", "--lot", LOT, "--book", "1", "--found", "1", "--ref", "s", "--kind", "x"), 1, "none of opening"),
-    (("correct", "12", "--reason", "x", "--ref", "s"), 1, "LEAF/INDEX"),
-    (("correct", "0/0", "--reason", "x", "--ref", "s"), 1, "what should have stood there"),
-    (("correct", "99999/0", "--reason", "x", "--ref", "s", "--quantity", "1"), 1, "you signed no record"),
-    (("transform", "--input", "x", "--output", "y=1", "--production", "20260101", "--ref", "s"), 1, "LOT=QUANTITY"),
-    (("recall", "--reason", "x"), 1, "--product; --maker"),
-    (("hold", "--reason", "x", "--lot", LOT, "--product", PRODUCT), 1, "--product; --maker"),
-    (("fact", "rumour", "--lot", LOT), 1, "none of inspect"),
-    (("ship-unit", "--unit", "006901234567890138", "--to", SHOP.id, "--ref", "s"), 1, "you packed no unit"),
-    (("show", "thing", "x"), 1, "none of lot"),
-    (("show", "lot", f"{PRODUCT}#NONE"), 1, "is known to the ledger"),
-    (("outbox", "drop", "99"), 1, "set aside"),
-    (("private", "show", "7"), 1, "LEAF/INDEX"),
-    (("private", "show", "99999/0"), 1, "no record"),
+    (("sell", "--lot", LOT, "--quantity", "1", "--ref", "s", "--site", "nowhere"), "holds 0"),
+    (("correct", "0/0", "--reason", "x", "--ref", "s", "--did-not-occur"), "you signed no record 0 in leaf 0"),
+    (("correct", "ab" * 32, "--reason", "x", "--ref", "s", "--quantity", "1"), "`suyuan records` shows what you did"),
+    (("ship-unit", "006901234567890138", "--to", SHOP.id, "--ref", "s"), "pack it first"),
+    (("show", "lot", f"{PRODUCT}#NONE"), "is known to the ledger"),
+    (("site", "nowhere", "--public"), "is new: say its --name"),
+    (("key", "retire", "ab" * 32), "has no such key"),
+    (("sell", "--lot", LOT, "--quantity", "1", "--ref", "s", "--at", "2999-01-01"), "lies ahead"),
+    (("outbox", "drop", "99"), "set aside"),
+    (("private", "show", "7"), "LEAF/INDEX"),
+    (("private", "show", "99999/0"), "no record"),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "code", "says"), SLIPS, ids=[" ".join(one[0][:3]) for one in SLIPS])
-def test_a_slip_gets_one_line_that_says_what_to_do(
-    typed: Typed, arguments: tuple[str, ...], code: int, says: str
-) -> None:
+@pytest.mark.parametrize(("arguments", "says"), SLIPS, ids=[" ".join(one[0][:3]) for one in SLIPS])
+def test_a_slip_that_the_ledger_knows_gets_one_line(typed: Typed, arguments: tuple[str, ...], says: str) -> None:
     said = typed.run(MAKER, *arguments)
-    assert said.code == code
-    assert says in " ".join(said.err.replace("│", " ").split())
-    assert "Traceback" not in said.err
+    assert said.code in (1, 2)
+    assert says in said.err
+    assert len(said.err.splitlines()) == 1
+    assert said.out == ""
