@@ -124,16 +124,18 @@ def _packed(member: Client, unit: str, from_leaf: int) -> list[tuple[r.Pack, r.P
 def _uses(member: Client, unit: str) -> dict[str, int]:
     """unit -> its newest use, of a unit and of those on top of it."""
     uses: dict[str, int] = {}
-    waiting = [unit]
+    waiting: list[tuple[str, str | None]] = [(unit, None)]
     while waiting:
-        name = waiting.pop()
+        name, under = waiting.pop()
         entry = member.unit(name)
         if entry is None:
             raise NotFound(f"nobody packed a unit {name}; pack it first, or ship its lines one by one")
+        if under is not None and entry.parent != under:
+            raise Malformed("unit", f"{name} was packed anew since it stood on {under}; that is not whole any more")
         if entry.opened is not None:
             raise Malformed("unit", f"{name} was unpacked on {when.shown(entry.opened)}; pack it again")
         uses[name] = entry.use
-        waiting += entry.units
+        waiting += [(inner, name) for inner in entry.units]
     return uses
 
 
