@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from client_sdk.books import cells, lots, mapping
@@ -324,6 +326,17 @@ def test_how_far_a_book_was_read(tmp_path: Path) -> None:
     assert file.share < 0.5
     assert sum(1 for _ in rows) == 1999
     assert file.share == 1
+
+
+@settings(derandomize=True, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=300), st.integers(0, 600), st.sampled_from(["utf-8", "gb18030"]))
+def test_any_bytes_in_a_book_are_read_or_refused(tmp_path: Path, junk: bytes, at: int, encoding: str) -> None:
+    whole = f"{PURCHASES}\n{row('6')}\n{row('7', line='2')}\n".encode(encoding)
+    path = tmp_path / "junk.csv"
+    for data in (junk, whole[:at] + junk + whole[at:], whole[:at] + junk):
+        path.write_bytes(data)
+        with suppress(Malformed):
+            assert all(isinstance(one, Row | BadRow) for one in read(path))
 
 
 # The mapping
