@@ -69,6 +69,7 @@ class PrivateStore:
         self._db = sqlite3.connect(
             folder / ROWS_FILE, BUSY_SECONDS, check_same_thread=False, isolation_level="IMMEDIATE"
         )
+        self._db.text_factory = lambda data: data.decode(errors="replace")  # the CRC-32 judges it
         (folder / ROWS_FILE).chmod(0o600)
         self._end: int | None = None
         try:
@@ -89,6 +90,8 @@ class PrivateStore:
         flaw = str(self._db.execute("PRAGMA integrity_check(1)").fetchone()[0])
         if flaw != "ok":
             raise Damaged(ROWS_FILE, flaw, REMEDY)
+        for row in self._db.execute(_ERASED):
+            _checked(row)
         _sync(folder)
         self._recover()
         self._wipe(self._db.execute("SELECT leaf, idx FROM opening JOIN erased USING (leaf, idx)").fetchall())
@@ -267,6 +270,8 @@ def _told() -> Iterator[None]:
         yield
     except sqlite3.ProgrammingError:
         raise
+    except UnicodeDecodeError as error:  # a message about a damaged schema quotes it
+        raise Damaged(ROWS_FILE, f"its schema does not hold: {error}", REMEDY) from error
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_STORED:
             raise NotStored(f"private openings: {error}; try again later") from error
