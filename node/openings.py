@@ -86,14 +86,6 @@ class Openings:
                 raise Forbidden(f"{found.member} signed record {index} in leaf {leaf}; it or a regulator erases")
         return self._private.erase(places, Erased(member, now_ms, reason))
 
-    def check(self) -> tuple[int, list[str]]:
-        """Read all openings again: how many there are, and what is wrong."""
-        return self._private.check(self._is_sealed)
-
-    def _is_sealed(self, leaf: int, index: int, opening: bytes) -> bool:
-        found = self._found(leaf, index)
-        return found is not None and found.record.private == seal(opening)
-
     def _found(self, leaf: int, index: int) -> Signed | None:
         """A record that stands in the log as it is served."""
         return self._parties.at(leaf, index) if leaf < self._view().head.log.size else None

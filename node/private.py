@@ -1,7 +1,7 @@
 """The store of private openings: apart from the chain, so that an opening can be erased and every hash still holds.
 
-    FOLDER/private.dat    the openings, each in one place that it never leaves: erasing overwrites it there
-    FOLDER/private.db     SQLite: which opening lies where, and what was erased by whom, when and why
+    private.dat    the openings, each in one place that it never leaves: erasing overwrites it there
+    private.db     SQLite: which opening lies where, and what was erased by whom, when and why
 
 The openings do not stand in SQLite itself. Measured on 3.40 with secure_delete: of a thousand deleted values one to
 five can still be read in the file, since rows that move from page to page leave copies behind; and its journal keeps
@@ -13,10 +13,9 @@ again. Opening the store overwrites both. Each row carries a CRC-32; the bytes a
 """
 
 import os
-import shutil
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -45,8 +44,10 @@ _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS erased (leaf INTEGER, idx INTEGER, by TEXT, time_ms INTEGER, reason TEXT, "
     "crc INTEGER, PRIMARY KEY (leaf, idx)) WITHOUT ROWID",
 )
-_REGIONS: Final = "SELECT leaf, idx, start, size, crc FROM opening"
-_ERASED: Final = "SELECT leaf, idx, by, time_ms, reason, crc FROM erased"
+REGIONS: Final = "SELECT leaf, idx, start, size, crc FROM opening"
+ERASED: Final = "SELECT leaf, idx, by, time_ms, reason, crc FROM erased"
+UNFINISHED: Final = "SELECT leaf, idx FROM opening JOIN erased USING (leaf, idx)"
+INTEGRITY: Final = "PRAGMA integrity_check(20)"
 _HERE: Final = " WHERE leaf = ? AND idx = ?"
 Place = tuple[int, int]
 """(leaf index, record index)"""
@@ -61,20 +62,17 @@ class Erased(Struct, frozen=True):
 
 
 class PrivateStore:
-    """Openings by their place in the log. One process opens it at a time."""
+    """Openings by their place in the log. One process opens it at a time; `path` is that of private.db."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, path: Path) -> None:
         self._lock = Lock()
-        self._file = os.open(folder / BYTES_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-        self._db = sqlite3.connect(
-            folder / ROWS_FILE, BUSY_SECONDS, check_same_thread=False, isolation_level="IMMEDIATE"
-        )
-        self._db.text_factory = lambda data: data.decode(errors="replace")  # the CRC-32 judges it
-        (folder / ROWS_FILE).chmod(0o600)
+        self._file = os.open(bytes_path(path), os.O_RDWR | os.O_CREAT, 0o600)
+        self._db = connect(path, "rwc")
+        path.chmod(0o600)
         self._end: int | None = None
         try:
-            with _told():
-                self._open(folder)
+            with told():
+                self._open(path.parent)
         except BaseException:
             self.close()
             raise
@@ -87,14 +85,14 @@ class PrivateStore:
             raise Damaged(ROWS_FILE, f"it is empty, and {BYTES_FILE} is not", REMEDY)
         for table in _TABLES:
             self._db.execute(table)
-        flaw = str(self._db.execute("PRAGMA integrity_check(1)").fetchone()[0])
+        flaw = str(self._db.execute(INTEGRITY).fetchone()[0])
         if flaw != "ok":
             raise Damaged(ROWS_FILE, flaw, REMEDY)
-        for row in self._db.execute(_ERASED):
-            _checked(row)
-        _sync(folder)
+        for row in self._db.execute(ERASED):
+            checked(row)
+        sync(folder)
         self._recover()
-        self._wipe(self._db.execute("SELECT leaf, idx FROM opening JOIN erased USING (leaf, idx)").fetchall())
+        self._wipe(self._db.execute(UNFINISHED).fetchall())
 
     def close(self) -> None:
         with self._lock:
@@ -107,7 +105,7 @@ class PrivateStore:
     def put(self, openings: Sequence[tuple[int, int, bytes]]) -> None:
         """Keep openings, all or none; they are on disk when this returns. One that is kept already stays as it is, or
         is mended where its bytes were damaged. Malformed where one was erased; NotStored where the disk is full."""
-        with self._lock, _told():
+        with self._lock, told():
             end = self._recover() if self._end is None else self._end
             rows, data, mend = self._plan(openings, end)
             for start, opening in mend:
@@ -144,7 +142,7 @@ class PrivateStore:
                 mend.append((found[0], opening))
             if found is None and (leaf, index) not in rows:
                 row = (leaf, index, end, len(opening))
-                rows[leaf, index] = (*row, _crc(row))
+                rows[leaf, index] = (*row, crc_of(row))
                 data.append(opening)
                 end += len(opening)
         return list(rows.values()), b"".join(data), mend
@@ -152,10 +150,10 @@ class PrivateStore:
     def erase(self, places: Sequence[Place], how: Erased) -> int:
         """Erase openings for good; who did it first, when and why is kept. Returns how many there were."""
         rows = [(leaf, index, how.by, how.time_ms, how.reason) for leaf, index in places]
-        with self._lock, _told():
+        with self._lock, told():
             with self._db:
                 self._db.executemany(
-                    "INSERT OR IGNORE INTO erased VALUES (?, ?, ?, ?, ?, ?)", [(*row, _crc(row)) for row in rows]
+                    "INSERT OR IGNORE INTO erased VALUES (?, ?, ?, ?, ?, ?)", [(*row, crc_of(row)) for row in rows]
                 )
             return self._wipe(places)
 
@@ -172,9 +170,9 @@ class PrivateStore:
     def _recover(self) -> int:
         """Where the openings end. What lies behind belongs to a put that was never acknowledged, and is overwritten
         and cut off; Damaged where it is more than that, or less."""
-        end = max((start + size for _, _, start, size in map(_checked, self._db.execute(_REGIONS))), default=0)
+        end = max((start + size for _, _, start, size in map(checked, self._db.execute(REGIONS))), default=0)
         size = os.fstat(self._file).st_size
-        if size < end or (size - end > PUT_BYTES_MAX and not self._is_blank(end, size)):
+        if not is_tail(self._file, end, size):
             raise Damaged(BYTES_FILE, f"it has {size} bytes, {ROWS_FILE} knows of {end}", REMEDY)
         if size > end:
             for start in range(end, size, CHUNK_BYTES):
@@ -196,7 +194,7 @@ class PrivateStore:
     def get(self, leaf: int, index: int) -> bytes | Erased | None:
         """The opening, or how it was erased; None where none was given. Whether it is the one that was sealed, the
         caller finds out."""
-        with self._lock, _told():
+        with self._lock, told():
             erased = self._erased(leaf, index)
             if erased is not None:
                 return erased
@@ -204,67 +202,44 @@ class PrivateStore:
             return None if region is None else os.pread(self._file, region[1], region[0])
 
     def _erased(self, leaf: int, index: int) -> Erased | None:
-        row = self._row(_ERASED + _HERE, leaf, index)
+        row = self._row(ERASED + _HERE, leaf, index)
         return None if row is None else Erased(*row[2:])
 
     def _region(self, leaf: int, index: int) -> tuple[int, int] | None:
         """(start, size) of an opening's bytes."""
-        row = self._row(_REGIONS + _HERE, leaf, index)
+        row = self._row(REGIONS + _HERE, leaf, index)
         return None if row is None else (row[2], row[3])
 
     def _row(self, query: str, leaf: int, index: int) -> tuple[Any, ...] | None:
         row = self._db.execute(query, (leaf, index)).fetchone()
-        return None if row is None else _checked(row)
-
-    def check(self, is_sealed: Callable[[int, int, bytes], bool]) -> tuple[int, list[str]]:
-        """Read everything again: how many openings there are, and what is wrong. `is_sealed` says whether these bytes
-        are what the record at a place sealed. What no row names has to be overwritten."""
-        flaws: list[str] = []
-        end = count = 0
-        with self._lock, _told():
-            for leaf, index, *_ in self._sound(_ERASED, flaws):
-                if self._region(leaf, index) is not None:
-                    flaws.append(f"{ROWS_FILE}: record {index} in leaf {leaf} is erased, and kept still")
-            for leaf, index, start, size in self._sound(_REGIONS + " ORDER BY start", flaws):
-                if start < end or not self._is_blank(end, start):
-                    flaws.append(f"{BYTES_FILE}: what lies before offset {start} is not accounted for")
-                if not is_sealed(leaf, index, os.pread(self._file, size, start)):
-                    flaws.append(f"{BYTES_FILE}: the opening of record {index} in leaf {leaf} is not what was sealed")
-                end, count = start + size, count + 1
-        return count, flaws
-
-    def _sound(self, query: str, flaws: list[str]) -> Iterator[tuple[Any, ...]]:
-        """The rows whose CRC-32 holds; the others are flaws."""
-        for row in self._db.execute(query).fetchall():
-            try:
-                yield _checked(row)
-            except Damaged as error:
-                flaws.append(f"{error.where}: {error.message}")
-
-    def _is_blank(self, start: int, stop: int) -> bool:
-        chunks = range(start, stop, CHUNK_BYTES)
-        return not any(os.pread(self._file, min(CHUNK_BYTES, stop - at), at).strip(b"\x00") for at in chunks)
+        return None if row is None else checked(row)
 
 
-def copy_store(folder: Path, target: Path) -> None:
-    """Copy the store into another folder as it stands at one moment, also while a node writes to it."""
-    for name in (ROWS_FILE, BYTES_FILE):
-        os.close(os.open(target / name, os.O_CREAT | os.O_EXCL, 0o600))
-    with _told():
-        held, rows, copy = (sqlite3.connect(path / ROWS_FILE, BUSY_SECONDS) for path in (folder, folder, target))
-        try:
-            held.execute("BEGIN IMMEDIATE")  # no row is committed while the bytes are copied
-            shutil.copyfile(folder / BYTES_FILE, target / BYTES_FILE)
-            rows.backup(copy)
-        finally:
-            for one in (held, rows, copy):
-                one.close()
-        _sync(target / BYTES_FILE)
-        _sync(target)
+def bytes_path(path: Path) -> Path:
+    """Where the openings lie whose rows are at `path`."""
+    return path.with_name(BYTES_FILE)
+
+
+def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
+    """The rows; `mode` as in an SQLite URI: with rw they have to be there."""
+    uri = f"{path.resolve().as_uri()}?mode={mode}"
+    db = sqlite3.connect(uri, BUSY_SECONDS, uri=True, check_same_thread=False, isolation_level="IMMEDIATE")
+    db.text_factory = lambda data: data.decode(errors="replace")  # the CRC-32 of its row judges it
+    return db
+
+
+def is_tail(file: int, end: int, size: int) -> bool:
+    """Whether bytes behind the end can be what a crash left of one put, or are overwritten."""
+    return end <= size and (size - end <= PUT_BYTES_MAX or is_blank(file, end, size))
+
+
+def is_blank(file: int, start: int, stop: int) -> bool:
+    chunks = range(start, stop, CHUNK_BYTES)
+    return not any(os.pread(file, min(CHUNK_BYTES, stop - at), at).strip(b"\x00") for at in chunks)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """What SQLite and the disk say, as errors of ours."""
     try:
         yield
@@ -280,19 +255,19 @@ def _told() -> Iterator[None]:
         raise NotStored(f"private openings: {error}; try again later") from error
 
 
-def _crc(row: Sequence[Any]) -> int:
+def crc_of(row: Sequence[Any]) -> int:
     return zlib.crc32(encode(list(row)))
 
 
-def _checked(row: Sequence[Any]) -> tuple[Any, ...]:
+def checked(row: Sequence[Any]) -> tuple[Any, ...]:
     """A row without its CRC-32, which must hold."""
     *values, crc = row
-    if _crc(values) != crc:
+    if crc_of(values) != crc:
         raise Damaged(ROWS_FILE, f"its row of record {values[1]} in leaf {values[0]} does not hold", REMEDY)
     return tuple(values)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Private openings over a real node: given after the receipt, read by parties, erased, and the chain stays as it is."""
+"""Private openings over a real node: given after the receipt, read by parties, erased, and the chain as it was."""
 
 import json
 from collections.abc import Iterator

@@ -24,7 +24,8 @@ from ledger.private import PRIVATE, Private, open_private, opening_of
 from ledger.seals import seal
 from node.errors import Forbidden, NotFound, NotStored
 from node.openings import Openings
-from node.private import BYTES_FILE, ROWS_FILE, Erased, PrivateStore, copy_store
+from node.private import BYTES_FILE, ROWS_FILE, Erased, PrivateStore
+from node.privatefiles import Contents, copy_store
 from proto.suyuan.v1 import ledger_pb2 as pb
 from tests.parties import NEWCOMER, OPENING, Booked, one_of_each
 from tests.world import DEALER, EVERYBODY, LOT, MAKER, REGULATOR, SHOP, VALIDATOR, Act, World
@@ -89,7 +90,7 @@ def booked(world: World) -> list[Booked]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[PrivateStore]:
-    store = PrivateStore(tmp_path)
+    store = PrivateStore(tmp_path / ROWS_FILE)
     yield store
     store.close()
 
@@ -189,7 +190,6 @@ def test_erasing_is_for_the_signer_or_a_regulator_and_for_good(openings: Opening
     for one in (first, second):
         with pytest.raises(Malformed, match="does not come back"):
             openings.put(MAKER.id, [(one.leaf, 0, OPENING)], [VALIDATOR])
-    assert openings.check() == (0, [])
 
 
 def test_what_is_not_what_was_sealed_is_never_served_and_can_be_given_again(
@@ -202,13 +202,9 @@ def test_what_is_not_what_was_sealed_is_never_served_and_can_be_given_again(
     assert openings.get(MAKER.id, ships[0].leaf, 0).opening == OPENING
     with pytest.raises(Damaged, match=f"record 0 in leaf {ships[1].leaf}.*may give it again"):
         openings.get(MAKER.id, ships[1].leaf, 0)
-    count, flaws = openings.check()
-    assert (count, flaws) == (
-        3, [f"{BYTES_FILE}: the opening of record 0 in leaf {ships[1].leaf} is not what was sealed"]
-    )  # fmt: skip
     openings.put(MAKER.id, [(ships[1].leaf, 0, OPENING)], [VALIDATOR])
     assert openings.get(MAKER.id, ships[1].leaf, 0).opening == OPENING
-    assert openings.check() == (3, [])
+    assert contents(tmp_path) == {(one.leaf, 0): OPENING for one in ships}
 
 
 # The store
@@ -226,14 +222,19 @@ def remains(folder: Path, opening: bytes) -> bool:
     return any(chunk in data for path in folder.iterdir() for data in [path.read_bytes()] for chunk in chunks)
 
 
-def as_kept(kept: dict[tuple[int, int], bytes]) -> Callable[[int, int, bytes], bool]:
-    return lambda leaf, index, opening: kept.get((leaf, index)) == opening
+def contents(folder: Path) -> dict[tuple[int, int], bytes]:
+    """All that a sound store keeps, as a check reads it."""
+    with Contents(folder / ROWS_FILE) as found:
+        kept = {(leaf, index): opening for leaf in found.leaves for index, opening in found.openings(leaf)}
+        assert found.flaws == []
+        assert len(kept) == found.leaves.total()
+    return kept
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_of_what_was_erased_no_file_keeps_a_byte(tmp_path: Path, seed: int) -> None:
     random = Random(seed)
-    store = PrivateStore(tmp_path)
+    store = PrivateStore(tmp_path / ROWS_FILE)
     kept: dict[tuple[int, int], bytes] = {}
     gone: list[tuple[int, int, bytes]] = []
     for step in range(60):
@@ -247,7 +248,7 @@ def test_of_what_was_erased_no_file_keeps_a_byte(tmp_path: Path, seed: int) -> N
             gone += [(*place, kept.pop(place)) for place in places]
         if random.random() < 0.1:
             store.close()
-            store = PrivateStore(tmp_path)
+            store = PrivateStore(tmp_path / ROWS_FILE)
     assert len(gone) > 20
     assert len(kept) > 20
     for at_rest in (False, True):
@@ -257,10 +258,10 @@ def test_of_what_was_erased_no_file_keeps_a_byte(tmp_path: Path, seed: int) -> N
             assert store.get(leaf, index) == HOW
         for place, opening in kept.items():
             assert store.get(*place) == opening
-        assert store.check(as_kept(kept)) == (len(kept), [])
+        assert contents(tmp_path) == kept
         if not at_rest:
             store.close()
-            store = PrivateStore(tmp_path)
+            store = PrivateStore(tmp_path / ROWS_FILE)
     store.close()
 
 
@@ -284,7 +285,7 @@ def flip(path: Path, bit: int) -> None:
 def stored(folder: Path, random: Random) -> dict[tuple[int, int], bytes]:
     """A store of 40 openings, of which 8 are erased; what is kept."""
     folder.mkdir()
-    store = PrivateStore(folder)
+    store = PrivateStore(folder / ROWS_FILE)
     puts = some(random, 40)
     for start in range(0, 40, 5):
         store.put(puts[start : start + 5])
@@ -312,13 +313,17 @@ def test_one_flipped_bit_is_named_and_never_yields_another_opening(tmp_path: Pat
 
 
 def read_again(folder: Path, kept: dict[tuple[int, int], bytes]) -> tuple[dict[tuple[int, int], Any], list[str]]:
-    """What a store gives for each place, and what it says is wrong."""
+    """What a store gives for each place, and what a check says is wrong."""
     try:
-        store = PrivateStore(folder)
+        with Contents(folder / ROWS_FILE) as found:
+            there = {(leaf, index): opening for leaf in found.leaves for index, opening in found.openings(leaf)}
+            wrong = [f"{BYTES_FILE}: {place}" for place, opening in there.items() if kept.get(place) != opening]
+            flaws = found.flaws + wrong
+        store = PrivateStore(folder / ROWS_FILE)
     except Damaged as error:
         return {}, [str(error)]
     try:
-        return {place: outcome(store, place) for place in kept}, store.check(as_kept(kept))[1]
+        return {place: outcome(store, place) for place in kept}, flaws
     finally:
         store.close()
 
@@ -336,17 +341,17 @@ def test_files_that_do_not_belong_together_are_refused_and_nothing_is_cut(tmp_pa
     whole, size = rows.read_bytes(), data.stat().st_size
     rows.unlink()
     with pytest.raises(Damaged, match="it is empty"):
-        PrivateStore(tmp_path / "store")
+        PrivateStore(tmp_path / "store" / ROWS_FILE)
     rows.write_bytes(b"not a database, but as long as one" * 100)
     with pytest.raises(Damaged, match=ROWS_FILE):
-        PrivateStore(tmp_path / "store")
+        PrivateStore(tmp_path / "store" / ROWS_FILE)
     rows.write_bytes(whole)
     data.write_bytes(data.read_bytes()[:-1])
     with pytest.raises(Damaged, match=f"{size - 1} bytes"):
-        PrivateStore(tmp_path / "store")
+        PrivateStore(tmp_path / "store" / ROWS_FILE)
     data.write_bytes(b"x" * (size + limits.PRIVATE_ENTRIES_MAX * limits.OPENING_BYTES_MAX + 1))
     with pytest.raises(Damaged, match=f"knows of {size}"):
-        PrivateStore(tmp_path / "store")
+        PrivateStore(tmp_path / "store" / ROWS_FILE)
 
 
 # Crashes and full disks
@@ -393,7 +398,7 @@ def test_each_write_point_failed_and_lost_and_failed_but_stored(
         folder = tmp_path / f"{fail_at}"
         folder.mkdir()
         random = Random(fail_at)
-        store = PrivateStore(folder)
+        store = PrivateStore(folder / ROWS_FILE)
         first, second = some(random, 3), some(random, 3, 10_000)
         store.put(first)
         acknowledged, erased = {one[:2]: one[2] for one in first}, False
@@ -409,7 +414,7 @@ def test_each_write_point_failed_and_lost_and_failed_but_stored(
         assert erased == (len(calls) <= fail_at)
         if error is Broken:
             store.close()
-            store = PrivateStore(folder)
+            store = PrivateStore(folder / ROWS_FILE)
         for place, opening in acknowledged.items():
             found = store.get(*place)
             assert found == (HOW if place == first[0][:2] and (erased or found == HOW) else opening)
@@ -418,15 +423,15 @@ def test_each_write_point_failed_and_lost_and_failed_but_stored(
         assert not remains(folder, first[0][2])
         assert all(store.get(*one[:2]) == one[2] for one in (*first[1:], *second))
         store.close()
-        again = PrivateStore(folder)
+        again = PrivateStore(folder / ROWS_FILE)
         assert all(again.get(*one[:2]) == one[2] for one in (*first[1:], *second))
-        assert again.check(lambda *_: True) == (5, [])
         again.close()
+        assert len(contents(folder)) == 5
 
 
 @pytest.mark.parametrize("size", [200, 400])
 def test_rows_that_sqlite_cannot_store_are_told_and_their_bytes_are_gone(tmp_path: Path, size: int) -> None:
-    store = PrivateStore(tmp_path)
+    store = PrivateStore(tmp_path / ROWS_FILE)
     store._db.execute(f"PRAGMA max_page_count = {store._db.execute('PRAGMA page_count').fetchone()[0]}")
     random = Random(3)
     puts = some(random, size)
@@ -435,8 +440,8 @@ def test_rows_that_sqlite_cannot_store_are_told_and_their_bytes_are_gone(tmp_pat
     assert not remains(tmp_path, puts[0][2])
     assert store.get(*puts[0][:2]) is None
     store.put(puts[:3])
-    assert store.check(lambda *_: True) == (3, [])
     store.close()
+    assert contents(tmp_path) == {one[:2]: one[2] for one in puts[:3]}
 
 
 WRITER = """
@@ -445,7 +450,7 @@ from pathlib import Path
 from random import Random
 from node.private import Erased, PrivateStore
 folder, seed = Path(sys.argv[1]), int(sys.argv[2])
-store, random = PrivateStore(folder), Random(seed)
+store, random = PrivateStore(folder / "private.db"), Random(seed)
 print("open", flush=True)
 for batch in range(1_000_000):
     sizes = [random.choice((20, 900, 16_000)) for _ in range(3)]
@@ -481,15 +486,13 @@ def test_kill_dash_nine_loses_nothing_acknowledged_and_brings_nothing_back(tmp_p
             if word == "erased":
                 place = (seed * 10**6 + int(batch), 1)
                 gone[place] = expected.pop(place)
-    store = PrivateStore(tmp_path)
+    store = PrivateStore(tmp_path / ROWS_FILE)
     unsure = {place for place, data in expected.items() if isinstance(store.get(*place), Erased)}
     assert len(unsure) <= 12  # erased, and killed before that was said
     assert len(gone) > 12
     assert all(store.get(*place) == data for place, data in expected.items() if place not in unsure)
     assert all(store.get(*place) == Erased("m", 1, "r") for place in gone)
-    count, flaws = store.check(lambda leaf, index, data: expected.get((leaf, index), data) == data)
-    assert flaws == []
-    assert len(expected) - len(unsure) <= count <= len(expected) - len(unsure) + 3 * 12
+    assert len(contents(tmp_path)) <= len(expected) - len(unsure) + 3 * 12  # stored, and killed before that was said
     held = (tmp_path / BYTES_FILE).read_bytes()
     assert not any(data[:20] in held for data in gone.values())
     store.close()
@@ -497,7 +500,7 @@ def test_kill_dash_nine_loses_nothing_acknowledged_and_brings_nothing_back(tmp_p
 
 def test_a_copy_of_a_store_that_is_written_to_is_one_moment_of_it(tmp_path: Path) -> None:
     (tmp_path / "from").mkdir()
-    store, random = PrivateStore(tmp_path / "from"), Random(2)
+    store, random = PrivateStore(tmp_path / "from" / ROWS_FILE), Random(2)
     kept: dict[tuple[int, int], bytes] = {}
     stop = threading.Event()
 
@@ -516,22 +519,21 @@ def test_a_copy_of_a_store_that_is_written_to_is_one_moment_of_it(tmp_path: Path
     for number in range(5):
         target = tmp_path / str(number)
         target.mkdir()
-        copy_store(tmp_path / "from", target)
+        copy_store(tmp_path / "from" / ROWS_FILE, target / ROWS_FILE)
     stop.set()
     writer.join()
     store.close()
     for number in range(5):
         assert {path.stat().st_mode & 0o077 for path in (tmp_path / str(number)).iterdir()} == {0}
-        copy = PrivateStore(tmp_path / str(number))
-        assert copy.check(lambda leaf, index, data: kept[leaf, index] == data)[1] == []
-        copy.close()
+        PrivateStore(tmp_path / str(number) / ROWS_FILE).close()
+        assert contents(tmp_path / str(number)).items() <= kept.items()
     with pytest.raises(FileExistsError):
-        copy_store(tmp_path / "from", tmp_path / "0")
+        copy_store(tmp_path / "from" / ROWS_FILE, tmp_path / "0" / ROWS_FILE)
 
 
 def test_a_store_that_somebody_else_holds_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("node.private.BUSY_SECONDS", 0.05)
-    store = PrivateStore(tmp_path)
+    store = PrivateStore(tmp_path / ROWS_FILE)
     other = sqlite3.connect(tmp_path / ROWS_FILE, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(NotStored, match="locked"):
