@@ -270,7 +270,7 @@ class Sender:
             if entry.problems or entry.leaf is None or (entry.nodes and node not in entry.nodes):
                 continue
             try:
-                self._client.put_private(entry.envelope.openings_at(entry.leaf), [node])
+                self._client.put_private(entry.leaf, entry.private, [node])
             except errors.EnvelopeRefused as error:
                 self._store.openings_refused(number, error.problems)
                 self._tell(Event(Kind.REFUSED, entry, f"the node refuses its private openings: {error}"))
