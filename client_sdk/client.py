@@ -24,10 +24,11 @@ CALL_SECONDS = 30
 class Client(Reads):
     """One member's (or, without identity, a reader's) connection to a node. Use as a context manager."""
 
+    _node = ""  # the connected node's name, once it was asked for
+
     def __init__(self, connection: keys.Connection, identity: keys.Identity | None = None) -> None:
         self.connection = connection
         self.identity = identity
-        self._node = ""  # its name, once it was asked for
         self.trust = Trust(connection.trusted(), identity.folder if identity is not None else None)
         address, credentials, options = wire.target(identity, connection)
         self._channel = grpc.secure_channel(address, credentials, options)
@@ -90,12 +91,6 @@ class Client(Reads):
     def sign(self, acts: Iterable[Act], records_max: int = build.RECORDS_AN_ENVELOPE) -> Iterator[SignedEnvelope]:
         return build.envelopes(acts, self._me(), self.connection.chain_id, clock_ms(), records_max)
 
-    def send(self, envelope: SignedEnvelope) -> Receipt:
-        """Send one signed envelope, and wait for its verified receipt. EnvelopeRefused names what is wrong; after
-        Unavailable nobody knows its outcome: `receipt` asks for it."""
-        answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire))
-        return wire.receipt(self.trust, envelope, answer.receipt, b"", clock_ms())
-
     def submit_stream(
         self, envelopes: Iterable[SignedEnvelope]
     ) -> Iterator[tuple[SignedEnvelope, Receipt | SuyuanError]]:
@@ -117,7 +112,7 @@ class Client(Reads):
             flow.stop()
         if flow.failure is not None:
             raise flow.failure
-        self._pin(flow.last_checkpoint)
+        self.pin(flow.last_checkpoint)
 
     def _ask(self, envelope: SignedEnvelope, failure: errors.ClientError) -> Receipt | SuyuanError:
         """The outcome of an envelope that was sent but not answered, without sending it again."""
@@ -129,7 +124,7 @@ class Client(Reads):
         except SuyuanError:
             return failure
 
-    def _pin(self, note: bytes) -> None:
+    def pin(self, note: bytes) -> None:
         """Pin the newest checkpoint, which must extend the pinned one and that of the last receipt."""
         now = clock_ms()
         if note:
@@ -149,6 +144,12 @@ class Client(Reads):
         except errors.EnvelopeRefused:  # the node knows no log of the pinned size: let the pin judge
             answer = self._call("GetCheckpoint", pb.GetCheckpointRequest())
         self.trust.advance(answer.checkpoint, list(answer.consistency), clock_ms())
+
+    def submit_envelope(self, envelope: SignedEnvelope) -> Receipt:
+        """Send one signed envelope. EnvelopeRefused and Overloaded: nothing of it is booked; with any other error
+        the outcome is unknown: ask with `receipt` before it is sent again."""
+        answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire)).receipt
+        return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
 
     def receipt(self, envelope: SignedEnvelope) -> Receipt:
         """The verified receipt of an envelope sent before; NotFound where it was not accepted."""

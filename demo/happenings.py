@@ -136,7 +136,7 @@ class Happenings:
         shop = self.cast.offline
         lot = self._lot(shop)
         client = self.stage.client(shop)
-        with Outbox(self.stage.identity(shop), self.stage.connection().chain_id) as outbox:
+        with Outbox(self.stage.folder(shop), client.connection.chain_id, self.stage.identity(shop)) as outbox:
             for _ in range(3):
                 outbox.add([build.sell(lot=lot, quantity=1, **self._own(shop, "LS"))])
             sent = outbox.send(client)

@@ -50,8 +50,6 @@ NOTE_SIGNATURES_MAX: Final = 64
 POLICY_CHARS_MAX: Final = 64 * 1024
 INCLUSION_HASHES_MAX: Final = 63
 
-# Outbox (SDK)
-OUTBOX_RECEIPT_ROWS_MAX: Final = 10_000  # kept of what is done
 
 # Serving (node)
 PAGE_ROWS_MAX: Final = 1000
@@ -63,3 +61,7 @@ PRIVATE_ENTRIES_MAX: Final = 1000  # openings in one call
 REFS_ENTRIES_MAX: Final = 4096  # document lines in one question
 STREAM_ENVELOPES_MAX: Final = 2048  # in flight on one submit stream
 STREAM_BYTES_MAX: Final = 8 * 1024 * 1024
+
+# The outbox of a member (client)
+OUTBOX_ENVELOPES_MAX: Final = 100_000  # waiting, sent or refused
+OUTBOX_DONE_ROWS_MAX: Final = 10_000  # receipts that are kept of what is done; nodes keep them all

@@ -6,7 +6,6 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from unittest import mock
 
 from client_sdk import build, keys
 from client_sdk.client import Client
@@ -55,8 +54,8 @@ class Network:
 
     def identify(self, who: Member) -> None:
         """An identity folder with fresh keys, under a cheap passphrase: it is opened again and again."""
-        with mock.patch.object(keys, "_SCRYPT_N", 1 << 10):
-            keys.create(self.home(who), who.id, f"企业{who.id[-4:]}", who.kind.name.lower(), "CN-33", PASSPHRASE)
+        kind = who.kind.name.lower()
+        keys.create(self.home(who), who.id, f"企业{who.id[-4:]}", kind, "CN-33", PASSPHRASE, scrypt_n=1 << 10)
 
     def admit(self, *members: Member) -> None:
         """Identity folders for members, whom the founding regulator admits; the node runs."""

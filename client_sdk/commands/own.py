@@ -22,8 +22,8 @@ from client_sdk.commands.options import (
     plain_table,
     say,
 )
+from client_sdk.commands.words import told
 from client_sdk.errors import NotFound
-from client_sdk.says import says
 from client_sdk.wire import OwnEnvelope
 from ledger import entries as e
 from ledger.records import act_of_type
@@ -151,7 +151,7 @@ def _rows(envelopes: Iterable[OwnEnvelope]) -> Iterator[tuple[dict[str, Any], li
                 "place": f"{envelope.leaf}/{index}", "signed": when.shown(envelope.time),
                 "at": when.shown(record.at), "act": act_of_type(type(record)).name.lower(),
                 "lot": getattr(record, "lot", None), "quantity": getattr(amounts, "quantity", None),
-                "ref": getattr(amounts, "ref", None), "says": says(record, amounts), "hash": one.hash.hex(),
+                "ref": getattr(amounts, "ref", None), "says": told(record, amounts), "hash": one.hash.hex(),
             }  # fmt: skip
             yield values, [f"{values['place']}  {values['at']}  {values['says']}", values["hash"]]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from client_sdk.build import Act
 from client_sdk.client import Client
+from client_sdk.commands import outbox
 from client_sdk.commands.options import Unlocked, say, unlocked
-from client_sdk.outbox import Outbox
 from client_sdk.trust import Receipt
 
 
@@ -16,10 +16,7 @@ def sign(who: Path | Unlocked, queue: bool, as_json: bool, acts: Sequence[Act], 
     receipts; or kept in the outbox. `who` is an identity folder, or what was unlocked of it before."""
     connection, identity = unlocked(who) if isinstance(who, Path) else who
     if queue:
-        with Outbox(identity, connection.chain_id) as outbox:
-            names = [name.hex() for name in outbox.add(acts)]
-        kept = _one_or_more("envelope", names) | {"outbox": "signed and kept; send it with: suyuan outbox send"}
-        say(as_json, kept | more)
+        say(as_json, outbox.queue(identity, connection.chain_id, acts) | more)
         return
     with Client(connection, identity) as member:
         receipts = member.submit(acts)

@@ -115,6 +115,6 @@ def test_the_demonstration_runs_from_a_fresh_clone(tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
     done = subprocess.run([str(clone / "scripts" / "demo")], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "verified offline: GOOD" in done.stdout
+    assert "verified offline: FACTS NOTED" in done.stdout
     assert "verified offline: RECALLED" in done.stdout
     assert "rows not booked: 2" in done.stdout

@@ -28,8 +28,7 @@ SSCC = "006901234567890121"
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An identity folder; its node is never reached."""
     folder = tmp_path_factory.mktemp("home") / "maker"
-    with mock.patch.object(keys, "_SCRYPT_N", 16):  # cheap, since hundreds of commands unlock it
-        keys.create(folder, MAKER.id, "乳品厂", "enterprise", "CN-33", "secret")
+    keys.create(folder, MAKER.id, "乳品厂", "enterprise", "CN-33", "secret", scrypt_n=16)  # unlocked very often
     connection = keys.Connection(
         "test.example/log", "00" * 32, "localhost:1", "localhost:1", "", format_policy(POLICY)
     )
