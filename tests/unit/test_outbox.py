@@ -361,8 +361,9 @@ def test_records_of_one_line_are_set_aside_together(desk: Desk) -> None:
 
 def test_a_refused_record_is_tried_again_at_its_place(desk: Desk) -> None:
     desk.outbox.add([desk.sale("A/0"), desk.sale("A/1", 10_000 + 5)])
-    desk.send()
     desk.add("A/2")
+    desk.line.faults["Submit"] = [None, None, errors.Overloaded(60_000)]
+    desk.send()
     [refused, _] = desk.outbox.waiting()
     desk.outbox.retry(refused.number)
     assert [state for _, state in desk.waiting()] == [State.WAITING, State.WAITING]
