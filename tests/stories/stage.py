@@ -151,7 +151,9 @@ class Actor:
     def delivers(self, lot: str, quantity: int, to: "Actor", /, **fields: Any) -> bytes:
         """A handover from end to end; the ship's hash."""
         ship = self.ships(lot, quantity, to, **fields)
-        to.receives(ship, lot, accepted=quantity, **{name: fields[name] for name in ("at", "grams") if name in fields})
+        to.receives(
+            ship, lot, accepted=quantity, **{name: fields[name] for name in ("at", "grams") if name in fields}
+        )
         return ship
 
     def sells(self, lot: str, quantity: int, /, **fields: Any) -> bytes:
@@ -410,4 +412,3 @@ class Tale:
 def _split(lot: str) -> tuple[str, str]:
     at = max(lot.find("#"), lot.find("@"))
     return lot[:at], lot[at:]
-

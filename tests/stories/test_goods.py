@@ -210,7 +210,9 @@ def test_goods_without_a_lot_number_go_by_their_date(tale: Tale) -> None:
     assert (seen.verdict, seen.lots) == ("good", [f"milk@{made}"])
     assert seen.entries[0].production == made == day_of(ago(3))
     assert tale.seen(shop, lot).way == ["shop: handover", "maker: commission"]
-    assert tale.scanned(f"{milk}#{made}").verdict == "unknown_code"  # a lot number that looks like the date is another
+    assert (
+        tale.scanned(f"{milk}#{made}").verdict == "unknown_code"
+    )  # a lot number that looks like the date is another
     tale.conserved(lot, 500)
 
 

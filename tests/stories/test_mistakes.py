@@ -91,7 +91,9 @@ def test_a_sale_is_not_booked_by_the_till_and_by_the_monthly_book(tale: Tale) ->
         for one in outbox.set_aside():
             outbox.drop(one.number)
     assert shop.stock(lot) == {"held": 53, "sold": 7}
-    assert [one.ref for one in shop.client.find_refs(Side.OUT, [ref for ref, _ in lines])] == [ref for ref, _ in lines]
+    assert [one.ref for one in shop.client.find_refs(Side.OUT, [ref for ref, _ in lines])] == [
+        ref for ref, _ in lines
+    ]
     assert tale.seen(shop, lot).verdict == "good"
     tale.conserved(lot, 100)
 
@@ -112,7 +114,10 @@ def test_both_sides_correct_what_was_received(tale: Tale) -> None:
     corrects(shop, receive, accepted=90)
     assert (dealer.stock(lot), shop.stock(lot)) == ({"held": 110, "shipped": 90}, {"held": 90})
     seen = tale.seen(shop, lot)
-    assert (seen.verdict, seen.way) == ("facts_noted", ["shop: handover", "dealer: handover, correct", "maker: commission"])
+    assert (seen.verdict, seen.way) == (
+        "facts_noted",
+        ["shop: handover", "dealer: handover, correct", "maker: commission"],
+    )
     assert sorted(seen.facts) == sorted(
         f"{who} correct: can#A1 at {where} (adverse)" for who in ("shop", "dealer") for where in ("shop", "dealer")
     )
@@ -129,14 +134,36 @@ def test_what_is_corrected_away_was_sold_already(tale: Tale) -> None:
     assert shop.stock(lot) == {"sold": 95, "overdrawn": 85}
     assert refused(shop, entry, quantity=10) == "correct.nothing"
     seen = tale.seen(shop, lot)
-    assert seen.verdict == "entered_by_one_signature"
-    assert seen.found == {"entered_by_one_signature: can#A1 at shop", "facts_noted: can#A1 at shop"}
+    assert seen.verdict == "adverse_fact"  # more went out than came in
+    assert {one.split(":")[0] for one in seen.found} == {"adverse_fact", "entered_by_one_signature", "facts_noted"}
     assert seen.facts == ["shop correct: can#A1 at shop (adverse)"]
     tale.conserved(lot, 510)
 
-    corrects(shop, entry, quantity=95)  # a recount of the papers: it was ninety-five after all
-    assert shop.stock(lot)["sold"] == 95
+    corrects(shop, entry, quantity=95)  # the paper was read again: it was ninety-five after all
+    assert shop.stock(lot) == {"sold": 95}
     tale.conserved(lot, 595)
+
+
+def test_the_same_cans_are_not_sold_twice_by_a_correction(tale: Tale) -> None:
+    maker, chain, shop = tale.members("maker", "chain", "shop")
+    can = tale.product(maker, "can")
+    lot = tale.made(maker, can, 100)
+    east = f"{chain.id}/east"
+    chain.book(build.act(r.Site, at=ago(0), name="东店", region="CN-33", site=east))
+    maker.delivers(lot, 60, chain)
+    move = chain.do(build.move, lot=lot, quantity=60, to_site=east)
+    chain.sells(lot, 60, site=east)
+    assert tale.seen(chain, lot).verdict == "good"
+    corrects(chain, move)  # "it was never moved"
+    assert chain.stock(lot) == {"held": 60}
+    assert chain.stock(lot, east) == {"sold": 60, "overdrawn": 60}
+    chain.delivers(lot, 60, shop)
+    assert shop.status(lot) == {"more_out_than_in"}
+    seen = tale.seen(shop, lot)
+    assert seen.verdict == "adverse_fact"
+    assert seen.found >= {"adverse_fact: can#A1 at chain", "adverse_fact: can#A1 at shop"}
+    assert seen.way == ["shop: handover", "chain: handover, correct", "maker: commission"]
+    tale.conserved(lot, 100)
 
 
 def test_a_sale_of_twenty_was_a_sale_of_two(tale: Tale) -> None:

@@ -98,7 +98,9 @@ def test_an_imported_lot_fails_its_test(tale: Tale) -> None:
     for lot in (bad, fine):
         importer.delivers(lot, 40, shop)
     holds = {lot: importer.holds_back(of_lot(lot)) for lot in (bad, fine)}
-    assert shop.refused(build.transform, inputs={bad: 1}, outputs={f"{shrimp}#X": 1}, production=day(1)) == "goods.held"
+    assert (
+        shop.refused(build.transform, inputs={bad: 1}, outputs={f"{shrimp}#X": 1}, production=day(1)) == "goods.held"
+    )
     lab.says(r.FactKind.TEST, of_lot(bad), adverse=True, document="JC-4417", text="核酸阳性")
     lab.says(r.FactKind.TEST, of_lot(fine), document="JC-4418", text="合格")
     importer.lifts(holds[fine], of_lot(fine))
