@@ -124,8 +124,11 @@ class Subjects:
             self.findings.append(Finding(Verdict.FACTS_NOTED, subject))
         return bad
 
-    def suspended(self) -> None:
-        """Members that took part and are suspended now."""
+    def signers(self) -> None:
+        """Members that took part and are suspended now, or signed with a key that is suspect."""
         for member in self.evidence.members.values():
             if member.suspended is not None:
                 self.findings.append(Finding(Verdict.MEMBER_SUSPENDED, member.member, member.name))
+        for name, since in self.evidence.suspect:
+            what = f"signed with a key that is suspect since {since}"
+            self.findings.append(Finding(Verdict.ADVERSE_FACT, name, what))

@@ -26,9 +26,10 @@ def test_a_market_terminal_is_stolen(tale: Tale) -> None:
     terminal.receives(maker.ships(lot, 100, stall), lot, accepted=100)
     terminal.sells(lot, 5)
     assert terminal.refused(build.enter, lot=lot, quantity=50) == "key.act"
+    lost = ago(0)
     sold = terminal.ships(lot, 20, shop)  # by the thief
     shop.receives(sold, lot, accepted=20)
-    key(stall, r.KeyChange.REVOKE, public, stall, suspect_from=ago(1))
+    key(stall, r.KeyChange.REVOKE, public, stall, suspect_from=lost)
     assert terminal.refused(build.sell, lot=lot, quantity=1, ref="T-9/1") == "key.revoked"
     assert stall.stock(lot) == {"held": 75, "shipped": 20, "sold": 5}
     assert shop.stock(lot) == {"held": 20}
@@ -36,6 +37,7 @@ def test_a_market_terminal_is_stolen(tale: Tale) -> None:
     assert seen.way == ["shop: handover", "stall: handover", "maker: commission"]  # what it signed stays valid
     assert seen.verdict == "adverse_fact"  # and is flagged
     assert seen.found == {"adverse_fact: stall"}
+    assert tale.seen(stall, lot).verdict == "good"  # what it received before was its owner's doing
     stall.sells(lot, 1)
     tale.conserved(lot, 500)
 
