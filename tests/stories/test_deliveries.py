@@ -5,7 +5,7 @@ import pytest
 from client_sdk import build, errors
 from client_sdk.outbox import Outbox
 from ledger import records as r
-from tests.stories.stage import Actor, Tale, ago
+from tests.stories.stage import Actor, Tale, ago, day
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,8 @@ def test_a_case_holds_six_cans(tale: Tale) -> None:
     case = tale.product(maker, "case", base=can, contains=6)
     lot = tale.made(maker, can, 600)
     number = lot.removeprefix(can)
-    assert maker.refused(build.ship, lot=case + number, quantity=10, to=shop.id) == "product.level"
+    for make, fields in ((build.ship, {"to": shop.id}), (build.sell, {}), (build.commission, {"production": day(1)})):
+        assert maker.refused(make, lot=case + number, quantity=10, **fields) == "product.level"
     declared = shop.client.product(case)
     assert declared is not None
     assert declared.contains == 6
