@@ -84,6 +84,15 @@ def end(step: Step, record: r.Close | r.Lift) -> None:
     if isinstance(record, r.Close):
         rest.append(structs.replace(found, closed=True))
     _store(step, record.subject, path, rest)
+    if isinstance(record, r.Lift) and step.is_regulator and record.subject.kind == r.SubjectKind.POSITION:
+        _clear_before(step, record.subject)
+
+
+def _clear_before(step: Step, subject: r.Subject) -> None:
+    """What the goods carry of holds elsewhere, a regulator lifts where they are."""
+    position = _position(step, subject)
+    cleared = position.bits & ~e.IN_FORCE_BEFORE
+    step.draft.put(b"m" + subject_path(subject), structs.replace(position, bits=cleared))
 
 
 def _authority(step: Step, subject: r.Subject) -> None:
@@ -171,10 +180,12 @@ def in_force_at(
     """Whether goods of this lot at this position lay under a hold or recall at the claimed time `at`."""
     if lot.bits & e.IN_FORCE and _covers(draft, e.lot_path(lot.lot), None, at):
         return True
+    if position is not None and position.bits & e.IN_FORCE_BEFORE:
+        return True  # the goods came here from a position that was held
     if position is not None and position.bits & e.IN_FORCE:
-        own = _covers(draft, e.position_path(position.lot, position.owner, position.site), None, at)
-        if own or not _scopes(draft, e.position_path(position.lot, position.owner, position.site)):
-            return True  # inherited: the goods came here from a position that was held
+        path = e.position_path(position.lot, position.owner, position.site)
+        if _covers(draft, path, None, at):
+            return True
     if product.in_force and _covers(draft, e.product_path(product.product), lot, at):
         return True
     return _maker_covers(draft, lot, product.maker, at) or (

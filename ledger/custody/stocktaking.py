@@ -97,7 +97,7 @@ def relabel(step: Step, record: r.Relabel, amounts: r.Moved) -> None:
     check_measure(step, record.to_lot, amounts.grams)
     bits = e.passed_on(position.bits) if position is not None else 0
     if in_force_at(step.draft, lot, product, position, record.at):
-        bits |= e.Bit.HELD
+        bits |= e.Bit.HELD_BEFORE
     take(step, step.member, record.site, record.lot, amounts.quantity, grams, used=amounts.quantity)
     give(step, step.member, record.site, record.to_lot, amounts.quantity, grams)
     own = [step.element]

@@ -58,6 +58,33 @@ def test_what_was_done_before_the_hold_is_booked_after_it(tale: Tale) -> None:
     tale.conserved(lot, 600)
 
 
+def test_a_hold_of_one_shelf_follows_what_left_it(tale: Tale) -> None:
+    maker, dealer, shop, other = tale.members("maker", "dealer", "shop", "other")
+    can = tale.product(maker, "can")
+    lot = tale.made(maker, can, 600)
+    maker.delivers(lot, 200, dealer, at=ago(9))
+    maker.delivers(lot, 60, other, at=ago(9))
+    hold = dealer.holds_back(of_position(lot, dealer), at=ago(2), reason="仓库进水")
+    ship = dealer.ships(lot, 48, shop, at=ago(3))  # left the day before
+    shop.receives(ship, lot, accepted=48)
+    assert shop.status(lot) == {"held_before"}
+    assert (tale.seen(shop, lot).verdict, tale.seen(other, lot).verdict) == ("held", "good")
+    own = shop.holds_back(of_position(lot, shop))
+    shop.lifts(own, of_position(lot, shop))  # by which nothing is shaken off
+    assert shop.refused(build.ship, lot=lot, quantity=6, to=other.id) == "goods.held"
+    shop.sells(lot, 2)
+    dealer.lifts(hold, of_position(lot, dealer))
+    seen = tale.seen(shop, lot)
+    assert (seen.verdict, seen.way) == ("facts_noted", ["shop: handover", "dealer: handover", "maker: commission"])
+    looked = tale.regulator.holds_back(of_position(lot, shop), reason="现场核查")
+    tale.regulator.lifts(looked, of_position(lot, shop))
+    shop.delivers(lot, 6, other)
+    assert shop.stock(lot) == {"held": 40, "shipped": 6, "sold": 2, "irregular": 2}
+    assert dealer.stock(lot) == {"held": 152, "shipped": 48}
+    assert tale.seen(other, lot).verdict == "facts_noted"
+    tale.conserved(lot, 600)
+
+
 def test_a_recalled_ingredient_shows_in_the_formula(tale: Tale) -> None:
     dairy, maker, shop = tale.members("dairy", "maker", "shop")
     powder = tale.product(dairy, "powder", grams=25_000)
