@@ -221,7 +221,7 @@ class Custody:
         right = f"{FORMULA}#C3"
         if mistaken == LOT and self.scopes[LOT]:
             return  # then the right lot's position would be held as well
-        fits = self.free(who, mistaken) >= quantity
+        fits = mistaken.startswith(FORMULA) and self.free(who, mistaken) >= quantity
         if self.attempt(who, self.world.relabel(who, quantity, mistaken, right), fits) is not None:
             self.held[who.id, mistaken] -= quantity
             self.held[who.id, right] += quantity

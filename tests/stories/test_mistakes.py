@@ -36,6 +36,8 @@ def test_a_mistyped_lot_number_is_relabelled(tale: Tale) -> None:
     shop.sells(typo, 4)
     assert tale.seen(shop, typo).verdict == "not_commissioned_by_maker"
     assert shop.refused(build.relabel, lot=typo, to_lot=lot, quantity=27) == "position.overdrawn"
+    other = tale.made(maker, tale.product(maker, "infant formula", category="129"), 100)
+    assert shop.refused(build.relabel, lot=typo, to_lot=other, quantity=26) == "relabel.other-product"
     shop.do(build.relabel, lot=typo, to_lot=lot, quantity=26)
     assert shop.stock(typo) == {"sold": 4, "used": 26}
     assert shop.stock(lot) == {"held": 26}
