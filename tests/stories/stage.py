@@ -1,6 +1,6 @@
 """The stage of docs/stories.md: a real node behind gRPC and TLS, and in each tale members, products and lots of its
-own. What a tale does goes through the SDK's client; what a consumer sees is verified twice, as fetched and from a saved
-file with nothing but the policy."""
+own. What a tale does goes through the SDK's client; what a consumer sees is verified twice, as fetched and from a
+saved file with nothing but the policy."""
 
 import datetime as dt
 import inspect
@@ -323,8 +323,7 @@ class Tale:
                 for one in cast
             )
         )  # fmt: skip
-        actors = [self.actor(identity) for identity in cast]
-        return actors
+        return [self.actor(identity) for identity in cast]
 
     def actor(self, identity: keys.Identity) -> Actor:
         """A member, or another holder of one of its keys."""

@@ -1,4 +1,4 @@
-"""Tales of the goods themselves: where they are kept, packed, weighed, repacked, and what happens to them on the way."""
+"""Tales of the goods: where they are kept, packed, weighed, repacked, and what happens to them on the way."""
 
 from hashlib import sha256
 

@@ -61,7 +61,7 @@ def test_a_claim_under_a_mistyped_lot_is_taken_back_and_made_again(tale: Tale) -
     lot = tale.made(maker, can, 100, "#2025-07")
     typo = f"{can}#2O25-07"
     claim = shop.claims(typo, 30, maker)
-    assert list(maker.client.claims(against_me=True))[0].lot == typo
+    assert next(iter(maker.client.claims(against_me=True))).lot == typo
     corrects(shop, claim)
     assert list(maker.client.claims(against_me=True)) == []
     shop.claims(lot, 30, maker)

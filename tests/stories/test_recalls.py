@@ -27,9 +27,12 @@ def test_an_offline_shop_sold_under_a_recall(tale: Tale) -> None:
     assert shop.stock(lot) == {"held": 40, "sold": 8, "irregular": 3}
     assert shop.status(lot) == {"in_force"}
     assert recall in [event.hash for event in shop.told()]
+    shop.do(build.take_back, lot=lot, quantity=2)
+    shop.do(build.destroy, lot=lot, quantity=42, reason=r.DestroyReason.RECALLED)
+    assert shop.stock(lot) == {"sold": 6, "irregular": 3, "destroyed": 42}
     seen = tale.seen(shop, lot)
     assert (seen.verdict, seen.found) == ("recalled", {"recalled: can#A1", "facts_noted: can#A1"})
-    assert seen.way == ["shop: handover", "maker: commission"]
+    assert seen.way == ["shop: handover, take_back", "maker: commission"]
     assert seen.facts == ["maker recall: can#A1 (adverse)"]
     tale.conserved(lot, 600)
 
@@ -116,6 +119,33 @@ def test_a_recalled_ingredient_shows_in_the_formula(tale: Tale) -> None:
     assert tale.seen(shop, first).verdict == "facts_noted"
     tale.conserved(bags, 40)
     tale.conserved(first, 1000)
+
+
+def test_an_ingredient_is_commissioned_after_it_was_used(tale: Tale) -> None:
+    mill, maker, shop = tale.members("mill", "maker", "shop")
+    flour, bun = tale.product(mill, "flour", grams=25_000), tale.product(maker, "bun", grams=80)
+    bags, more = f"{flour}#M1", tale.made(mill, flour, 20, "#M2")
+    maker.claims(bags, 10, mill, at=ago(5))
+    mill.delivers(more, 20, maker)
+    buns, made = f"{bun}#B1", {"production": day(4), "expiry": day(-20)}
+    maker.do(build.transform, inputs={bags: 8}, outputs={buns: 2000}, **made)
+    assert maker.refused(build.transform, inputs={more: 8}, outputs={buns: 2000}, **made) == "lot.known"
+    maker.delivers(buns, 120, shop)
+    seen = tale.seen(shop, buns)
+    assert (seen.verdict, seen.lots) == ("not_commissioned_by_maker", ["bun#B1", "flour#M1"])
+    assert seen.found == {"not_commissioned_by_maker: flour#M1", "supplier_not_confirmed: flour#M1 at maker"}
+
+    mill.do(build.commission, lot=bags, quantity=50, production=day(9))
+    mill.ships(bags, 10, maker, at=ago(5))
+    seen = tale.seen(shop, buns)
+    assert (seen.verdict, seen.found) == ("good", set())
+    assert seen.way[1:] == ["maker: transform", "maker flour#M1: claim, handover", "mill flour#M1: commission"]
+    tale.regulator.recalls(of_lot(bags))
+    assert tale.seen(shop, buns).verdict == "recalled"
+    assert maker.stock(bags) == {"held": 2, "used": 8}
+    assert shop.stock(buns) == {"held": 120}
+    tale.conserved(bags, 50)
+    tale.conserved(buns, 2000)
 
 
 def test_an_imported_lot_fails_its_test(tale: Tale) -> None:
