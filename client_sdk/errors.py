@@ -7,7 +7,8 @@ SuyuanError (ledger.errors)
     ├── EnvelopeRefused            a rule says no: `problems` name record, field, rule and remedy
     ├── NotAuthenticated           no member's key or certificate; or the certificate does not open this
     ├── NotFound
-    ├── Overloaded                 try again after `retry_after_ms`
+    ├── Overloaded                 nothing was taken; try again after `retry_after_ms`
+    ├── ReadOnly                   nothing was taken: the node only reads for now; try again after `retry_after_ms`
     ├── Unavailable                the node cannot be reached, or stopped; what was sent may or may not be booked
     └── KeyFileError               a key file is missing, readable by others, or the passphrase is wrong
 """
@@ -40,6 +41,14 @@ class NotFound(ClientError):
 class Overloaded(ClientError):
     def __init__(self, retry_after_ms: int) -> None:
         super().__init__(f"the node is overloaded; try again in {retry_after_ms} ms")
+        self.retry_after_ms = retry_after_ms
+
+
+class ReadOnly(ClientError):
+    """The node takes nothing new, for instance because its disk is nearly full; its operator was told by its log."""
+
+    def __init__(self, message: str, retry_after_ms: int) -> None:
+        super().__init__(message)
         self.retry_after_ms = retry_after_ms
 
 

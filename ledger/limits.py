@@ -60,3 +60,7 @@ PRIVATE_ENTRIES_MAX: Final = 1000  # openings in one call
 REFS_ENTRIES_MAX: Final = 4096  # document lines in one question
 STREAM_ENVELOPES_MAX: Final = 2048  # in flight on one submit stream
 STREAM_BYTES_MAX: Final = 8 * 1024 * 1024
+
+# Disk (node): below the reserve of the setting free_bytes_min, or with fewer entries free, it takes nothing new
+FREE_BYTES_MIN: Final = 16 * 1024 * 1024  # the smallest reserve that may be set: a block, its rows, and a compaction
+FREE_ENTRIES_MIN: Final = 256  # inodes: files that can still be made

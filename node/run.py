@@ -17,16 +17,15 @@ from prometheus_client import start_http_server
 
 from ledger.storage.chainstore import ChainStore
 from node.app import App
-from node.config import Settings
+from node.config import PRIVATE_FILE, Settings
 from node.engine.embedded import Embedded
 from node.grpc_server import serve
-from node.keys import LOG_KEY, VALIDATOR_KEY, load_seed
+from node.keys import LOG_KEY, VALIDATOR_KEY, load_own
 from node.metrics import Metrics
 from node.private import PrivateStore
 from node.receipts import CheckpointSigner
 
 ENDPOINTS_FILE = "endpoints.json"
-PRIVATE_FILE = "private.db"
 GRACE_SECONDS = 5
 SWITCH_SECONDS = 0.0002
 log = structlog.get_logger(__name__)
@@ -48,8 +47,8 @@ def open_store(settings: Settings) -> ChainStore:
 
 def signer_of(store: ChainStore, keys: Path) -> CheckpointSigner:
     genesis = store.genesis
-    validator = load_seed(keys, VALIDATOR_KEY)
-    return CheckpointSigner(genesis.name, load_seed(keys, LOG_KEY), genesis.validators[0].name, validator)
+    log_seed, validator = (load_own(keys, name, genesis) for name in (LOG_KEY, VALIDATOR_KEY))
+    return CheckpointSigner(genesis.name, log_seed, genesis.validators[0].name, validator)
 
 
 async def run(settings: Settings) -> None:
