@@ -53,7 +53,7 @@ INCLUSION_HASHES_MAX: Final = 63
 # Serving (node)
 PAGE_ROWS_MAX: Final = 1000
 PAGE_BYTES_MAX: Final = 2 * 1024 * 1024
-CALLS_REQUESTS_MAX: Final = 2000  # at once; beyond it gRPC answers RESOURCE_EXHAUSTED
+CALLS_REQUESTS_MAX: Final = 2000  # at once
 MEMBER_STREAMS_MAX: Final = 8  # subscriptions of one member at once
 EVENT_BLOCKS_MAX: Final = 64  # read for one message of a subscription
 PRIVATE_ENTRIES_MAX: Final = 1000  # openings in one call

@@ -36,7 +36,6 @@ RENEW_AUTHORITY: Final = (
 )
 RESTORE_PRIVATE: Final = "Stop the node, restore it from a backup (suyuan-node restore), and repeat later erasures"
 SETTINGS: Final = "Correct it (docs/operating.md names the settings), or restore it from a backup"
-WARNING: Final = dt.timedelta(days=30)
 
 
 def check_folder(
@@ -141,7 +140,7 @@ def _certificates(folder: Path, now: dt.datetime) -> Iterator[Finding]:
         found = _try(f"keys/{cert}", remedy, partial(load, folder))
         if found.holds:
             ends = load(folder).not_valid_after_utc
-            found = Finding(found.where, ends > now + WARNING, f"it ends on {ends:%F}", remedy)
+            found = Finding(found.where, ends > now + tls.ENDS_SOON, f"it ends on {ends:%F}", remedy)
             yield _try(f"keys/{key}", remedy, partial(load_key, folder))
         yield found
         if cert == tls.CA_CERT and not found.holds:

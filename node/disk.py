@@ -33,12 +33,12 @@ class Disk:
     @property
     def shortage(self) -> str:
         """Why the node takes nothing now; empty where it does."""
-        self._look()
+        self.look()
         return self._shortage
 
     @property
     def free_bytes(self) -> int:
-        self._look()
+        self.look()
         return self._free_bytes
 
     def require_room(self) -> None:
@@ -47,7 +47,7 @@ class Disk:
         if shortage:
             raise ReadOnly(shortage, RETRY_AFTER_MS)
 
-    def _look(self) -> None:
+    def look(self) -> None:
         now = self._clock()
         if now < self._look_at:
             return

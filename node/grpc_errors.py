@@ -5,9 +5,9 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from ledger.errors import Damaged, Malformed, Refused, SuyuanError
 from node import convert
-from node.convert import READ_ONLY
 from node.admission import Unsigned
 from node.app import Forbidden, NotFound
+from node.convert import READ_ONLY
 from node.engine import Overloaded, ReadOnly, Stopped
 
 DOMAIN = "suyuan"

@@ -20,6 +20,7 @@ from ledger.identifiers import check_member_id
 from node.keys import require_private
 
 CA_DAYS, LEAF_DAYS = 3650, 825
+ENDS_SOON = dt.timedelta(days=30)
 CA_KEY, CA_CERT = "ca.key", "ca.pem"
 SERVER_KEY, SERVER_CERT = "server.key", "server.pem"
 
