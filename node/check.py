@@ -51,12 +51,15 @@ def check_folder(
             sound = _chain(data, chain, openings, findings)
         if replay and sound and genesis is not None:
             findings += _replayed(data, progress)
-    if genesis is not None:
-        findings += _keys(data / "keys", genesis)
-        findings += _policy(data, genesis)
-    findings += _certificates(data / "keys", now)
+    findings += check_files(data, genesis, now)
     findings += _settings(data)
     return findings
+
+
+def check_files(folder: Path, genesis: g.Genesis | None, now: dt.datetime | None) -> list[Finding]:
+    """The files of a node that are made once: keys, certificates (`now`: do they end soon?), policy."""
+    findings = [] if genesis is None else [*_keys(folder / "keys", genesis), *_policy(folder, genesis)]
+    return [*findings, *_certificates(folder / "keys", now)]
 
 
 @contextmanager
@@ -131,7 +134,7 @@ def _try(where: str, remedy: str, load: Callable[[], object]) -> Finding:
     return Finding(where, True, "")
 
 
-def _certificates(folder: Path, now: dt.datetime) -> Iterator[Finding]:
+def _certificates(folder: Path, now: dt.datetime | None) -> Iterator[Finding]:
     """Each file by itself; what can only be held against a damaged one is left out."""
     for cert, load, key, load_key, remedy in (
         (tls.CA_CERT, tls.load_authority, tls.CA_KEY, tls.load_authority_key, RENEW_AUTHORITY),
@@ -140,7 +143,8 @@ def _certificates(folder: Path, now: dt.datetime) -> Iterator[Finding]:
         found = _try(f"keys/{cert}", remedy, partial(load, folder))
         if found.holds:
             ends = load(folder).not_valid_after_utc
-            found = Finding(found.where, ends > now + tls.ENDS_SOON, f"it ends on {ends:%F}", remedy)
+            lasts = now is None or ends > now + tls.ENDS_SOON
+            found = Finding(found.where, lasts, f"it ends on {ends:%F}", remedy)
             yield _try(f"keys/{key}", remedy, partial(load_key, folder))
         yield found
         if cert == tls.CA_CERT and not found.holds:
