@@ -290,16 +290,15 @@ def _swap(data: Path, now: dt.datetime) -> Path | None:
     """Move what was there aside and what is ready in. Each step may be the last one before a crash: the genesis goes
     first and comes last, so that no node starts on a mixture, and the next restore goes on."""
     ready = data / READY
-    aside = next(data.glob(f"{BEFORE}-*.part"), data / f"{BEFORE}-{now:%Y%m%dT%H%M%SZ}.part")
+    before = ready / "before"
     for name in NODE_FILES:
         if (data / name).exists() and (name in STALE or (ready / name).exists()):
-            aside.mkdir(mode=0o700, exist_ok=True)
-            (data / name).rename(aside / name)
+            before.mkdir(mode=0o700, exist_ok=True)
+            (data / name).rename(before / name)
     for name in reversed(NODE_FILES):
         if (ready / name).exists():
             (ready / name).rename(data / name)
+    aside = before.rename(data / f"{BEFORE}-{now:%Y%m%dT%H%M%SZ}") if before.exists() else None
     ready.rmdir()
     files.sync_folder(data)
-    if not aside.exists():
-        return None
-    return aside.rename(aside.with_suffix(""))
+    return aside

@@ -89,17 +89,17 @@ def _warnings(done: Restored) -> Iterator[str]:
         yield f"the backup was interrupted at block {done.manifest.height}; an older one may hold more"
     if not done.log_kept:
         yield (
-            f"the log stands at block {done.height} of {_time(done.time_ms)}: what was acknowledged after it is lost, "
-            "unless its blocks are fetched from a peer before the node runs"
+            f"the log stands at block {done.height} of {_time(done.time_ms)}: what was acknowledged after it is "
+            "lost, unless its blocks are fetched from a peer before the node runs"
         )
         yield (
-            "readers and members that saw a longer log will refuse this node, as their pinned checkpoint tells them to: "
-            "agree with them before they delete it"
+            "readers and members that saw a longer log will refuse this node, as their pinned checkpoint tells them "
+            "to: agree with them before they delete it"
         )
     if not done.erasures_kept:
         yield (
-            f"private openings that were erased after {_time(done.manifest.made_ms)} are back, unless --private named a "
-            "newer store: repeat the erasures that you know of"
+            f"private openings that were erased after {_time(done.manifest.made_ms)} are back, unless --private "
+            "named a newer store: repeat the erasures that you know of"
         )
 
 

@@ -16,28 +16,10 @@ from ledger.storage.check import Finding
 from ledger.storage.index import Index
 from node import keys, tls
 from node.check import check_folder
-from node.config import write_policy
-from node.keys import LOG_KEY, VALIDATOR_KEY, store_seed
+from node.keys import LOG_KEY
 from node.private import PrivateStore
+from tests.node_folder import NOW, node_folder
 from tests.world import DAY_MS, LOG_SEED, MAKER, START_MS, VALIDATOR_SEED, World, genesis
-
-NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
-
-
-def node_folder(folder: Path) -> Path:
-    """A node's data folder: 600 leaves, so two full tiles."""
-    world = World(folder).founded()
-    while world.store.head.log.size < 600:
-        world.do(MAKER, world.sell(MAKER, 1))
-    world.close()
-    store_seed(folder / "keys", LOG_KEY, LOG_SEED)
-    store_seed(folder / "keys", VALIDATOR_KEY, VALIDATOR_SEED)
-    tls.make_authority(folder / "keys", "test.example", NOW)
-    tls.make_server(folder / "keys", "test.example", ["127.0.0.1"], NOW)
-    write_policy(folder, genesis())
-    (folder / "node.toml").write_text('log_level = "info"\n')
-    PrivateStore(folder / "private.db").close()
-    return folder
 
 
 @pytest.fixture(scope="module")
