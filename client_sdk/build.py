@@ -17,7 +17,7 @@ from ledger import records as r
 from ledger.envelope import ENVELOPE, HEADER, Envelope, Header, envelope_id, envelope_leaf
 from ledger.errors import Malformed
 from ledger.hashing import TAG_ENVELOPE
-from ledger.private import PRIVATE, Private
+from ledger.private import Private, opening_of
 from ledger.seals import SALT_BYTES, seal
 from ledger.wellformed import check_record
 
@@ -232,7 +232,7 @@ def sealed(one: Act) -> Sealed:
     """An act with its seals, under salts drawn here; Malformed where a field is wrong, before anything is signed."""
     fields, opening, private = dict(one.fields), b"", b""
     if one.private is not None:
-        private = os.urandom(SALT_BYTES) + PRIVATE.encode(one.private)
+        private = opening_of(os.urandom(SALT_BYTES), one.private)
         fields["private"] = seal(private)
     if one.amounts is not None:
         opening = os.urandom(SALT_BYTES) + r.AMOUNTS[one.kind].encode(one.amounts)

@@ -10,6 +10,7 @@ SuyuanError (ledger.errors)
     ├── Overloaded                 nothing was taken; try again after `retry_after_ms`
     ├── ReadOnly                   nothing was taken: the node only reads for now; try again after `retry_after_ms`
     ├── Unavailable                the node cannot be reached, or stopped; what was sent may or may not be booked
+    ├── PrivateNotDelivered        (client_sdk.openings) booked, but private openings still have to be given
     └── KeyFileError               a key file is missing, readable by others, or the passphrase is wrong
 """
 

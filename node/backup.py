@@ -2,7 +2,7 @@
 
     DEST/manifest.json       what of all this counts: chain, height, time, sizes and checksums
     DEST/blocks/NNNNNN.blk   the block files, up to a whole block
-    DEST/files-TIME/         genesis.json, policy.txt, node.toml, private.db and keys/ as they were at that time
+    DEST/files-TIME/         genesis.json, policy.txt, node.toml, private.db, private.dat and keys/ of that time
 
 Block files only grow, so the next backup appends what is new. Each block file is synced, and read again from its
 first block on, before a manifest names it; a backup that was interrupted therefore counts up to its last manifest.
@@ -27,10 +27,14 @@ from ledger.storage.chainstore import read_genesis
 from ledger.storage.check import Links, follow
 from node import files
 from node.check import GENESIS_FILE, check_files
-from node.config import CONFIG_FILE, PRIVATE_FILE, write_policy
+from node.config import CONFIG_FILE, write_policy
+from node.errors import NotStored
+from node.private import BYTES_FILE, ROWS_FILE
+from node.privatefiles import Contents, copy_store
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
+PRIVATE_FILES: Final = (ROWS_FILE, BYTES_FILE)
 _FILES: Final = re.compile(r"files-[0-9]+")
 Progress = Callable[[int, int], None]
 """(bytes copied, bytes to copy)"""
@@ -100,10 +104,11 @@ def back_up(data: Path, dest: Path, now_ms: int, progress: Progress | None = Non
             for path in dest.iterdir():
                 if _FILES.fullmatch(path.name) and path.name != folder.name:
                     shutil.rmtree(path)
-    except OSError as error:
+    except (OSError, NotStored) as error:
         whole = read_manifest(dest)
         counts = "it holds no backup yet" if whole is None else f"what it holds counts up to block {whole.height}"
-        raise SuyuanError(f"{dest}: {error.strerror}; {counts}. Mend that, and run the backup again") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SuyuanError(f"{dest}: {why}; {counts}. Mend that, and run the backup again") from error
     return Made(manifest, copied, flaws)
 
 
@@ -155,9 +160,11 @@ def _copy_small(
     """The small files in a folder of their own; a flawed one is replaced by its earlier copy, if there is one."""
     folder = dest / f"files-{now_ms if old is None else max(now_ms, old.made_ms + 1)}"
     files.replace_folder(folder)
-    flaws = _copy_private(data / PRIVATE_FILE, folder / PRIVATE_FILE)
+    flaws = _copy_private(data, folder)
     if flaws:
-        _take_earlier(dest, old, folder, PRIVATE_FILE)
+        for name in PRIVATE_FILES:
+            (folder / name).unlink(missing_ok=True)
+            _take_earlier(dest, old, folder, name)
     for path in [data / GENESIS_FILE, data / CONFIG_FILE, *sorted((data / "keys").iterdir())]:
         if path.is_file() and path.suffix != ".part":
             files.copy(path, folder / path.relative_to(data))
@@ -170,16 +177,17 @@ def _copy_small(
     return folder, flaws
 
 
-def _copy_private(source: Path, target: Path) -> list[str]:
-    """What is wrong with the private store, and then nothing is copied."""
-    if not source.exists():
-        return [f"{PRIVATE_FILE}: the file is missing"]
+def _copy_private(data: Path, folder: Path) -> list[str]:
+    """Copy the private store as it stands at one moment; what is wrong with it."""
+    missing = [f"{name}: the file is missing" for name in PRIVATE_FILES if not (data / name).exists()]
+    if missing:
+        return missing
     try:
-        files.copy_database(source, target)
+        copy_store(data / ROWS_FILE, folder / ROWS_FILE)
+        with Contents(folder / ROWS_FILE) as copied:
+            return copied.flaws
     except Damaged as error:
-        target.unlink(missing_ok=True)
-        return [f"{PRIVATE_FILE}: {error.message}"]
-    return []
+        return [f"{ROWS_FILE}: {error.message}"]
 
 
 def _take_earlier(dest: Path, old: Manifest | None, folder: Path, name: str) -> None:

@@ -4,12 +4,11 @@ import fcntl
 import hashlib
 import os
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from ledger.errors import Damaged, SuyuanError
+from ledger.errors import SuyuanError
 
 CHUNK_BYTES = 1024 * 1024
 Copied = Callable[[int], None]
@@ -88,37 +87,3 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def copy_database(source: Path, target: Path) -> None:
-    """A consistent copy of a database that may be in use, checked; Damaged where it does not hold."""
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
-        flaws = _copy_pages(source, target)
-    except sqlite3.Error as error:
-        target.unlink()
-        if isinstance(error, sqlite3.OperationalError):
-            raise SuyuanError(f"{source} could not be copied to {target}: {error}") from error
-        flaws = [str(error)]
-    if flaws:
-        target.unlink(missing_ok=True)
-        raise Damaged(str(source), flaws[0], "See suyuan-node check")
-
-
-def _copy_pages(source: Path, target: Path) -> list[str]:
-    with closing(connect(source)) as reader, closing(connect(target)) as writer:
-        reader.backup(writer)
-        flaws = [str(flaw) for (flaw,) in writer.execute("PRAGMA integrity_check") if flaw != "ok"]
-    handle = os.open(target, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    return flaws
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """A database that is there; sqlite3.OperationalError where it is not."""
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)

@@ -9,7 +9,6 @@ first; once that is whole it is called restore.ready, and a restore that was int
 import datetime as dt
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -25,15 +24,17 @@ from ledger.storage.blockfile import BlockFiles
 from ledger.storage.chainstore import ChainStore, read_genesis
 from ledger.storage.check import Links, chain_of_files, follow
 from node import files
-from node.backup import MANIFEST, Manifest, Progress, header_at, read_manifest, sums
+from node.backup import MANIFEST, PRIVATE_FILES, Manifest, Progress, header_at, read_manifest, sums
 from node.check import GENESIS_FILE, check_folder
-from node.config import CONFIG_FILE, PRIVATE_FILE, write_policy
+from node.config import CONFIG_FILE, write_policy
+from node.private import ROWS_FILE
+from node.privatefiles import gather
 
 PART: Final = "restore.part"
 READY: Final = "restore.ready"
 BEFORE: Final = "before-restore"
-STALE: Final = ("index", "tile", *(f"{PRIVATE_FILE}-{journal}" for journal in ("journal", "wal", "shm")))
-NODE_FILES: Final = (GENESIS_FILE, "keys", CONFIG_FILE, "policy.txt", PRIVATE_FILE, *STALE, "blocks")
+STALE: Final = ("index", "tile", f"{ROWS_FILE}-journal")
+NODE_FILES: Final = (GENESIS_FILE, "keys", CONFIG_FILE, "policy.txt", *PRIVATE_FILES, *STALE, "blocks")
 CERTIFICATES: Final = ("keys/ca.key", "keys/ca.pem", "keys/server.key", "keys/server.pem")
 DERIVED: Final = ("index", "tile", "policy.txt")
 OTHER_BACKUP: Final = "Use another backup"
@@ -70,13 +71,13 @@ def restore(
     if manifest is None:
         raise Malformed(str(dest), f"it holds no {MANIFEST}: it is no backup, or its first run was interrupted")
     if private is not None and not private.exists():
-        raise Malformed(str(private), "there is no such file")
+        raise Malformed(str(private), "there is no such file; name a private.db, with its private.dat beside it")
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     notes: list[str] = []
     place = Place(set(), False)
     try:
         with files.locked(data):
-            erasures_kept = (data / PRIVATE_FILE).exists()
+            erasures_kept = (data / ROWS_FILE).exists()
             if (data / READY).exists():
                 aside = _swap(data, now)
             else:
@@ -91,7 +92,7 @@ def restore(
     with closing(ChainStore.rebuild(data, progress)) as store:
         head = store.head
     later = head.height - manifest.height
-    erasures_kept = erasures_kept and PRIVATE_FILE not in place.flaws
+    erasures_kept = erasures_kept and place.flaws.isdisjoint(PRIVATE_FILES)
     return Restored(manifest, head.height, head.time, later, aside, place.log_kept, erasures_kept, notes)
 
 
@@ -193,7 +194,7 @@ def _assemble(
         for name, size in manifest.blocks.items():
             files.append(dest / "blocks" / name, part / "blocks" / name, 0, size, lambda _: None)
         _take_later_blocks(data, part, links)
-        for name in manifest.files:
+        for name in manifest.files.keys() - set(PRIVATE_FILES):
             files.copy((data if _stays(data, name, flaws) else dest / manifest.folder) / name, part / name)
         write_policy(part, read_genesis(part))
         notes = _private_store(dest / manifest.folder, data, part, links.size, flaws, private)
@@ -239,48 +240,15 @@ def _frames(folder: Path) -> Iterator[frames.Frame]:
             os.close(handle)
 
 
-# Private openings
-
-
 def _private_store(backup: Path, data: Path, part: Path, size: int, flaws: set[str], newer: Path | None) -> list[str]:
     """The newest private store that is sound, with what the others know besides: their openings, and above all their
     erasures. Places beyond the log's `size` leaves will be others' records, so nothing of them stays."""
-    sources = [data / PRIVATE_FILE, backup / PRIVATE_FILE]
-    if PRIVATE_FILE in flaws:
+    sources = [data / ROWS_FILE, backup / ROWS_FILE]
+    if not flaws.isdisjoint(PRIVATE_FILES):
         sources.reverse()
     if newer is not None:
         sources.append(newer)
-    notes: list[str] = []
-    target = part / PRIVATE_FILE
-    target.unlink(missing_ok=True)
-    for source in sources:
-        try:
-            if source.exists():
-                _merge(source, target)
-        except (SuyuanError, sqlite3.Error) as error:
-            notes.append(f"{source} could not be read, so erasures that only it knows must be repeated: {error}")
-    if target.exists():
-        _prune(target, size)
-    return notes
-
-
-def _merge(source: Path, target: Path) -> None:
-    if not target.exists():
-        files.copy_database(source, target)
-        return
-    with closing(files.connect(target)) as database:
-        database.execute("ATTACH DATABASE ? AS other", (str(source),))
-        with database:
-            database.execute("INSERT OR IGNORE INTO erased SELECT * FROM other.erased")
-            database.execute("INSERT OR IGNORE INTO opening SELECT * FROM other.opening")
-
-
-def _prune(target: Path, size: int) -> None:
-    with closing(files.connect(target)) as database, database:
-        database.execute("PRAGMA secure_delete = ON")
-        database.execute("DELETE FROM opening WHERE leaf >= ?", (size,))
-        database.execute("DELETE FROM erased WHERE leaf >= ?", (size,))
-        database.execute("DELETE FROM opening WHERE (leaf, idx) IN (SELECT leaf, idx FROM erased)")
+    return gather([source for source in sources if source.exists()], part / ROWS_FILE, size)
 
 
 # Taking its place

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from client_sdk.commands import acts, audit, books, identity, reading
+from client_sdk.commands import acts, audit, books, identity, private, reading
 from client_sdk.errors import EnvelopeRefused
 from ledger.errors import SuyuanError
 
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Custody of food: submit, read, verify, audit.",
 )
-for module in (identity, books, acts, reading, audit):
+for module in (identity, books, acts, reading, private, audit):
     module.register(app)
 
 

@@ -22,6 +22,8 @@ from node.restore import BEFORE, PART, READY, Restored, restore
 from tests.node_folder import NOW, NOW_MS, node_folder, opening_of, trade
 from tests.world import World
 
+ERASED = Erased("regulator", NOW_MS, "asked")
+
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -69,14 +71,14 @@ def head(data: Path) -> tuple[int, bytes, bytes]:
         return store.head.height, store.head.log.root(), store.head.state[0]
 
 
-def openings(data: Path, leaves: list[int]) -> list[bytes | None]:
+def openings(data: Path, leaves: list[int]) -> list[bytes | Erased | None]:
     with closing(PrivateStore(data / "private.db")) as store:
         return [store.get(leaf, 0) for leaf in leaves]
 
 
 def erase(data: Path, leaf: int) -> None:
     with closing(PrivateStore(data / "private.db")) as store:
-        assert store.erase([(leaf, 0)], Erased("regulator", NOW_MS, "asked")) == 1
+        assert store.erase([(leaf, 0)], ERASED) == 1
 
 
 # Backup
@@ -189,7 +191,7 @@ def crashing(monkeypatch: pytest.MonkeyPatch, name: str, step: int, stored: bool
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["lost", "stored"])
-@pytest.mark.parametrize("name", ["append", "replace", "copy", "copy_database"])
+@pytest.mark.parametrize("name", ["append", "replace", "copy", "sync_folder"])
 def test_an_interrupted_backup_counts_up_to_its_manifest(
     data: Path, dest: Path, monkeypatch: pytest.MonkeyPatch, name: str, stored: bool
 ) -> None:
@@ -332,10 +334,10 @@ def test_erasures_are_repeated(data: Path, dest: Path, tmp_path: Path) -> None:
     bring_back(dest, tmp_path / "without")
     assert openings(tmp_path / "without", [first, second]) == [opening_of(1), opening_of(2)]
     bring_back(dest, tmp_path / "with", data / "private.db")
-    assert openings(tmp_path / "with", [first, second]) == [None, opening_of(2)]
+    assert openings(tmp_path / "with", [first, second]) == [ERASED, opening_of(2)]
     flip(data / "blocks" / "000001.blk", 3000)
     bring_back(dest, data)
-    assert openings(data, [first, second]) == [None, opening_of(2)]
+    assert openings(data, [first, second]) == [ERASED, opening_of(2)]
 
 
 def test_places_beyond_the_restored_log_are_forgotten(data: Path, dest: Path, tmp_path: Path) -> None:
@@ -419,8 +421,8 @@ def test_a_manifest_says_what_a_backup_holds(data: Path, dest: Path) -> None:
     told = json.loads((dest / backing.MANIFEST).read_text())
     assert told["name"] == "test.example/log"
     assert set(told["files"]) == {
-        "genesis.json", "policy.txt", "node.toml", "private.db", "keys/log.key", "keys/validator.key", "keys/ca.key",
-        "keys/ca.pem", "keys/server.key", "keys/server.pem",
+        "genesis.json", "policy.txt", "node.toml", "private.db", "private.dat", "keys/log.key", "keys/validator.key",
+        "keys/ca.key", "keys/ca.pem", "keys/server.key", "keys/server.pem",
     }  # fmt: skip
     assert told["files"]["policy.txt"]["sha256"] == files.sha256(data / "policy.txt")
     assert told["blocks"] == {path.name: path.stat().st_size for path in (data / "blocks").glob("*.blk")}

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import shutil
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +69,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "settings": (lambda data: flip(data / "node.toml", 2), "node.toml", "docs/operating.md"),
     "private store": (lambda data: flip(data / "private.db", 3), "private.db", "backup"),
     "private store lost": (lambda data: (data / "private.db").unlink(), "private.db", "backup"),
+    "private bytes lost": (lambda data: (data / "private.dat").unlink(), "private.db", "backup"),
 }  # fmt: skip
 
 
@@ -145,13 +145,12 @@ def test_private_openings_are_held_against_their_records(data: Path) -> None:
     store = PrivateStore(data / "private.db")
     store.put([(leaf, 0, opening)])
     assert flaws(data) == []
-    store.put([(leaf, 0, bytes(16) + PRIVATE.encode(Private(price=2))), (leaf, 1, opening), (size, 0, opening)])
+    store.put([(leaf, 1, opening), (size, 0, opening)])
     store.close()
-    with sqlite3.connect(data / "private.db") as database:
-        database.execute("INSERT INTO erased VALUES (?, 0, 'x', 1, 'y')", (leaf,))
+    flip(data / "private.dat", 18)
     found = {flaw.where: flaw.detail for flaw in flaws(data)}
-    assert "does not match" in found.pop(f"private.db, record 0 in leaf {leaf}")
-    assert found.pop(f"private.db, record 1 in leaf {leaf}") == "there is no such record"
+    assert "does not match" in found.pop(f"private.dat, record 0 in leaf {leaf}")
+    assert found.pop(f"private.dat, record 1 in leaf {leaf}") == "there is no such record"
     assert found.pop(f"private.db, leaf {size}") == "the log has no envelope there"
     assert found == {}
 
