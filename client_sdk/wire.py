@@ -170,7 +170,7 @@ def refused(refusal: pb.Refusal) -> errors.ClientError:
     if refusal.kind == pb.Refusal.KIND_OVERLOADED:
         return errors.Overloaded(refusal.retry_after_ms)
     if refusal.kind == pb.Refusal.KIND_READ_ONLY:
-        why = "; ".join(problem.message for problem in refusal.problems)
+        why = "; ".join(problem.message for problem in refusal.problems) or "it only reads"
         return errors.ReadOnly(refusal.retry_after_ms or BUSY_AGAIN_MS, why)
     problems = tuple(
         Problem(p.rule, p.message, p.remedy, p.record if p.HasField("record") else None, p.field)

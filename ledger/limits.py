@@ -54,7 +54,7 @@ INCLUSION_HASHES_MAX: Final = 63
 # Serving (node)
 PAGE_ROWS_MAX: Final = 1000
 PAGE_BYTES_MAX: Final = 2 * 1024 * 1024
-CALLS_REQUESTS_MAX: Final = 2000  # at once; beyond it gRPC answers RESOURCE_EXHAUSTED
+CALLS_REQUESTS_MAX: Final = 2000  # at once
 MEMBER_STREAMS_MAX: Final = 8  # subscriptions of one member at once
 EVENT_BLOCKS_MAX: Final = 64  # read for one message of a subscription
 EVENT_LEAVES_MAX: Final = 4096  # passed over in silence before a subscriber is told how far it came
@@ -67,3 +67,7 @@ STREAM_BYTES_MAX: Final = 8 * 1024 * 1024
 # The outbox of a member (client)
 OUTBOX_ENVELOPES_MAX: Final = 100_000  # waiting, sent or refused
 OUTBOX_DONE_ROWS_MAX: Final = 10_000  # receipts that are kept of what is done; nodes keep them all
+
+# Disk (node): below the reserve of the setting free_bytes_min, or with fewer entries free, it takes nothing new
+FREE_BYTES_MIN: Final = 16 * 1024 * 1024  # the smallest reserve that may be set: a block, its rows, and a compaction
+FREE_ENTRIES_MIN: Final = 256  # inodes: files that can still be made

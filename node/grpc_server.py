@@ -41,6 +41,7 @@ MESSAGE_BYTES_MAX = BLOCK_BYTES_MAX + 64 * 1024
 RESULTS_A_MESSAGE_MAX = 1024
 REQUEST_ID = "x-request-id"
 SUBSCRIBE_AGAIN_MS = 5_000
+CALL_AGAIN_MS = 500
 VERSION = "0.1.0"
 Answer = TypeVar("Answer")
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -64,7 +65,8 @@ def unary(method: _Method[Answer]) -> _Method[Answer]:
         context.set_trailing_metadata(((REQUEST_ID, request_id),))
         name = method.__name__
         try:
-            answer = await method(self, request, context)
+            with self.one_call():
+                answer = await method(self, request, context)
         except SuyuanError as error:
             await self.fail(name, request_id, error, context)
             raise
@@ -78,6 +80,18 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
     def __init__(self, app: App) -> None:
         self.app = app
         self._subscriptions: Counter[str] = Counter()
+        self._calls = 0
+
+    @contextmanager
+    def one_call(self) -> Iterator[None]:
+        """Calls at once are bounded here, because gRPC's own bound answers without a retry hint."""
+        if self._calls >= CALLS_REQUESTS_MAX:
+            raise Overloaded(CALL_AGAIN_MS)
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
 
     async def fail(self, name: str, request_id: str, error: SuyuanError, context: Context) -> None:
         """End the call with the status of an error; never returns."""
@@ -118,8 +132,9 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
         context.set_trailing_metadata(((REQUEST_ID, request_id),))
         try:
             self.member(context)
-            async for message in _Stream(self.app).run(requests):
-                yield message
+            with self.one_call():
+                async for message in _Stream(self.app).run(requests):
+                    yield message
         except SuyuanError as error:
             await self.fail("SubmitStream", request_id, error, context)
         self.app.metrics.calls.labels("SubmitStream", "OK").inc()
@@ -173,7 +188,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
         request_id = _request_id(context)
         try:
             member = self.member(context)
-            with self._subscription(member):
+            with self.one_call(), self._subscription(member):
                 async for events in self._events(member, request):
                     yield events
         except SuyuanError as error:
@@ -208,6 +223,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
 
     @unary
     async def PutPrivate(self, request: pb.PutPrivateRequest, context: Context) -> pb.PutPrivateResponse:  # noqa: N802
+        self.app.disk.require_room()
         openings = [(one.leaf, one.index, one.opening) for one in request.openings]
         kept = await asyncio.to_thread(self.app.openings.put, self.member(context), openings, list(request.nodes))
         return pb.PutPrivateResponse(kept=kept)
@@ -265,8 +281,9 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
         try:
             self.app.may_replay(self.member(context))
             blocks = self.app.blocks(request.from_height)
-            while (found := await asyncio.to_thread(next, blocks, None)) is not None:
-                yield pb.StoredBlock(height=found[0], block=found[1])
+            with self.one_call():
+                while (found := await asyncio.to_thread(next, blocks, None)) is not None:
+                    yield pb.StoredBlock(height=found[0], block=found[1])
         except SuyuanError as error:
             await self.fail("StreamBlocks", request_id, error, context)
 
@@ -283,6 +300,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
             version=VERSION,
             time_ms=time.time_ns() // 1_000_000,
             node=self.app.name,
+            read_only=self.app.disk.shortage,
         )
 
 
@@ -357,7 +375,7 @@ async def serve(
 ) -> tuple[grpc.aio.Server, int, int]:
     """Start the service; returns the server and the two ports it listens on. OSError where one is taken."""
     server = grpc.aio.server(
-        maximum_concurrent_rpcs=CALLS_REQUESTS_MAX,
+        maximum_concurrent_rpcs=2 * CALLS_REQUESTS_MAX,  # health and reflection too
         options=[
             ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
             ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
@@ -377,7 +395,15 @@ async def serve(
     pair = [((keys / tls.SERVER_KEY).read_bytes(), (keys / tls.SERVER_CERT).read_bytes())]
     ca = (keys / tls.CA_CERT).read_bytes()
     for_members = grpc.ssl_server_credentials(pair, ca, require_client_auth=True)
-    members = server.add_secure_port(f"{host}:{members_port}", for_members)
-    readers = server.add_secure_port(f"{host}:{readers_port}", grpc.ssl_server_credentials(pair))
+    members = _listen(server, f"{host}:{members_port}", for_members)
+    readers = _listen(server, f"{host}:{readers_port}", grpc.ssl_server_credentials(pair))
     await server.start()
     return server, members, readers
+
+
+def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials) -> int:
+    """The port; OSError where the address cannot be listened on."""
+    try:
+        return server.add_secure_port(address, credentials)
+    except RuntimeError:
+        raise OSError(f"cannot listen on {address}: is the port taken, and the address this machine's?") from None

@@ -1,13 +1,16 @@
-"""The files of the private store as others read them: a check, a backup."""
+"""The files of the private store as others read them: a check, a backup, a restore."""
 
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 from ledger.errors import Damaged
+from ledger.limits import PRIVATE_ENTRIES_MAX
+from node.errors import NotStored
 from node.private import (
     BYTES_FILE,
     ERASED,
@@ -15,9 +18,12 @@ from node.private import (
     REGIONS,
     ROWS_FILE,
     UNFINISHED,
+    Place,
+    PrivateStore,
     bytes_path,
     checked,
     connect,
+    crc_of,
     is_blank,
     is_tail,
     sync,
@@ -75,6 +81,12 @@ class Contents:
             except Damaged as error:
                 self.flaws.append(f"{error.where}: {error.message}")
 
+    def erasures(self) -> Iterator[tuple[Any, ...]]:
+        """The rows of what was erased, each with its CRC-32."""
+        with told():
+            for row in self._sound(ERASED):
+                yield (*row, crc_of(row))
+
     def openings(self, leaf: int) -> Iterator[tuple[int, bytes]]:
         """(record index, opening) of what is kept for a leaf; whether it is what was sealed, the chain says."""
         with told():
@@ -98,3 +110,38 @@ def copy_store(path: Path, target: Path) -> None:
                 db.close()
         for one in (bytes_path(target), target, target.parent):
             sync(one)
+
+
+def gather(sources: Iterable[Path], target: Path, size: int) -> list[str]:
+    """A new store at `target` of what several keep for a log of `size` leaves: all erasures, and of each opening that
+    is left the first source's. Returns why a source could not be read."""
+    notes: list[str] = []
+    PrivateStore(target).close()
+    with ExitStack() as stack:
+        found: list[Contents] = []
+        for source in sources:
+            try:
+                found.append(stack.enter_context(Contents(source)))
+            except (Damaged, NotStored) as error:
+                notes.append(f"{source} could not be read, so erasures that it alone knows must be repeated: {error}")
+        rows = [row for contents in found for row in contents.erasures() if row[0] < size]
+        with told(), closing(connect(target)) as db, db:
+            db.executemany("INSERT OR IGNORE INTO erased VALUES (?, ?, ?, ?, ?, ?)", rows)
+        store = stack.enter_context(closing(PrivateStore(target)))
+        taken: set[Place] = {(row[0], row[1]) for row in rows}
+        for contents in found:
+            _take(contents, store, size, taken)
+    return notes
+
+
+def _take(contents: Contents, store: PrivateStore, size: int, taken: set[Place]) -> None:
+    batch: list[tuple[int, int, bytes]] = []
+    for leaf in sorted(leaf for leaf in contents.leaves if leaf < size):
+        for index, opening in contents.openings(leaf):
+            if (leaf, index) not in taken:
+                taken.add((leaf, index))
+                batch.append((leaf, index, opening))
+        if len(batch) >= PRIVATE_ENTRIES_MAX // 2:
+            store.put(batch)
+            batch = []
+    store.put(batch)

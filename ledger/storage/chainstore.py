@@ -26,17 +26,15 @@ from ledger import merkle, statemap, tiles
 from ledger import state as s
 from ledger.encoding import Codec
 from ledger.envelope import ENVELOPE, HEADER, Envelope, envelope_leaf, open_envelope
-from ledger.errors import Damaged, Malformed, SuyuanError
+from ledger.errors import Damaged, Malformed, SuyuanError, WriteFailed
 from ledger.limits import TILE_HASHES
 from ledger.plan import Checked, Head, Plan, genesis_head, genesis_writes, plan_block
-from ledger.storage.blockfile import BlockFiles, Location
-from ledger.storage.index import Index, Snapshot
+from ledger.storage.blockfile import REFETCH, BlockFiles, Location
+from ledger.storage.index import REBUILD, Index, Snapshot
 from ledger.storage.tilefiles import TileFiles
 
 ENVELOPES_CACHED: Final = 64  # what many proofs show: the commission of a lot, a dealer's deliveries
-_HEAD_KEY: Final = b"!head"
-REFETCH: Final = "Fetch the block files from a peer, or restore a backup"
-_REBUILD: Final = "Rebuild the index from the block files: suyuan-node rebuild"
+HEAD_KEY: Final = b"!head"
 
 
 class BlockRow(Struct, frozen=True, array_like=True, gc=False):
@@ -99,35 +97,56 @@ class ChainStore:
         index = Index.create(folder / "index")
         row = HEAD_ROW.encode(HeadRow(0, g.chain_id(genesis)))
         writes = [(key, value) for key, value in genesis_writes(genesis) if value is not None]
-        index.write([*writes, (_HEAD_KEY, row)], [])
+        index.write([*writes, (HEAD_KEY, row)], [])
         index.close()
 
     @classmethod
     def rebuild(cls, folder: Path, progress: Callable[[int, int], None] | None = None) -> "ChainStore":
         """Make index and tiles anew from the block files, and open the chain."""
         genesis = read_genesis(folder)
-        shutil.rmtree(folder / "index", ignore_errors=True)
-        shutil.rmtree(folder / "tile", ignore_errors=True)
-        cls._create_index(folder, genesis)
+        lock = BlockFiles(folder, g.chain_id(genesis), writer=True)
+        try:
+            shutil.rmtree(folder / "index", ignore_errors=True)
+            shutil.rmtree(folder / "tile", ignore_errors=True)
+            cls._create_index(folder, genesis)
+        finally:
+            lock.close()
         return cls.open(folder, progress)
+
+    @classmethod
+    def replay(
+        cls, folder: Path, scratch: Path, height: int, progress: Callable[[int, int], None] | None = None
+    ) -> "ChainStore":
+        """The chain in `folder` run anew up to a height, with its index and tiles in `scratch`: to compare with."""
+        genesis = read_genesis(folder)
+        blocks = BlockFiles.open_read_only(folder, g.chain_id(genesis))
+        try:
+            cls._create_index(scratch, genesis)
+            store = cls(scratch, genesis, blocks, Index.open(scratch / "index"))
+        except BaseException:
+            blocks.close()
+            raise
+        try:
+            store._catch_up(progress, height)
+        except BaseException:
+            store.close()
+            raise
+        return store
 
     @classmethod
     def open(cls, folder: Path, progress: Callable[[int, int], None] | None = None) -> "ChainStore":
         """Open a chain, bring its index up to the block files, and refuse it where they disagree (Damaged)."""
         genesis = read_genesis(folder)
-        chain = g.chain_id(genesis)
-        index = Index.open(folder / "index")
+        blocks = BlockFiles(folder, g.chain_id(genesis), writer=True)
         try:
-            data = index.get(_HEAD_KEY)
-            if data is None:
-                raise Damaged(str(folder / "index"), "it does not say which block it stands at", _REBUILD)
-            row = HEAD_ROW.decode_trusted(data)
-            blocks = BlockFiles.open(folder, chain, row.height)
+            index = Index.open(folder / "index")
         except BaseException:
-            index.close()
+            blocks.close()
             raise
         store = cls(folder, genesis, blocks, index)
         try:
+            row = read_head(index)
+            blocks.load(row.height)
             store._load(row)
             store._catch_up(progress)
         except BaseException:
@@ -145,10 +164,10 @@ class ChainStore:
         header = b.HEADER.decode_trusted(block.header)
         where = f"index at block {row.height}"
         if b.header_hash(block.header) != row.header_hash:
-            raise Damaged(where, "its header is not the one in the block files", _REBUILD)
+            raise Damaged(where, "its header is not the one in the block files", REBUILD)
         state = statemap.build((key[1:], value) for key, value in self._index.scan(b"m"))
         if state[0] != header.state:
-            raise Damaged(where, "its rows do not give the block's state root", _REBUILD)
+            raise Damaged(where, "its rows do not give the block's state root", REBUILD)
         size = header.first + header.count + 1
         self._bundle = self._entries(size - size % TILE_HASHES, size)
         log = tiles.LogTree.restore(size, self._tiles.read, [merkle.leaf_hash(entry) for entry in self._bundle])
@@ -169,12 +188,14 @@ class ChainStore:
             leaf += len(made)
         return entries
 
-    def _catch_up(self, progress: Callable[[int, int], None] | None) -> None:
+    def _catch_up(self, progress: Callable[[int, int], None] | None, last: int | None = None) -> None:
         """Run blocks that are stored but not indexed through the same code that planned them."""
-        last = self._blocks.last_height
+        last = self._blocks.last_height if last is None else last
         if self.head.height >= last:
             return
         for height, payload, location in self._blocks.scan(self.head.height + 1):
+            if height > last:
+                return
             plan = self._replan(height, payload)
             self._store_derived(plan, location)
             if progress is not None:
@@ -200,13 +221,16 @@ class ChainStore:
         return plan_block(self.head, self._index, envelopes, time, self.cache)
 
     def commit(self, plan: Plan) -> None:
-        """Store a planned block so that it survives a crash, then move the head. Raises OSError, or Damaged
-        where the index fails; then the head stays, and the chain must be opened again."""
+        """Store a planned block so that it survives a crash, then move the head. WriteFailed where the disk does not
+        take it; then the head stays, and the chain must be opened again."""
         if plan.block is None:
             return
         location = self._blocks.append(plan.head.height, plan.block)
         self._blocks.sync()
-        self._store_derived(plan, location)
+        try:
+            self._store_derived(plan, location)
+        except OSError as error:
+            raise WriteFailed(f"a tile of block {plan.head.height}", error.strerror or str(error)) from error
 
     def _store_derived(self, plan: Plan, location: Location) -> None:
         """Tiles first: the index must not say that the log is longer than its full tiles."""
@@ -220,7 +244,7 @@ class ChainStore:
         puts = [(key, value) for key, value in plan.writes if value is not None]
         puts.append((b"b" + header.first.to_bytes(8, "big"), BLOCK_ROW.encode(row)))
         puts.append((b"g" + header.height.to_bytes(8, "big"), header.first.to_bytes(8, "big")))
-        puts.append((_HEAD_KEY, HEAD_ROW.encode(HeadRow(header.height, plan.head.header_hash))))
+        puts.append((HEAD_KEY, HEAD_ROW.encode(HeadRow(header.height, plan.head.header_hash))))
         self._index.write(puts, [key for key, value in plan.writes if value is None])
         plan.draft.publish()
         self.head = plan.head
@@ -302,13 +326,13 @@ class ChainStore:
     def _first_leaf(self, height: int) -> int:
         data = self._index.get(b"g" + height.to_bytes(8, "big"))
         if data is None:
-            raise Damaged(f"index at block {height}", "it does not know this block", _REBUILD)
+            raise Damaged(f"index at block {height}", "it does not know this block", REBUILD)
         return int.from_bytes(data, "big")
 
     def _block_row(self, first_leaf: int) -> BlockRow:
         data = self._index.get(b"b" + first_leaf.to_bytes(8, "big"))
         if data is None:
-            raise Damaged(f"index at leaf {first_leaf}", "no block begins there", _REBUILD)
+            raise Damaged(f"index at leaf {first_leaf}", "no block begins there", REBUILD)
         return BLOCK_ROW.decode_trusted(data)
 
     @staticmethod
@@ -335,13 +359,13 @@ class ChainStore:
                 found["tiles"] += 1
             found["blocks"], found["envelopes"] = height, found["envelopes"] + len(made) - 1
         if log.root() != self.head.log.root():
-            raise Damaged("log", "the block files give another root than the index", _REBUILD)
+            raise Damaged("log", "the block files give another root than the index", REBUILD)
         return found
 
     @staticmethod
     def _compare(path: str, stored: bytes, expected: bytes) -> None:
         if stored != expected:
-            raise Damaged(path, "its bytes are not those that the block files give", _REBUILD)
+            raise Damaged(path, "its bytes are not those that the block files give", REBUILD)
 
     def close(self) -> None:
         self._index.close()
@@ -386,6 +410,17 @@ def read_genesis(folder: Path) -> g.Genesis:
         return g.from_json((folder / "genesis.json").read_bytes())
     except FileNotFoundError:
         raise Malformed(str(folder), "there is no genesis.json: make a chain with suyuan-node init") from None
+
+
+def read_head(index: Snapshot) -> HeadRow:
+    """What an index stands at; Damaged where it does not say so."""
+    data = index.get(HEAD_KEY)
+    if data is None:
+        raise Damaged("index", "it does not say which block it stands at", REBUILD)
+    try:
+        return HEAD_ROW.decode(data)
+    except Malformed as error:
+        raise Damaged("index", str(error), REBUILD) from None
 
 
 def block_entries(block: b.Block) -> list[bytes]:

@@ -5,18 +5,21 @@ error unless the read asks for checksums, a lost CURRENT with create_if_missing 
 repair can succeed with rows missing. Whatever is wrong here has one remedy.
 """
 
+import errno
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.errors import Damaged
+from ledger.errors import Damaged, SuyuanError, WriteFailed
 
 try:
     import plyvel
 except ImportError:  # from Python 3.13 on the maintained fork carries the wheels
     import plyvel_next as plyvel
 
-_REMEDY: Final = "Rebuild the index from the block files: suyuan-node rebuild"
+REBUILD: Final = "Rebuild it from the block files: suyuan-node rebuild"
+_NO_DAMAGE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EMFILE)
 # Measured over 1 M records of trade: 64 MiB write buffers against 32 spare 10 % (fewer compactions); the bloom
 # filter pays because most document lines that are looked up are new.
 _OPTIONS: Final[dict[str, Any]] = {
@@ -44,7 +47,7 @@ class Snapshot:
         try:
             value: bytes | None = self._handle.get(key, verify_checksums=True)
         except plyvel.Error as error:
-            raise Damaged("index", str(error), _REMEDY) from error
+            raise Damaged("index", str(error), REBUILD) from error
         return value
 
     def scan(
@@ -62,7 +65,7 @@ class Snapshot:
                         return
                     yield key, value
         except plyvel.Error as error:
-            raise Damaged("index", str(error), _REMEDY) from error
+            raise Damaged("index", str(error), REBUILD) from error
 
     def close(self) -> None:
         self._handle.close()
@@ -78,7 +81,7 @@ class Index(Snapshot):
     @classmethod
     def open(cls, folder: Path) -> "Index":
         if not (folder / "CURRENT").exists():
-            raise Damaged(str(folder), "there is no index, or its CURRENT file is lost", _REMEDY)
+            raise Damaged(str(folder), "there is no index, or its CURRENT file is lost", REBUILD)
         return cls._opened(folder, create_if_missing=False)
 
     @classmethod
@@ -86,7 +89,9 @@ class Index(Snapshot):
         try:
             return cls(plyvel.DB(str(folder), **how, **_OPTIONS))
         except plyvel.Error as error:
-            raise Damaged(str(folder), str(error), _REMEDY) from error
+            if any(os.strerror(number) in str(error) for number in _NO_DAMAGE):
+                raise SuyuanError(f"the index cannot be opened: {error}") from error
+            raise Damaged(str(folder), str(error), REBUILD) from error
 
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes]) -> None:
         """All of it or nothing, in one batch. Not synced: after a power cut the block files fill the gap."""
@@ -97,8 +102,10 @@ class Index(Snapshot):
             batch.delete(key)
         try:
             batch.write()
+        except plyvel.IOError as error:
+            raise WriteFailed("the index", str(error)) from error
         except plyvel.Error as error:
-            raise Damaged("index", str(error), _REMEDY) from error
+            raise Damaged("index", str(error), REBUILD) from error
 
     def snapshot(self) -> Snapshot:
         return Snapshot(self._handle.snapshot())
