@@ -212,7 +212,7 @@ class Sender:
     def _told_refused(self, number: int) -> None:
         self._report.refused += 1
         entry = self._store.get(number)
-        self._tell(Event(Kind.REFUSED, entry, entry.explanation))
+        self._tell(Event(Kind.REFUSED, entry, f"refused: {entry.explanation}"))
 
     def _explained(self, entry: Entry, problem: Problem) -> Problem:
         """A document line that is booked already: where it was this outbox that booked it, or this very record, say

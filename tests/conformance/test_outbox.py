@@ -20,6 +20,7 @@ import pytest
 from client_sdk import Client, build, commands, keys
 from client_sdk.build import Act
 from client_sdk.commands import words
+from client_sdk.commands.outbox import queue
 from client_sdk.outbox import Outbox, Report, State
 from client_sdk.wire import clock_ms
 from ledger import records as r
@@ -161,12 +162,15 @@ def test_days_offline_then_everything_is_booked_in_order(network: Network) -> No
             first = box.add([sale("off/1"), sale("off/2")])
         with outbox(network, days=3) as box:
             second = box.add([sale(f"off/{number}") for number in range(3, 6)])
+        with mock.patch.dict(os.environ, {keys.PASSPHRASE_VARIABLE: PASSPHRASE}):
+            queued = queue(network.home(MAKER), [sale("off/6")])
+        assert queued["entry"] == second[-1].number + 1
         home = ["-i", str(network.home(MAKER))]
         shown = suyuan("outbox", *home).stdout
         assert "waits for its turn" in shown
         assert f"sold 1 of {LOT} at {MAKER.site}, line off/1" in shown
         failed = suyuan("outbox", "send", *home, "--json", fails=True)
-        assert json.loads(failed.stdout)["left"] == 2
+        assert json.loads(failed.stdout)["left"] == 3
         assert "cannot be reached" in json.loads(failed.stdout)["stopped"]
         trying = started("outbox", "send", *home, "--keep-trying", "--json")
         assert trying.stderr is not None
@@ -175,12 +179,13 @@ def test_days_offline_then_everything_is_booked_in_order(network: Network) -> No
         line.connect(address)
         out, problems = trying.communicate()
         assert trying.returncode == 0, problems
-        assert json.loads(out) == {"booked": 2, "refused": 0, "private_given": 0, "left": 0}
+        assert json.loads(out) == {"booked": 3, "refused": 0, "private_given": 0, "left": 0}
         assert "nothing waits" in suyuan("outbox", *home).stdout
-    assert booked(network, "off/") == [f"off/{number}" for number in range(1, 6)]
+    assert booked(network, "off/") == [f"off/{number}" for number in range(1, 7)]
     with network.client(MAKER) as client:
         hashes = [one.hash for envelope in client.own_envelopes() for one in envelope.records]
-    assert [name for entry in [*first, *second] for name in entry.hashes] == hashes[-5:]
+    named = [name.hex() for entry in [*first, *second] for name in entry.hashes]
+    assert [*named, queued["record"]] == [one.hex() for one in hashes[-6:]]
 
 
 def test_a_node_that_dies_while_it_is_sent_to_books_everything_once(network: Network) -> None:
