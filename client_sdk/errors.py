@@ -10,6 +10,7 @@ SuyuanError (ledger.errors)
     ├── Overloaded                 try again after `retry_after_ms`
     │   └── ReadOnly               the node takes nothing now, and says why
     ├── Unavailable                the node cannot be reached, or stopped; what was sent may or may not be booked
+    ├── PrivateNotDelivered        (client_sdk.openings) booked, but private openings still have to be given
     ├── KeyFileError               a key file is missing, readable by others, or the passphrase is wrong
     └── OutboxError                the outbox is full, in use, or another member's; nothing in it was changed
 """

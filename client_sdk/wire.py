@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any, Final
 
@@ -19,9 +19,8 @@ from client_sdk.trust import Receipt, Trust
 from ledger import merkle
 from ledger.envelope import ENVELOPE, HEADER
 from ledger.errors import Malformed, Problem, VerifyFailed
-from ledger.private import PRIVATE, Private
 from ledger.records import RECORD, Amounts, Record
-from ledger.seals import SALT_BYTES, open_amounts
+from ledger.seals import open_amounts
 from proto.suyuan.v1 import ledger_pb2 as pb
 
 MESSAGE_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -29,7 +28,6 @@ SMALL_ENVELOPE_BYTES: Final = 16 * 1024  # below this several may travel in one 
 ENVELOPES_A_MESSAGE: Final = 32
 IN_FLIGHT_MAX: Final = 1024
 REFS_A_CALL: Final = 4096
-PRIVATE_A_CALL: Final = 200  # of at most 16 KiB each
 IN_FLIGHT_BYTES_MAX: Final = 6 * 1024 * 1024
 BUSY_AGAIN_MS: Final = 1000  # where a node is overloaded and gives no hint
 
@@ -229,16 +227,6 @@ def _event(message: pb.Event) -> Event:
     amounts = open_amounts(record, message.opening) if message.opening else None
     name = merkle.leaf_hash(message.record)
     return Event(message.leaf, message.index, message.member, message.time_ms, record, amounts, name)
-
-
-def private(opening: bytes) -> Private:
-    """A private opening that came from a node."""
-    return PRIVATE.decode(opening[SALT_BYTES:])
-
-
-def private_openings(leaf: int, openings: Mapping[int, bytes]) -> Iterator[pb.PrivateOpening]:
-    """The private openings of an envelope's records, now that its place in the log is known."""
-    return (pb.PrivateOpening(leaf=leaf, index=index, opening=one) for index, one in openings.items())
 
 
 def lookup_request(kind: str, name: str) -> pb.LookupRequest:

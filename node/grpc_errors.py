@@ -6,8 +6,8 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from ledger.errors import Damaged, Malformed, Refused, SuyuanError
 from node import convert
 from node.admission import Unsigned
-from node.app import Forbidden, NotFound
 from node.engine import Overloaded, Stopped
+from node.errors import Forbidden, NotFound, NotStored
 
 DOMAIN = "suyuan"
 
@@ -20,6 +20,7 @@ _CODES: tuple[tuple[type[SuyuanError], int], ...] = (
     (Forbidden, code_pb2.PERMISSION_DENIED),
     (Overloaded, code_pb2.RESOURCE_EXHAUSTED),
     (Stopped, code_pb2.UNAVAILABLE),
+    (NotStored, code_pb2.UNAVAILABLE),
     (Damaged, code_pb2.DATA_LOSS),
 )
 

@@ -347,6 +347,7 @@ def test_a_live_watch_survives_a_cut_line_and_kill_dash_nine(network: Network) -
 
 
 def test_a_place_that_cannot_be_read_is_named(network: Network, tmp_path: Path) -> None:
+    suyuan("watch", "-i", str(network.home(SHOP)), "--once")
     place = network.home(SHOP) / "watched.json"
     kept = place.read_bytes()
     for content in (b"", b"{}", b'{"chain": "00", "leaf": 1}'):
