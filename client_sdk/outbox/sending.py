@@ -135,7 +135,7 @@ class Sender:
             receipt = self._client.submit_envelope(entry.envelope)
         except errors.EnvelopeRefused as error:
             self._not_booked(entry, error.problems)
-        except errors.Overloaded as error:
+        except (errors.Overloaded, errors.ReadOnly) as error:
             self._store.not_taken(entry.number)
             self._wait(error)
         except errors.Unavailable as error:
@@ -237,7 +237,7 @@ class Sender:
 
     # What hinders
 
-    def _wait(self, error: errors.Overloaded) -> None:
+    def _wait(self, error: errors.Overloaded | errors.ReadOnly) -> None:
         """As long as the node asks for, and not for ever."""
         self._waits += 1
         if self._waits > WAITS_MAX or error.retry_after_ms > WAIT_MS_MAX:
