@@ -20,7 +20,6 @@ import pytest
 from client_sdk import Client, build, commands, keys
 from client_sdk.build import Act
 from client_sdk.commands import words
-from client_sdk.commands.outbox import queue
 from client_sdk.outbox import Outbox, Report, State
 from client_sdk.wire import clock_ms
 from ledger import records as r
@@ -162,10 +161,10 @@ def test_days_offline_then_everything_is_booked_in_order(network: Network) -> No
             first = box.add([sale("off/1"), sale("off/2")])
         with outbox(network, days=3) as box:
             second = box.add([sale(f"off/{number}") for number in range(3, 6)])
-        with mock.patch.dict(os.environ, {keys.PASSPHRASE_VARIABLE: PASSPHRASE}):
-            queued = queue(network.home(MAKER), [sale("off/6")])
-        assert queued["entry"] == second[-1].number + 1
         home = ["-i", str(network.home(MAKER))]
+        sold = ("--lot", LOT, "--quantity", "1", "--ref", "off/6")
+        queued = json.loads(suyuan("sell", *sold, "--queue", "--json", *home).stdout)
+        assert queued["entry"] == second[-1].number + 1
         shown = suyuan("outbox", *home).stdout
         assert "waits for its turn" in shown
         assert f"sold 1 of {LOT} at {MAKER.site}, line off/1" in shown
