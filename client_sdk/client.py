@@ -162,8 +162,8 @@ class Client(Reads):
         self.trust.advance(answer.checkpoint, list(answer.consistency), clock_ms())
 
     def submit_envelope(self, envelope: SignedEnvelope) -> Receipt:
-        """Send one signed envelope. EnvelopeRefused and Overloaded: nothing of it is booked; with any other error
-        the outcome is unknown: ask with `receipt` before it is sent again."""
+        """Send one signed envelope. EnvelopeRefused, Overloaded and ReadOnly: nothing of it is booked; with any
+        other error the outcome is unknown: ask with `receipt` before it is sent again."""
         answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire)).receipt
         return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
 

@@ -170,8 +170,8 @@ def refused(refusal: pb.Refusal) -> errors.ClientError:
     if refusal.kind == pb.Refusal.KIND_OVERLOADED:
         return errors.Overloaded(refusal.retry_after_ms)
     if refusal.kind == pb.Refusal.KIND_READ_ONLY:
-        why = "; ".join(problem.message for problem in refusal.problems) or "it only reads"
-        return errors.ReadOnly(refusal.retry_after_ms or BUSY_AGAIN_MS, why)
+        why = "; ".join(found.message for found in refusal.problems) or "this node only reads now"
+        return errors.ReadOnly(why, refusal.retry_after_ms)
     problems = tuple(
         Problem(p.rule, p.message, p.remedy, p.record if p.HasField("record") else None, p.field)
         for p in refusal.problems

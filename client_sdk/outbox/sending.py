@@ -135,7 +135,7 @@ class Sender:
             receipt = self._client.submit_envelope(entry.envelope)
         except errors.EnvelopeRefused as error:
             self._not_booked(entry, error.problems)
-        except errors.Overloaded as error:
+        except (errors.Overloaded, errors.ReadOnly) as error:
             self._store.not_taken(entry.number)
             self._wait(error)
         except errors.Unavailable as error:
@@ -212,7 +212,7 @@ class Sender:
     def _told_refused(self, number: int) -> None:
         self._report.refused += 1
         entry = self._store.get(number)
-        self._tell(Event(Kind.REFUSED, entry, entry.explanation))
+        self._tell(Event(Kind.REFUSED, entry, f"refused: {entry.explanation}"))
 
     def _explained(self, entry: Entry, problem: Problem) -> Problem:
         """A document line that is booked already: where it was this outbox that booked it, or this very record, say
@@ -237,7 +237,7 @@ class Sender:
 
     # What hinders
 
-    def _wait(self, error: errors.Overloaded) -> None:
+    def _wait(self, error: errors.Overloaded | errors.ReadOnly) -> None:
         """As long as the node asks for, and not for ever."""
         self._waits += 1
         if self._waits > WAITS_MAX or error.retry_after_ms > WAIT_MS_MAX:

@@ -227,7 +227,7 @@ def test_and_left_for_later_when_it_lasts(desk: Desk) -> None:
     assert desk.send().again
     assert len(desk.slept) == WAITS_MAX
     desk.slept.clear()
-    desk.line.faults["Submit"] = [errors.ReadOnly(60_000, "its disk is nearly full")]
+    desk.line.faults["Submit"] = [errors.ReadOnly("its disk is nearly full", 60_000)]
     report = desk.send()
     assert "its disk is nearly full" in report.stopped
     assert report.again
@@ -631,7 +631,14 @@ def test_a_full_disk_takes_nothing_and_says_so(desk: Desk) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_under_random_faults_every_act_is_booked_once_and_in_order(desk: Desk, seed: int) -> None:
     random = Random(seed)
-    kinds: list[Any] = [LOST, STORED, errors.Overloaded(1), errors.NotFound("x"), errors.ClientError("INTERNAL")]
+    kinds: list[Any] = [
+        LOST,
+        STORED,
+        errors.Overloaded(1),
+        errors.ReadOnly("full", 1),
+        errors.NotFound("x"),
+        errors.ClientError("INTERNAL"),
+    ]
 
     def fault(method: str) -> Any:
         if random.random() > 0.25:
