@@ -38,6 +38,15 @@ class WriteFailed(SuyuanError):
     """A write or fsync failed, so nobody knows what is on disk; the chain must be opened again."""
 
 
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _crc(height: int, payload: bytes) -> int:
     return zlib.crc32(payload, zlib.crc32(height.to_bytes(8, "big")))
 
@@ -62,12 +71,13 @@ class BlockFiles:
         (folder / "blocks").mkdir()
         files = cls(folder, chain, writer=True)
         files._begin_file(1, 1)
-        files._sync_folder()
+        sync_folder(folder)
         return files
 
     @classmethod
     def open(cls, folder: Path, chain: bytes, durable_height: int | None) -> "BlockFiles":
-        """Open for writing. `durable_height` is what the index says was committed (None: nobody knows)."""
+        """Open for writing. `durable_height` is what the index says was committed at least (None: nobody knows, and
+        then only a tail that is plainly unfinished is cut off)."""
         files = cls(folder, chain, writer=True)
         try:
             files._load(durable_height)
@@ -123,10 +133,10 @@ class BlockFiles:
         self._require_durable(durable_height)
 
     def _drop_unborn(self, numbers: list[int]) -> int:
-        """The last file's number. A crash may leave a new file without its whole header: it holds no block, and is
-        removed (a reader passes it over)."""
+        """The last file's number. A crash may leave a new file with nothing but a header, whole or not: it holds no
+        block, and is removed (a reader passes it over)."""
         last = numbers[-1]
-        if last > 1 and self._path(last).stat().st_size < _FILE_HEADER.size:
+        if last > 1 and self._path(last).stat().st_size <= _FILE_HEADER.size:
             if self._lock is not None:
                 self._path(last).unlink()
             return last - 1
@@ -148,9 +158,10 @@ class BlockFiles:
         if length > BLOCK_BYTES_MAX or found != height:
             return f"a frame header of {length} bytes for block {found}"
         payload = os.pread(handle, length, offset + _FRAME.size)
+        holds = _crc(found, payload) == crc
         if len(payload) < length:
-            return "cut short"
-        return None if _crc(found, payload) == crc else "its checksum does not hold"
+            return f"whole, but its length says {length} bytes" if holds else "cut short"
+        return None if holds else "its checksum does not hold"
 
     def _cut_or_refuse(self, offset: int, flaw: str, durable_height: int | None) -> None:
         """Cut an unfinished tail that was never acknowledged; refuse anything that looks like damage."""
@@ -196,7 +207,8 @@ class BlockFiles:
         if magic != MAGIC or crc != zlib.crc32(data[:-4]):
             raise Damaged(where, "its header is not one of a block file, or its checksum does not hold", _REMEDY)
         if chain != self._chain:
-            raise Damaged(where, f"it belongs to chain {chain.hex()}, not {self._chain.hex()}", _REMEDY)
+            found = f"it gives chain {self._chain.hex()}, {where} belongs to chain {chain.hex()}"
+            raise Damaged("genesis.json", found, "Restore the one that is wrong, from a peer or a backup")
         return int(first)
 
     def _handle(self, number: int) -> int:
@@ -219,14 +231,7 @@ class BlockFiles:
         os.fsync(handle)
         self._handles[number] = handle
         self._number, self._size = number, _FILE_HEADER.size
-        self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        handle = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_folder(self._folder)
 
     @staticmethod
     def _write(handle: int, data: bytes, offset: int) -> None:

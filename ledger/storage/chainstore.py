@@ -6,6 +6,7 @@
         b leaf                where the block whose first leaf this is lies, and its envelopes in it
         g height              the first leaf of the block at this height
         !head                 height and header hash that the index stands at
+        !blocks               how many blocks there were when the index was made
     FOLDER/tile/          full tiles and entry bundles as tlog-tiles lays them out
 
 `commit` stores a plan in the order block, fsync, tiles, index, head. A crash between any two leaves the index
@@ -35,6 +36,8 @@ from ledger.storage.tilefiles import TileFiles
 
 ENVELOPES_CACHED: Final = 64  # what many proofs show: the commission of a lot, a dealer's deliveries
 _HEAD_KEY: Final = b"!head"
+_BLOCKS_KEY: Final = b"!blocks"
+GENESIS_FILE: Final = "genesis.json"
 REFETCH: Final = "Fetch the block files from a peer, or restore a backup"
 _REBUILD: Final = "Rebuild the index from the block files: suyuan-node rebuild"
 
@@ -89,46 +92,54 @@ class ChainStore:
     def create(cls, folder: Path, genesis: g.Genesis) -> None:
         """Lay out a new chain in `folder`, which must not hold one."""
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "genesis.json").open("xb") as file:
+        with (folder / GENESIS_FILE).open("xb") as file:
             file.write(g.to_json(genesis))
         BlockFiles.create(folder, g.chain_id(genesis)).close()
-        cls._create_index(folder, genesis)
+        cls._create_index(folder, genesis, 0).close()
 
     @staticmethod
-    def _create_index(folder: Path, genesis: g.Genesis) -> None:
+    def _create_index(folder: Path, genesis: g.Genesis, blocks: int) -> Index:
         index = Index.create(folder / "index")
-        row = HEAD_ROW.encode(HeadRow(0, g.chain_id(genesis)))
         writes = [(key, value) for key, value in genesis_writes(genesis) if value is not None]
-        index.write([*writes, (_HEAD_KEY, row)], [])
-        index.close()
+        writes.append((_HEAD_KEY, HEAD_ROW.encode(HeadRow(0, g.chain_id(genesis)))))
+        index.write([*writes, (_BLOCKS_KEY, s.NUMBER.encode(blocks))], [])
+        return index
 
     @classmethod
     def rebuild(cls, folder: Path, progress: Callable[[int, int], None] | None = None) -> "ChainStore":
-        """Make index and tiles anew from the block files, and open the chain."""
+        """Make index and tiles anew from the block files, and open the chain. Nothing is thrown away before the block
+        files are locked and their end is found whole; what the old index knew to be stored must be there."""
         genesis = read_genesis(folder)
-        shutil.rmtree(folder / "index", ignore_errors=True)
-        shutil.rmtree(folder / "tile", ignore_errors=True)
-        cls._create_index(folder, genesis)
-        return cls.open(folder, progress)
+        blocks = BlockFiles.open(folder, g.chain_id(genesis), _known_blocks(folder))
+        try:
+            shutil.rmtree(folder / "index", ignore_errors=True)
+            shutil.rmtree(folder / "tile", ignore_errors=True)
+            index = cls._create_index(folder, genesis, blocks.last_height)
+        except BaseException:
+            blocks.close()
+            raise
+        return cls._loaded(cls(folder, genesis, blocks, index), None, progress)
 
     @classmethod
     def open(cls, folder: Path, progress: Callable[[int, int], None] | None = None) -> "ChainStore":
         """Open a chain, bring its index up to the block files, and refuse it where they disagree (Damaged)."""
         genesis = read_genesis(folder)
-        chain = g.chain_id(genesis)
         index = Index.open(folder / "index")
         try:
-            data = index.get(_HEAD_KEY)
-            if data is None:
-                raise Damaged(str(folder / "index"), "it does not say which block it stands at", _REBUILD)
-            row = HEAD_ROW.decode_trusted(data)
-            blocks = BlockFiles.open(folder, chain, row.height)
+            row, known = _stands_at(index, folder)
+            blocks = BlockFiles.open(folder, g.chain_id(genesis), known)
         except BaseException:
             index.close()
             raise
-        store = cls(folder, genesis, blocks, index)
+        return cls._loaded(cls(folder, genesis, blocks, index), row, progress)
+
+    @staticmethod
+    def _loaded(
+        store: "ChainStore", row: HeadRow | None, progress: Callable[[int, int], None] | None
+    ) -> "ChainStore":
         try:
-            store._load(row)
+            if row is not None and row.height > 0:
+                store._load(row)
             store._catch_up(progress)
         except BaseException:
             store.close()
@@ -136,9 +147,11 @@ class ChainStore:
         return store
 
     def _load(self, row: HeadRow) -> None:
-        """Restore the head from the index, and compare it with the block it stands at."""
-        if row.height == 0:
-            return
+        """Restore the head from the index, and compare it with the block it stands at. Each block was written in one
+        batch, so an index that names them all has lost none."""
+        named = self._index.count(b"g")
+        if named != row.height:
+            raise Damaged("index", f"it names {named} of its {row.height} blocks", _REBUILD)
         first = self._first_leaf(row.height)
         _, payload = self._blocks.read(self._location(self._block_row(first)))
         block = b.BLOCK.decode_trusted(payload)
@@ -380,12 +393,37 @@ class ChainView:
         self._snapshot.close()
 
 
-def read_genesis(folder: Path) -> g.Genesis:
-    """The genesis of the chain in `folder`; Malformed where there is none."""
+def _stands_at(index: Index, folder: Path) -> tuple[HeadRow, int]:
+    """Which block an index stands at, and how many blocks it knows to be stored."""
+    row, blocks = index.get(_HEAD_KEY), index.get(_BLOCKS_KEY)
+    if row is None or blocks is None:
+        raise Damaged(str(folder / "index"), "it does not say which block it stands at", _REBUILD)
+    head = HEAD_ROW.decode_trusted(row)
+    return head, max(head.height, s.NUMBER.decode_trusted(blocks))
+
+
+def _known_blocks(folder: Path) -> int | None:
+    """How many blocks an index that is about to be thrown away knows to be stored; None where it does not say."""
     try:
-        return g.from_json((folder / "genesis.json").read_bytes())
+        index = Index.open(folder / "index")
+    except Damaged:
+        return None
+    try:
+        return _stands_at(index, folder)[1]
+    except Damaged:
+        return None
+    finally:
+        index.close()
+
+
+def read_genesis(folder: Path) -> g.Genesis:
+    """The genesis of the chain in `folder`. Malformed where there is none, Damaged where it cannot be read."""
+    try:
+        return g.from_json((folder / GENESIS_FILE).read_bytes())
     except FileNotFoundError:
         raise Malformed(str(folder), "there is no genesis.json: make a chain with suyuan-node init") from None
+    except Malformed as error:
+        raise Damaged(str(folder / GENESIS_FILE), error.message, "Restore it from a backup or a peer") from None
 
 
 def block_entries(block: b.Block) -> list[bytes]:

@@ -5,11 +5,14 @@ error unless the read asks for checksums, a lost CURRENT with create_if_missing 
 repair can succeed with rows missing. Whatever is wrong here has one remedy.
 """
 
+import errno
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.errors import Damaged
+from ledger.errors import Damaged, SuyuanError
+from ledger.storage.blockfile import WriteFailed
 
 try:
     import plyvel
@@ -26,6 +29,30 @@ _OPTIONS: Final[dict[str, Any]] = {
     "bloom_filter_bits": 10,
     "max_open_files": 500,
 }
+_NO_DAMAGE: Final = [
+    os.strerror(number)
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENOMEM)
+]
+
+
+def _text(error: Exception) -> str:
+    """What LevelDB says; plyvel hands it over as bytes."""
+    said = error.args[0] if error.args else ""
+    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+
+
+def _damaged(where: str, error: Exception) -> Damaged:
+    return Damaged(where, _text(error), _REMEDY)
+
+
+def _cannot_open(folder: Path, error: Exception) -> SuyuanError:
+    """Whether the index is damaged, or only cannot be opened now: then a rebuild would be the wrong advice."""
+    text = _text(error)
+    if "already held by process" in text or os.strerror(errno.EAGAIN) in text:
+        return SuyuanError(f"{folder} is in use by another process; stop it first")
+    if any(reason in text for reason in _NO_DAMAGE):
+        return SuyuanError(f"{folder} cannot be opened: {text}; see to that, and start again")
+    return _damaged(str(folder), error)
 
 
 def _after_prefix(prefix: bytes) -> bytes | None:
@@ -44,7 +71,7 @@ class Snapshot:
         try:
             value: bytes | None = self._handle.get(key, verify_checksums=True)
         except plyvel.Error as error:
-            raise Damaged("index", str(error), _REMEDY) from error
+            raise _damaged("index", error) from error
         return value
 
     def scan(
@@ -62,7 +89,16 @@ class Snapshot:
                         return
                     yield key, value
         except plyvel.Error as error:
-            raise Damaged("index", str(error), _REMEDY) from error
+            raise _damaged("index", error) from error
+
+    def count(self, prefix: bytes) -> int:
+        """How many rows begin with a prefix."""
+        bounds = {"start": prefix, "stop": _after_prefix(prefix), "include_value": False}
+        try:
+            with self._handle.iterator(**bounds, verify_checksums=True) as keys:
+                return sum(1 for _ in keys)
+        except plyvel.Error as error:
+            raise _damaged("index", error) from error
 
     def close(self) -> None:
         self._handle.close()
@@ -86,10 +122,11 @@ class Index(Snapshot):
         try:
             return cls(plyvel.DB(str(folder), **how, **_OPTIONS))
         except plyvel.Error as error:
-            raise Damaged(str(folder), str(error), _REMEDY) from error
+            raise _cannot_open(folder, error) from error
 
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes]) -> None:
-        """All of it or nothing, in one batch. Not synced: after a power cut the block files fill the gap."""
+        """All of it or nothing, in one batch. Not synced: after a power cut the block files fill the gap. WriteFailed
+        where the disk does not take it, Damaged where LevelDB finds its files wrong."""
         batch = self._handle.write_batch()
         for key, value in puts:
             batch.put(key, value)
@@ -97,8 +134,10 @@ class Index(Snapshot):
             batch.delete(key)
         try:
             batch.write()
+        except plyvel.IOError as error:
+            raise WriteFailed(f"the index could not be written: {_text(error)}; open the chain again") from error
         except plyvel.Error as error:
-            raise Damaged("index", str(error), _REMEDY) from error
+            raise _damaged("index", error) from error
 
     def snapshot(self) -> Snapshot:
         return Snapshot(self._handle.snapshot())
