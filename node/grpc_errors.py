@@ -8,6 +8,7 @@ from node import convert
 from node.admission import Unsigned
 from node.app import Forbidden, NotFound
 from node.engine import Overloaded, Stopped
+from node.streams import Idle
 
 DOMAIN = "suyuan"
 
@@ -20,6 +21,7 @@ _CODES: tuple[tuple[type[SuyuanError], int], ...] = (
     (Forbidden, code_pb2.PERMISSION_DENIED),
     (Overloaded, code_pb2.RESOURCE_EXHAUSTED),
     (Stopped, code_pb2.UNAVAILABLE),
+    (Idle, code_pb2.DEADLINE_EXCEEDED),
     (Damaged, code_pb2.DATA_LOSS),
 )
 

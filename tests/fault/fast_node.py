@@ -7,15 +7,18 @@ import os
 import sys
 import time
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import msgspec
 
-from client_sdk import keys
+from client_sdk import build, keys
 from client_sdk.client import Client
 from client_sdk.keys import Connection, Identity
+from client_sdk.trust import Receipt
+from client_sdk.wire import clock_ms
 from node import commands
 from tests.network import PASSPHRASE, READY_SECONDS, Network
-from tests.world import Member
+from tests.world import LOT, Member
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload([__name__])
@@ -28,6 +31,20 @@ def _serve(data: str, log: str) -> None:
     ports = ["--members-port", "0", "--readers-port", "0", "--metrics-port", "0"]
     sys.argv = ["suyuan-node", "run", data, *ports]
     commands.main()
+
+
+def _sell_forever(home: str, connection: Connection, receipts: str, ref: str) -> None:
+    """In the forked process: a member who sells until it is killed, and writes down what was acknowledged."""
+    identity = keys.load(Path(home), PASSPHRASE)
+    with Client(connection, identity) as client, open(receipts, "a") as file:
+        sales = (
+            build.sell(lot=LOT, quantity=1, ref=f"{ref}-{number}", at=clock_ms(), site=identity.site)
+            for number in range(10**9)
+        )
+        for envelope, result in client.submit_stream(client.sign(sales, records_max=3)):
+            if isinstance(result, Receipt):
+                file.write(f"{envelope.leaf.hex()} {result.leaf}\n")
+                file.flush()
 
 
 class FastNode:
@@ -61,11 +78,27 @@ class FastNode:
                 raise AssertionError((self.network.folder / "node.log").read_text()[-2000:])
             time.sleep(0.005)
 
-    def client(self, who: Member) -> Client:
+    def connection(self) -> Connection:
         endpoints = json.loads(self._endpoints.read_text())
         where = {"members": endpoints["members"], "readers": endpoints["readers"]}
-        connection: Connection = msgspec.structs.replace(self._base, **where)
-        return Client(connection, self.identity(who))
+        return msgspec.structs.replace(self._base, **where)
+
+    def client(self, who: Member) -> Client:
+        return Client(self.connection(), self.identity(who))
+
+    def fork_seller(self, who: Member, ref: str, receipts: Path) -> BaseProcess:
+        """A client in a process of its own."""
+        self.network.certify(who)
+        arguments = (str(self.network.home(who)), self.connection(), str(receipts), ref)
+        process: BaseProcess = _FORKS.Process(target=_sell_forever, args=arguments)  # type: ignore[attr-defined]
+        process.start()
+        return process
+
+    def resident_bytes(self) -> int:
+        """What of the node's memory lies in RAM."""
+        pid = self._process.pid if self._process is not None else None
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
 
     def kill(self) -> None:
         """kill -9."""
