@@ -116,7 +116,7 @@ class AsyncClient:
         return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
 
     async def _pin(self, note: bytes) -> None:
-        """As `Client._pin`: the newest checkpoint extends the last receipt's and the pinned one."""
+        """As `Client.pin`: the newest checkpoint extends the last receipt's and the pinned one."""
         if note:
             head = self.trust.checkpoint(note, clock_ms())
             answer = await self._call("GetCheckpoint", pb.GetCheckpointRequest(extends_size=head.size))

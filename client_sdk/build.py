@@ -66,6 +66,10 @@ class SignedEnvelope(Struct, frozen=True):
     hashes: list[bytes]
     private: dict[int, bytes]
 
+    def openings_at(self, leaf: int) -> list[tuple[int, int, bytes]]:
+        """(leaf, index, opening) of the private openings, now that the envelope's place in the log is known."""
+        return [(leaf, index, opening) for index, opening in self.private.items()]
+
 
 def act(kind: type, amounts: r.Amounts | None = None, /, **fields: Any) -> Act:
     """An act of any kind; texts are brought into Unicode's composed form (NFC) before they are signed."""
@@ -252,7 +256,6 @@ def envelopes(
     chain: bytes,
     now_ms: int,
     records_max: int = RECORDS_AN_ENVELOPE,
-    lifetime_ms: int = LIFETIME_MS,
 ) -> Iterator[SignedEnvelope]:
     """Sign acts in order, in as few envelopes as `records_max` and the limits allow. Neighbours that share a document
     line stay in one envelope, as the rules want it: Malformed where they do not fit into one."""
@@ -262,7 +265,7 @@ def envelopes(
         together = [sealed(one) for one in group]
         added = sum(one.size for one in together)
         if batch and (len(batch) + len(together) > records_max or size + added > limits.ENVELOPE_BYTES_MAX):
-            yield signed(batch, identity, chain, now_ms, lifetime_ms)
+            yield signed(batch, identity, chain, now_ms)
             batch, size = [], HEADER_ROOM_BYTES
         if len(together) > limits.ENVELOPE_RECORDS_MAX or HEADER_ROOM_BYTES + added > limits.ENVELOPE_BYTES_MAX:
             raise Malformed(
@@ -271,7 +274,7 @@ def envelopes(
         batch += together
         size += added
     if batch:
-        yield signed(batch, identity, chain, now_ms, lifetime_ms)
+        yield signed(batch, identity, chain, now_ms)
 
 
 def _line(one: Act) -> str | int:
@@ -279,36 +282,34 @@ def _line(one: Act) -> str | int:
     return one.amounts.ref if one.amounts is not None else id(one)
 
 
-def signed(
-    batch: Sequence[Sealed], identity: Identity, chain: bytes, now_ms: int, lifetime_ms: int = LIFETIME_MS
-) -> SignedEnvelope:
+def signed(batch: Sequence[Sealed], identity: Identity, chain: bytes, now_ms: int) -> SignedEnvelope:
     """One envelope over sealed records."""
-    records = [one.record for one in batch]
-    hashes = [merkle.leaf_hash(record) for record in records]
+    return assembled(batch, *signed_header(batch, identity, chain, now_ms))
+
+
+def signed_header(
+    batch: Sequence[Sealed], identity: Identity, chain: bytes, now_ms: int, lifetime_ms: int = LIFETIME_MS
+) -> tuple[bytes, bytes]:
+    """(header, signature) over sealed records, good for `lifetime_ms`."""
     header = HEADER.encode(
         Header(
             chain=chain,
-            count=len(records),
+            count=len(batch),
             key=identity.key_id,
             member=identity.member,
             not_after=now_ms + lifetime_ms,
-            root=merkle.root(hashes),
+            root=merkle.root([merkle.leaf_hash(one.record) for one in batch]),
             time=now_ms,
         )
     )
-    signature_bytes = signature.sign(identity.seed, TAG_ENVELOPE + header)
+    return header, signature.sign(identity.seed, TAG_ENVELOPE + header)
+
+
+def assembled(batch: Sequence[Sealed], header: bytes, signature_bytes: bytes) -> SignedEnvelope:
+    """The envelope of sealed records and their signed header; the same parts give the same bytes."""
+    records = [one.record for one in batch]
     wire = ENVELOPE.encode(Envelope(header, signature_bytes, records, [one.opening for one in batch]))
     private = {number: one.private for number, one in enumerate(batch) if one.private}
-    return SignedEnvelope(wire, envelope_id(header), _leaf(header, signature_bytes), hashes, private)
-
-
-def reopened(wire: bytes, private: dict[int, bytes]) -> SignedEnvelope:
-    """A signed envelope from its bytes, as `signed` made it."""
-    envelope = ENVELOPE.decode(wire)
-    hashes = [merkle.leaf_hash(record) for record in envelope.records]
-    leaf = _leaf(envelope.header, envelope.signature)
-    return SignedEnvelope(wire, envelope_id(envelope.header), leaf, hashes, private)
-
-
-def _leaf(header: bytes, signature_bytes: bytes) -> bytes:
-    return merkle.leaf_hash(envelope_leaf(header, signature_bytes))
+    hashes = [merkle.leaf_hash(record) for record in records]
+    leaf = merkle.leaf_hash(envelope_leaf(header, signature_bytes))
+    return SignedEnvelope(wire, envelope_id(header), leaf, hashes, private)

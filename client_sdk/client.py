@@ -1,7 +1,7 @@
 """The synchronous client: submit acts and get verified receipts, read what is one's own, fetch proofs."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,8 @@ CALL_SECONDS = 30
 
 class Client(Reads):
     """One member's (or, without identity, a reader's) connection to a node. Use as a context manager."""
+
+    _node = ""  # the connected node's name, once it was asked for
 
     def __init__(self, connection: keys.Connection, identity: keys.Identity | None = None) -> None:
         self.connection = connection
@@ -89,12 +91,6 @@ class Client(Reads):
     def sign(self, acts: Iterable[Act], records_max: int = build.RECORDS_AN_ENVELOPE) -> Iterator[SignedEnvelope]:
         return build.envelopes(acts, self._me(), self.connection.chain_id, clock_ms(), records_max)
 
-    def send(self, envelope: SignedEnvelope) -> Receipt:
-        """Send one signed envelope, and wait for its verified receipt. EnvelopeRefused names what is wrong; after
-        Unavailable nobody knows its outcome: `receipt` asks for it."""
-        answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire))
-        return wire.receipt(self.trust, envelope, answer.receipt, b"", clock_ms())
-
     def submit_stream(
         self, envelopes: Iterable[SignedEnvelope]
     ) -> Iterator[tuple[SignedEnvelope, Receipt | SuyuanError]]:
@@ -116,7 +112,7 @@ class Client(Reads):
             flow.stop()
         if flow.failure is not None:
             raise flow.failure
-        self._pin(flow.last_checkpoint)
+        self.pin(flow.last_checkpoint)
 
     def _ask(self, envelope: SignedEnvelope, failure: errors.ClientError) -> Receipt | SuyuanError:
         """The outcome of an envelope that was sent but not answered, without sending it again."""
@@ -128,7 +124,7 @@ class Client(Reads):
         except SuyuanError:
             return failure
 
-    def _pin(self, note: bytes) -> None:
+    def pin(self, note: bytes) -> None:
         """Pin the newest checkpoint, which must extend the pinned one and that of the last receipt."""
         now = clock_ms()
         if note:
@@ -149,16 +145,24 @@ class Client(Reads):
             answer = self._call("GetCheckpoint", pb.GetCheckpointRequest())
         self.trust.advance(answer.checkpoint, list(answer.consistency), clock_ms())
 
+    def submit_envelope(self, envelope: SignedEnvelope) -> Receipt:
+        """Send one signed envelope. EnvelopeRefused and Overloaded: nothing of it is booked; with any other error
+        the outcome is unknown: ask with `receipt` before it is sent again."""
+        answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire)).receipt
+        return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
+
     def receipt(self, envelope: SignedEnvelope) -> Receipt:
         """The verified receipt of an envelope sent before; NotFound where it was not accepted."""
         answer = self._call("GetReceipt", pb.GetReceiptRequest(envelope_id=envelope.id))
         return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
 
-    def put_private(self, leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str] = ()) -> None:
-        """Give a node the private openings of an accepted envelope (`SignedEnvelope.private`); `nodes` are the names
-        of those that are to keep them, by default the one that is connected."""
-        named = list(nodes) or [self.node_info().node]
-        rows = list(wire.private_openings(leaf, openings))
+    def put_private(self, openings: Iterable[tuple[int, int, bytes]], nodes: Sequence[str] = ()) -> None:
+        """Give a node private openings of own records, as (leaf, index, opening); `SignedEnvelope.openings_at` has
+        those of an envelope. `nodes` are the names of those that are to keep them, by default the connected one."""
+        if not self._node:
+            self._node = self.node_info().node
+        named = list(nodes) or [self._node]
+        rows = [pb.PrivateOpening(leaf=leaf, index=index, opening=one) for leaf, index, one in openings]
         for start in range(0, len(rows), wire.PRIVATE_A_CALL):
             part = rows[start : start + wire.PRIVATE_A_CALL]
             self._call("PutPrivate", pb.PutPrivateRequest(openings=part, nodes=named))

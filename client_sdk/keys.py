@@ -87,8 +87,8 @@ class Identity(msgspec.Struct, frozen=True):
         return f"{self.member}/main"
 
 
-def create(folder: Path, member: str, name: str, kind: str, region: str, passphrase: str) -> Public:
-    """Make the keys of a new identity in `folder`; KeyFileError where one is there already."""
+def create(folder: Path, member: str, name: str, kind: str, region: str, passphrase: str) -> Identity:
+    """Make the keys of a new identity in `folder`, and unlock it; KeyFileError where one is there already."""
     check_member_id(member)
     if kind not in {known.name.lower() for known in MemberKind}:
         raise Malformed("kind", f"{kind!r} is none of {', '.join(known.name.lower() for known in MemberKind)}")
@@ -107,7 +107,7 @@ def create(folder: Path, member: str, name: str, kind: str, region: str, passphr
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     (folder / "tls.csr").write_bytes(request.public_bytes(serialization.Encoding.PEM))
     (folder / "member.json").write_bytes(msgspec.json.format(msgspec.json.encode(public)) + b"\n")
-    return public
+    return Identity(folder, public, seed, None)
 
 
 def _write_private(path: Path, data: bytes) -> None:

@@ -17,6 +17,7 @@ LOG_LEAF_BYTES_MAX: Final = 64 * 1024 - 1  # tlog-tiles: an entry has a 16-bit l
 # Time, in milliseconds since the Unix epoch unless the name says otherwise
 CLAIMED_TIME_AHEAD_MS_MAX: Final = 5 * 60 * 1000
 ENVELOPE_LIFETIME_MS_MAX: Final = 14 * 24 * 3600 * 1000
+CLOCK_AHEAD_MS_MAX: Final = 13 * 24 * 3600 * 1000  # of a node, over what it knows: the longest envelope outlives it
 RETIRED_KEY_GRACE_MS: Final = 14 * 24 * 3600 * 1000
 TIME_MS_MAX: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 WITNESS_WINDOW_MS: Final = 10 * 60 * 1000
@@ -50,9 +51,6 @@ NOTE_SIGNATURES_MAX: Final = 64
 POLICY_CHARS_MAX: Final = 64 * 1024
 INCLUSION_HASHES_MAX: Final = 63
 
-# Outbox (SDK)
-OUTBOX_RECEIPT_ROWS_MAX: Final = 10_000  # kept of what is done
-
 # Serving (node)
 PAGE_ROWS_MAX: Final = 1000
 PAGE_BYTES_MAX: Final = 2 * 1024 * 1024
@@ -69,3 +67,7 @@ REFS_ENTRIES_MAX: Final = 4096  # document lines in one question
 STREAM_ENVELOPES_MAX: Final = 2048  # in flight on one submit stream
 STREAM_BYTES_MAX: Final = 8 * 1024 * 1024
 STREAM_IDLE_SECONDS_MAX: Final = 600  # a submit stream with nothing in flight, on which nothing comes
+
+# The outbox of a member (client)
+OUTBOX_ENVELOPES_MAX: Final = 100_000  # waiting, sent or refused
+OUTBOX_DONE_ROWS_MAX: Final = 10_000  # receipts that are kept of what is done; nodes keep them all

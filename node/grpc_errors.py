@@ -38,6 +38,11 @@ def status_of(error: SuyuanError, request_id: str) -> status_pb2.Status:
     return status
 
 
+def pushback(error: SuyuanError) -> tuple[tuple[str, str], ...]:
+    """The trailer by which a client's gRPC library knows when to try again."""
+    return (("grpc-retry-pushback-ms", str(error.retry_after_ms)),) if isinstance(error, Overloaded) else ()
+
+
 def _details(error: SuyuanError) -> list[object]:
     if isinstance(error, Overloaded):
         delay = duration_pb2.Duration()

@@ -32,7 +32,7 @@ from ledger.limits import (
 from node import convert, tls
 from node.app import App, Forbidden
 from node.engine import Overloaded
-from node.grpc_errors import status_of
+from node.grpc_errors import pushback, status_of
 from node.streams import SubmitStream
 from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
@@ -136,7 +136,9 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
         code = code_pb2.Code.Name(status.code)
         self.app.metrics.calls.labels(name, code).inc()
         log.info("call refused", method=name, code=code, request_id=request_id, reason=str(error)[:300])
-        await context.abort_with_status(rpc_status.to_status(status))
+        answer: Any = rpc_status.to_status(status)
+        trailers = (*answer.trailing_metadata, (REQUEST_ID, request_id), *pushback(error))
+        await context.abort_with_status(answer._replace(trailing_metadata=trailers))
 
     def member(self, context: Context) -> str:
         """The member that the caller's certificate names. Readers have none."""

@@ -26,9 +26,9 @@ console = Console(stderr=False)
 notes = Console(stderr=True)
 
 
-def unlocked(folder: Path) -> tuple[keys.Connection, keys.Identity]:
-    """A member's connection and identity; the passphrase comes from SUYUAN_PASSPHRASE or is asked for on a
-    terminal."""
+def unlock(folder: Path) -> tuple[keys.Connection, keys.Identity]:
+    """The connection and the unlocked identity of a folder; the passphrase comes from SUYUAN_PASSPHRASE or is asked
+    for on a terminal."""
     try:
         return keys.open_folder(folder, None)
     except KeyFileError:
@@ -39,7 +39,7 @@ def unlocked(folder: Path) -> tuple[keys.Connection, keys.Identity]:
 
 def client(folder: Path) -> Client:
     """A member's client."""
-    return Client(*unlocked(folder))
+    return Client(*unlock(folder))
 
 
 def reader(connection: Path) -> Client:

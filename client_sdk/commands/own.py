@@ -10,8 +10,8 @@ import typer
 
 from client_sdk.client import Client
 from client_sdk.commands.options import Identity, Json, client, say, table
+from client_sdk.commands.words import told
 from client_sdk.errors import NotFound
-from client_sdk.says import says
 from ledger import entries as e
 from ledger.errors import Malformed
 
@@ -83,8 +83,8 @@ def records(
     with client(identity) as member:
         for envelope in member.own_envelopes(from_leaf):
             for index, one in enumerate(envelope.records):
-                told = {"place": f"{envelope.leaf}/{index}", "signed": _moment(envelope.time)}
-                rows.append(told | {"what": says(one.record, one.amounts), "hash": one.hash.hex()})
+                place = {"place": f"{envelope.leaf}/{index}", "signed": _moment(envelope.time)}
+                rows.append(place | {"what": told(one.record, one.amounts), "hash": one.hash.hex()})
     table(as_json, "records", rows)
 
 

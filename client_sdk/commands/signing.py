@@ -13,8 +13,8 @@ from client_sdk.books import cells
 from client_sdk.books.cells import BadCell
 from client_sdk.build import Act
 from client_sdk.client import Client
-from client_sdk.commands.options import say, unlocked
-from client_sdk.outbox import Outbox
+from client_sdk.commands import outbox
+from client_sdk.commands.options import say, unlock
 from client_sdk.trust import Receipt
 from ledger.errors import Malformed
 
@@ -36,14 +36,10 @@ Chosen = TypeVar("Chosen", bound=IntEnum)
 
 def sign(folder: Path, queue: bool, as_json: bool, acts: Sequence[Act], **more: Any) -> None:
     """Sign acts as one envelope and say where they stand: sent, with a verified receipt; or in the outbox."""
-    connection, identity = unlocked(folder)
     if queue:
-        with Outbox(identity, connection.chain_id) as outbox:
-            names = outbox.add(acts)
-        kept = {"envelope": names[0].hex(), "outbox": "signed and kept; send it with: suyuan outbox send"}
-        say(as_json, kept | more)
+        say(as_json, outbox.queue(folder, acts) | more)
         return
-    with Client(connection, identity) as member:
+    with Client(*unlock(folder)) as member:
         receipt = member.submit(acts)[0]
     say(as_json, stands(receipt) | more)
 

@@ -38,6 +38,7 @@ class Evidence:
         self._proven = proven
         self._chains = {(chain.path, chain.name): chain for chain in shown.chains}
         self.members: dict[str, e.MemberEntry] = {}
+        self.suspect: dict[tuple[str, bytes], e.KeyEntry] = {}  # keys that signed since they may have been stolen
         self._headers = [self._envelope(envelope) for envelope in shown.envelopes]
         self._hashes = shown.hashes
         self._leaves = [envelope.leaf for envelope in shown.envelopes]
@@ -108,6 +109,8 @@ class Evidence:
         retired = key.retired is not None and element.time > key.retired + limits.RETIRED_KEY_GRACE_MS
         if element.time < key.admitted or ended or retired:
             raise VerifyFailed("key", f"key {header.key.hex()} of {header.member} was not valid at {element.time}")
+        if key.suspect_from is not None and element.time >= key.suspect_from:
+            self.suspect[header.member, header.key] = key
         return Signed(element, record, header.member)
 
     def chain(self, path: bytes, name: bytes, chain: e.Chain | None, newest: int | None = None) -> list[Signed]:

@@ -90,7 +90,7 @@ def test_mistakes_are_corrected_and_relabelled(typed: Typed) -> None:
     typed.ok(SHOP, "relabel", "--lot", wrong, "--to-lot", lot, "--quantity", "12", "--ref", "m/2")
     typed.ok(SHOP, "sell", "--lot", lot, "--quantity", "9", "--ref", "m/3")
     newest = typed.ok(SHOP, "records", "--newest", "1").row
-    assert newest["what"] == f"sell 9 of {lot} [m/3]"
+    assert newest["what"] == f"sold 9 of {lot} at {SHOP.site}, line m/3"
     reason = ("--reason", "录入错误", "--ref", "m/4")
     typed.ok(SHOP, "correct", newest["place"], "--quantity", "2", *reason)
     assert typed.position(SHOP, lot) == {"held": 10, "sold": 2}
@@ -205,20 +205,22 @@ def test_an_act_is_queued_and_sent_later(typed: Typed) -> None:
     typed.ok(MAKER, "sell", *fields[:3], "99999", "--ref", "q/2", "--queue")
     assert "held" in typed.position(MAKER, lot)
     waiting = typed.ok(MAKER, "outbox").rows
-    assert [(row["state"], row["records"]) for row in waiting] == [
-        ("waiting", [f"sell 3 of {lot} [q/1]"]),
-        ("waiting", [f"sell 99999 of {lot} [q/2]"]),
+    assert [(row["state"], row["records"][0]["says"]) for row in waiting] == [
+        ("waiting", f"sold 3 of {lot} at {MAKER.site}, line q/1"),
+        ("waiting", f"sold 99999 of {lot} at {MAKER.site}, line q/2"),
     ]
     sent = typed.run(MAKER, "outbox", "send", "--json")
-    assert (sent.code, sent.row) == (1, {"booked": 1, "refused": 1, "stopped": "all is sent"})
+    assert (sent.code, sent.row["booked"], sent.row["refused"]) == (1, 1, 1)
     [refused] = typed.ok(MAKER, "outbox").rows
-    assert (refused["state"], "would go out" in refused["note"]) == ("refused", True)
-    typed.ok(MAKER, "outbox", "retry", str(refused["number"]))
+    assert (refused["state"], "would go out" in refused["explanation"]) == ("refused", True)
+    number = str(refused["entry"])
+    assert typed.run(MAKER, "outbox", "retry", number).code == 0
     assert typed.run(MAKER, "outbox", "send").code == 1
-    typed.ok(MAKER, "outbox", "drop", str(typed.ok(MAKER, "outbox").row["number"]))
+    assert typed.run(MAKER, "outbox", "drop", number, "--reason", "写错了").code == 0
     assert typed.ok(MAKER, "outbox").rows == []
     assert typed.position(MAKER, lot) == {"held": 97, "sold": 3}
-    assert typed.ok(MAKER, "outbox", "receipts").rows[-1]["proof"].startswith("c2sp.org/tlog-proof@v1")
+    booked = [row for row in typed.ok(MAKER, "outbox", "done").rows if row["state"] == "done"]
+    assert booked[0]["receipt"].startswith("c2sp.org/tlog-proof@v1")
 
 
 def test_watch_tells_what_concerns_a_member_once(typed: Typed) -> None:
@@ -227,7 +229,8 @@ def test_watch_tells_what_concerns_a_member_once(typed: Typed) -> None:
     typed.ok(DEALER, "watch", "--once")
     ship = handed(typed, lot, 7, "w/9")
     told = typed.ok(DEALER, "watch", "--once").rows
-    assert [(row["hash"], row["says"]) for row in told] == [(ship, f"ship 7 of {lot} to {DEALER.id} [w/9]")]
+    assert [(row["record"], row["act"]) for row in told] == [(ship, "ship")]
+    assert told[0]["says"] == f"shipped 7 of {lot} to you ({DEALER.site}), line w/9"
     assert typed.ok(DEALER, "watch", "--once").rows == []
     assert lot in typed.run(DEALER, "watch", "--once", "--from", "0").out
 
@@ -252,7 +255,7 @@ SLIPS = [
     (("ship-unit", "--unit", "006901234567890138", "--to", SHOP.id, "--ref", "s"), 1, "you packed no unit"),
     (("show", "thing", "x"), 1, "none of lot"),
     (("show", "lot", f"{PRODUCT}#NONE"), 1, "is known to the ledger"),
-    (("outbox", "drop", "99"), 1, "set aside"),
+    (("outbox", "drop", "99", "--reason", "x"), 1, "no entry 99"),
     (("private", "show", "7"), 1, "LEAF/INDEX"),
     (("private", "show", "99999/0"), 1, "no record"),
 ]

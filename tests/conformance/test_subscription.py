@@ -78,7 +78,7 @@ def test_private_openings_are_for_the_parties_and_regulators_and_can_be_erased(n
         [envelope] = list(maker.sign([build.with_private(act, private)]))
         [(_, receipt)] = list(maker.submit_stream([envelope]))
         assert not isinstance(receipt, Exception)
-        maker.put_private(receipt.leaf, envelope.private)
+        maker.put_private(envelope.openings_at(receipt.leaf))
         assert maker.private(receipt.leaf, 0) == private
         assert dealer.private(receipt.leaf, 0) == private
         with network.client(REGULATOR) as regulator:
@@ -91,4 +91,4 @@ def test_private_openings_are_for_the_parties_and_regulators_and_can_be_erased(n
         with pytest.raises(errors.NotFound, match="客户要求删除"):
             dealer.private(receipt.leaf, 0)
         with pytest.raises(errors.EnvelopeRefused, match="does not come back"):
-            maker.put_private(receipt.leaf, envelope.private)
+            maker.put_private(envelope.openings_at(receipt.leaf))
