@@ -86,6 +86,7 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
         clock_ms,
         settings.in_flight_envelopes_max,
         settings.in_flight_bytes_max,
+        settings.clock_is_right,
     )
     private = PrivateStore(settings.data / PRIVATE_FILE)
     app = App(store, engine, metrics, private)

@@ -6,6 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from client_sdk import keys
+from client_sdk.client import Client
+from client_sdk.keys import Connection
 from ledger.storage.chainstore import ChainStore
 from node.app import App
 from node.engine.embedded import Embedded
@@ -13,7 +16,8 @@ from node.grpc_server import serve
 from node.metrics import Metrics
 from node.private import PrivateStore
 from node.run import clock_ms, signer_of
-from tests.network import Network
+from tests.network import PASSPHRASE, Network
+from tests.world import Member
 
 Answer = TypeVar("Answer")
 
@@ -54,6 +58,12 @@ class InnerNode:
         await asyncio.gather(engine, return_exceptions=True)
         private.close()
         store.close()
+
+    def client(self, who: Member) -> Client:
+        base = keys.load_connection(self.network.connection)
+        members, readers = self.addresses
+        connection = Connection(base.name, base.chain, members, readers, base.ca, base.policy)
+        return Client(connection, keys.load(self.network.home(who), PASSPHRASE))
 
     def tasks(self) -> int:
         """How many tasks the node's loop has now."""

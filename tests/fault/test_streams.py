@@ -4,7 +4,6 @@ served meanwhile. Where a limit ends it, the answer says when to come again."""
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,21 +74,12 @@ class Peer:
         self.channel.close()
 
 
-@contextmanager
-def served(network: Network, node: InnerNode, who: Member) -> Iterator[Client]:
-    base = keys.load_connection(network.connection)
-    members, readers = node.addresses
-    connection = Connection(base.name, base.chain, members, readers, base.ca, base.policy)
-    with Client(connection, keys.load(network.home(who), PASSPHRASE)) as client:
-        yield client
-
-
 @pytest.fixture
 def node(network: Network) -> Iterator[InnerNode]:
     """A node that is as it was, when the test is over: as many tasks, no call, no stream; and nothing is lost."""
     acknowledged = acknowledged_of(network.data)
     with InnerNode(network) as node:
-        with served(network, node, MAKER) as client:
+        with node.client(MAKER) as client:
             sell(client)
         before = node.tasks()
         yield node
@@ -110,14 +100,14 @@ def test_a_silent_stream_is_sent_away(network: Network, node: InnerNode, monkeyp
     monkeypatch.setattr(streams, "STREAM_IDLE_SECONDS_MAX", 0.2)
     peer = Peer(network, node.addresses[0], DEALER)
     calls = [peer.silent() for _ in range(limits.MEMBER_SUBMIT_STREAMS_MAX)]
-    with served(network, node, MAKER) as client:
+    with node.client(MAKER) as client:
         sell(client)
     for call in calls:
         with pytest.raises(grpc.RpcError) as caught:
             next(call)
         assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
         assert "open another stream" in caught.value.details()
-    with served(network, node, DEALER) as again:
+    with node.client(DEALER) as again:
         assert list(again.positions()) == []
     peer.close()
 
@@ -129,7 +119,7 @@ def test_half_a_message_holds_its_stream_and_nothing_else(
     monkeypatch.setattr(streams, "STREAM_IDLE_SECONDS_MAX", 0.3)
     peer = HalfCalls(node.addresses[0], keys.load_connection(network.connection).ca, network.home(DEALER))
     stream = peer.begin("SubmitStream")
-    with served(network, node, MAKER) as client:
+    with node.client(MAKER) as client:
         for _ in range(8):
             peer.drip(stream)
             sell(client)
@@ -158,7 +148,7 @@ def test_who_does_not_read_is_not_read_from(network: Network, node: InnerNode) -
         patched.setattr(streams.SubmitStream, "__init__", watched)
         call = peer.stub.SubmitStream(endless())
         until(lambda: bool(held) and held[0]._held == limits.STREAM_ENVELOPES_MAX)
-    with served(network, node, MAKER) as client:
+    with node.client(MAKER) as client:
         for _ in range(20):
             sell(client)
     assert len(held[0]._results) <= limits.STREAM_ENVELOPES_MAX
@@ -193,7 +183,7 @@ def test_one_member_opens_so_many_streams_and_is_told_when_to_come_again(network
         error = wire.error_of(caught.value)
         assert isinstance(error, errors.Overloaded)
         assert error.retry_after_ms > 0
-        with served(network, node, MAKER) as client:
+        with node.client(MAKER) as client:
             sell(client)
         for call in calls:
             call.cancel()
@@ -208,7 +198,7 @@ def test_too_many_calls_at_once_are_told_when_to_come_again(
     peer = Peer(network, node.addresses[0], DEALER)
     calls = [peer.silent() for _ in range(3)]
     until(lambda: node.open_calls("SubmitStream") == 3)
-    with served(network, node, MAKER) as client:
+    with node.client(MAKER) as client:
         with pytest.raises(errors.Overloaded) as caught:
             client.node_info()
         assert caught.value.retry_after_ms > 0
@@ -227,7 +217,7 @@ def test_streams_opened_and_dropped_by_the_thousand_leave_nothing(network: Netwo
             next(streams_now[1])
         for call in streams_now:
             call.cancel()
-    with served(network, node, MAKER) as client:
+    with node.client(MAKER) as client:
         sell(client)
     until(lambda: node.open_calls("SubmitStream") + node.open_calls("Subscribe") == 0)
     peer.close()
@@ -243,7 +233,7 @@ def test_half_calls_of_readers_keep_no_member_out_and_end(network: Network, monk
         peer = HalfCalls(node.addresses[1], ca)
         for _ in range(2 * 20):
             peer.begin("GetCheckpoint")
-        with served(network, node, MAKER) as client:
+        with node.client(MAKER) as client:
             sell(client)
             assert peer.read_until(b"no such mark")  # the node hangs up
             peer.close()
