@@ -71,3 +71,7 @@ STREAM_IDLE_SECONDS_MAX: Final = 600  # a submit stream with nothing in flight, 
 # The outbox of a member (client)
 OUTBOX_ENVELOPES_MAX: Final = 100_000  # waiting, sent or refused
 OUTBOX_DONE_ROWS_MAX: Final = 10_000  # receipts that are kept of what is done; nodes keep them all
+
+# Disk (node): below the reserve of the setting free_bytes_min, or with fewer entries free, it takes nothing new
+FREE_BYTES_MIN: Final = 16 * 1024 * 1024  # the smallest reserve that may be set: a block, its rows, and a compaction
+FREE_ENTRIES_MIN: Final = 256  # inodes: files that can still be made

@@ -20,7 +20,8 @@ from ledger.records import MemberKind
 from ledger.seals import open_amounts
 from ledger.storage.chainstore import ChainStore, ChainView
 from node.admission import Admission, Unsigned
-from node.engine import Done, Outcome
+from node.disk import Disk
+from node.engine import Done, Outcome, Overloaded, ReadOnly
 from node.engine.embedded import Embedded
 from node.feed import Feed
 from node.metrics import Metrics
@@ -58,8 +59,11 @@ class Held(Struct, frozen=True):
 
 
 class App:
-    def __init__(self, store: ChainStore, engine: Embedded, metrics: Metrics, private: PrivateStore) -> None:
+    def __init__(
+        self, store: ChainStore, engine: Embedded, metrics: Metrics, private: PrivateStore, disk: Disk
+    ) -> None:
         self.store = store
+        self.disk = disk
         self.name = store.genesis.validators[0].name
         self.feed = Feed(store)
         self._grown = asyncio.Event()
@@ -72,9 +76,10 @@ class App:
     # Writing
 
     def offer(self, wire: bytes, done: Callable[[Receipt | SuyuanError], None]) -> None:
-        """Admit an envelope and hand it to the engine. Raises Malformed, Refused, Unsigned, Overloaded or
-        Stopped at once; else `done` gets the receipt, Refused or Stopped."""
+        """Admit an envelope and hand it to the engine. Raises Malformed, Refused, Unsigned, Overloaded, ReadOnly
+        or Stopped at once; else `done` gets the receipt, Refused or Stopped."""
         try:
+            self.disk.require_room()
             checked = self.admission.admit(wire)
         except Malformed:
             self.metrics.envelopes.labels("malformed").inc()
@@ -82,8 +87,15 @@ class App:
         except Refused as error:
             self.metrics.envelopes.labels("unsigned" if isinstance(error, Unsigned) else "refused").inc()
             raise
+        except ReadOnly:
+            self.metrics.envelopes.labels("read_only").inc()
+            raise
         answer: Done = partial(self._answer, checked.opened.id, len(checked.opened.records), done)
-        self.engine.offer(checked, answer)
+        try:
+            self.engine.offer(checked, answer)
+        except Overloaded:
+            self.metrics.envelopes.labels("overloaded").inc()
+            raise
 
     def _answer(
         self,
@@ -129,7 +141,8 @@ class App:
 
     def put_private(self, member: str, openings: list[tuple[int, int, bytes]], nodes: list[str]) -> int:
         """Keep private openings of own records, if the member named this node. Malformed where one is not what was
-        sealed, or was erased."""
+        sealed, or was erased; ReadOnly where the disk is nearly full."""
+        self.disk.require_room()
         if self.name not in nodes:
             raise Malformed("nodes", f"this node is {self.name}, the openings are for {', '.join(nodes) or 'nobody'}")
         if len(openings) > PRIVATE_ENTRIES_MAX:

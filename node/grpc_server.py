@@ -313,6 +313,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
             version=VERSION,
             time_ms=time.time_ns() // 1_000_000,
             node=self.app.name,
+            read_only=self.app.disk.shortage,
         )
 
 
@@ -334,8 +335,8 @@ async def serve(app: App, keys: Path, host: str, members_port: int, readers_port
     members = await _server(app, MEMBER_CONNECTION_SECONDS_MAX)
     readers = await _server(app, READER_CONNECTION_SECONDS_MAX)
     ports = (
-        members.add_secure_port(f"{host}:{members_port}", for_members),
-        readers.add_secure_port(f"{host}:{readers_port}", grpc.ssl_server_credentials(pair)),
+        _listen(members, f"{host}:{members_port}", for_members),
+        _listen(readers, f"{host}:{readers_port}", grpc.ssl_server_credentials(pair)),
     )
     await members.start()
     await readers.start()
@@ -366,3 +367,11 @@ async def _server(app: App, connection_seconds_max: int) -> grpc.aio.Server:
         await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
     reflection.enable_server_reflection([service, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     return server
+
+
+def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials) -> int:
+    """The port; OSError where the address cannot be listened on."""
+    try:
+        return server.add_secure_port(address, credentials)
+    except RuntimeError:
+        raise OSError(f"cannot listen on {address}: is the port taken, and the address this machine's?") from None

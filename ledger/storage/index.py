@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.errors import Damaged, SuyuanError
-from ledger.storage.blockfile import WriteFailed
+from ledger.errors import Damaged, SuyuanError, WriteFailed
 
 try:
     import plyvel
 except ImportError:  # from Python 3.13 on the maintained fork carries the wheels
     import plyvel_next as plyvel
 
-_REMEDY: Final = "Rebuild the index from the block files: suyuan-node rebuild"
+REBUILD: Final = "Rebuild it from the block files: suyuan-node rebuild"
+_NO_DAMAGE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EMFILE)
 # Measured over 1 M records of trade: 64 MiB write buffers against 32 spare 10 % (fewer compactions); the bloom
 # filter pays because most document lines that are looked up are new.
 _OPTIONS: Final[dict[str, Any]] = {
@@ -29,10 +29,6 @@ _OPTIONS: Final[dict[str, Any]] = {
     "bloom_filter_bits": 10,
     "max_open_files": 500,
 }
-_NO_DAMAGE: Final = [
-    os.strerror(number)
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENOMEM)
-]
 
 
 def _text(error: Exception) -> str:
@@ -42,7 +38,7 @@ def _text(error: Exception) -> str:
 
 
 def _damaged(where: str, error: Exception) -> Damaged:
-    return Damaged(where, _text(error), _REMEDY)
+    return Damaged(where, _text(error), REBUILD)
 
 
 def _cannot_open(folder: Path, error: Exception) -> SuyuanError:
@@ -50,8 +46,8 @@ def _cannot_open(folder: Path, error: Exception) -> SuyuanError:
     text = _text(error)
     if "already held by process" in text or os.strerror(errno.EAGAIN) in text:
         return SuyuanError(f"{folder} is in use by another process; stop it first")
-    if any(reason in text for reason in _NO_DAMAGE):
-        return SuyuanError(f"{folder} cannot be opened: {text}; see to that, and start again")
+    if any(os.strerror(number) in text for number in _NO_DAMAGE):
+        return SuyuanError(f"the index cannot be opened: {text}")
     return _damaged(str(folder), error)
 
 
@@ -114,7 +110,7 @@ class Index(Snapshot):
     @classmethod
     def open(cls, folder: Path) -> "Index":
         if not (folder / "CURRENT").exists():
-            raise Damaged(str(folder), "there is no index, or its CURRENT file is lost", _REMEDY)
+            raise Damaged(str(folder), "there is no index, or its CURRENT file is lost", REBUILD)
         return cls._opened(folder, create_if_missing=False)
 
     @classmethod
@@ -135,7 +131,7 @@ class Index(Snapshot):
         try:
             batch.write()
         except plyvel.IOError as error:
-            raise WriteFailed(f"the index could not be written: {_text(error)}; open the chain again") from error
+            raise WriteFailed("the index", _text(error)) from error
         except plyvel.Error as error:
             raise _damaged("index", error) from error
 

@@ -29,6 +29,16 @@ class Overloaded(SuyuanError):
         self.retry_after_ms = retry_after_ms
 
 
+class ReadOnly(SuyuanError):
+    """The node takes nothing new for a while, because of `why`; nothing was taken. Try again after
+    `retry_after_ms`."""
+
+    def __init__(self, why: str, retry_after_ms: int) -> None:
+        super().__init__(f"this node only reads now: {why}; nothing was taken, try again in {retry_after_ms} ms")
+        self.why = why
+        self.retry_after_ms = retry_after_ms
+
+
 class Stopped(SuyuanError):
     """The engine takes nothing more: the node is shutting down, or could not store a block."""
 

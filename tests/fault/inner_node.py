@@ -9,8 +9,10 @@ from typing import TypeVar
 from client_sdk import keys
 from client_sdk.client import Client
 from client_sdk.keys import Connection
+from ledger.limits import FREE_BYTES_MIN
 from ledger.storage.chainstore import ChainStore
 from node.app import App
+from node.disk import Disk
 from node.engine.embedded import Embedded
 from node.grpc_server import serve
 from node.metrics import Metrics
@@ -47,7 +49,7 @@ class InnerNode:
         store = ChainStore.open(data)
         self.engine = Embedded(store, signer_of(store, data / "keys"), self._clock, 20_000, 64 * 1024 * 1024)
         private = PrivateStore(data / "private.db")
-        self.app = App(store, self.engine, Metrics(), private)
+        self.app = App(store, self.engine, Metrics(), private, Disk(data, FREE_BYTES_MIN))
         self.server, members, readers = await serve(self.app, data / "keys", "127.0.0.1", 0, 0)
         self.addresses = (f"127.0.0.1:{members}", f"127.0.0.1:{readers}")
         engine = asyncio.create_task(self.engine.run())
