@@ -39,6 +39,7 @@ ENVELOPES_CACHED: Final = 64  # what many proofs show: the commission of a lot, 
 HEAD_KEY: Final = b"!head"
 _BLOCKS_KEY: Final = b"!blocks"
 GENESIS_FILE: Final = "genesis.json"
+UNFINISHED_FILE: Final = "init.unfinished"  # stands in a folder whose making is under way, or was interrupted
 
 
 class BlockRow(Struct, frozen=True, array_like=True, gc=False):
@@ -433,6 +434,8 @@ def _known_blocks(folder: Path) -> int | None:
 
 def read_genesis(folder: Path) -> g.Genesis:
     """The genesis of the chain in `folder`. Malformed where there is none, Damaged where it cannot be read."""
+    if (folder / UNFINISHED_FILE).exists():
+        raise Malformed(str(folder), "its init was interrupted: run suyuan-node init again")
     try:
         return g.from_json((folder / GENESIS_FILE).read_bytes())
     except FileNotFoundError:
