@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 from client_sdk.keys import Identity
 from ledger import limits, merkle, signature
 from ledger import records as r
+from ledger.encoding import Codec
 from ledger.envelope import ENVELOPE, HEADER, Envelope, Header, envelope_id, envelope_leaf
 from ledger.errors import Malformed
 from ledger.hashing import TAG_ENVELOPE
@@ -228,7 +229,7 @@ def correct(
     record: Any = r.RECORD.decode(earlier.record)
     right = None if instead is None else r.AMOUNTS[type(record)].encode(instead)
     amounts = r.Corrected(earlier=earlier.record, instead=right, opening=earlier.opening, ref=ref)
-    lot = record.inputs[0] if isinstance(record, r.Transform) else record.lot
+    lot = record.inputs[0] if isinstance(record, r.Transform) else getattr(record, "lot", "")
     target = merkle.leaf_hash(earlier.record)
     return act(r.Correct, amounts, at=at, expiry=expiry, lot=lot, production=production, reason=reason, target=target)
 
@@ -237,17 +238,29 @@ def sealed(one: Act) -> Sealed:
     """An act with its seals, under salts drawn here; Malformed where a field is wrong, before anything is signed."""
     fields, opening, private = dict(one.fields), b"", b""
     if one.private is not None:
-        private = os.urandom(SALT_BYTES) + PRIVATE.encode(one.private)
+        private = os.urandom(SALT_BYTES) + _bytes(PRIVATE, one.private)
         fields["private"] = seal(private)
     if one.amounts is not None:
-        opening = os.urandom(SALT_BYTES) + r.AMOUNTS[one.kind].encode(one.amounts)
+        opening = os.urandom(SALT_BYTES) + _bytes(r.AMOUNTS[one.kind], one.amounts)
         fields["amounts"] = seal(opening)
     try:
         record = one.kind(**fields)
     except TypeError as error:
         raise Malformed(one.kind.__name__.lower(), str(error)) from None
     check_record(record, one.amounts)
-    return Sealed(r.RECORD.encode(record), opening, private)
+    return Sealed(_bytes(r.RECORD, record), opening, private)
+
+
+def _bytes(codec: Codec[Any], value: Any) -> bytes:
+    """Canonical bytes, held against the bounds of every field."""
+    try:
+        data = codec.encode(value)
+    except UnicodeError as error:
+        raise Malformed(codec.name, f"a text is not UTF-8: {error}") from None
+    except OverflowError:
+        raise Malformed(codec.name, f"a number lies beyond {limits.INTEGER_MAX}") from None
+    codec.decode(data)
+    return data
 
 
 def envelopes(

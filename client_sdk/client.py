@@ -199,10 +199,11 @@ class _Flow:
         self._room = threading.Condition()
         self._stopped = False
         self.last_checkpoint = b""
-        self.failure: SuyuanError | None = None
+        self.failure: Exception | None = None
 
     def messages(self) -> Iterator[pb.SubmitRequests]:
-        """Runs in gRPC's sending thread. A bad act ends the stream, and is raised to the caller."""
+        """Runs in gRPC's sending thread, which would swallow what is raised there: whatever ends the acts early is
+        raised to the caller instead."""
         try:
             for message, size in wire.requests(self._counted(), lambda: len(self._waiting)):
                 with self._room:
@@ -211,7 +212,7 @@ class _Flow:
                 if self._stopped:
                     return
                 yield message
-        except SuyuanError as error:
+        except Exception as error:
             self.failure = error
 
     def _fits(self, size: int) -> bool:

@@ -21,6 +21,7 @@ from ledger import records as r
 PASSPHRASE: Final = "demo-only"
 LOG_NAME: Final = "demo.suyuan.example/log"
 READY_SECONDS: Final = 30
+SCRYPT_N: Final = 1 << 10  # three hundred keys under a passphrase that everybody knows
 
 
 class Stage:
@@ -50,7 +51,7 @@ class Stage:
             self._identities = dict(zip(self.everybody, made, strict=True))
 
     def _keys_of(self, who: Enterprise) -> keys.Identity:
-        return keys.create(self.folder(who), who.member, who.name, who.kind, "CN-3304", PASSPHRASE)
+        return keys.create(self.folder(who), who.member, who.name, who.kind, "CN-3304", PASSPHRASE, SCRYPT_N)
 
     def operate(self, *arguments: str) -> str:
         command = [sys.executable, "-m", "node.commands", *arguments]

@@ -18,7 +18,7 @@ from client_sdk.books.mapping import Mapping
 from client_sdk.books.planner import Planned
 from client_sdk.books.reader import BadRow, BookFile
 from client_sdk.client import Client
-from client_sdk.commands.options import Identity, Json, notes, say, unlock
+from client_sdk.commands.options import Identity, Json, notes, say, unlocked
 from ledger.errors import Malformed
 
 BAD_ROWS_SHOWN_MAX: Final = 50
@@ -34,7 +34,7 @@ def import_book(
     """Import a purchase, sales, production or stock-taking book. Safe to run again: nothing is booked twice."""
     mapping = mappings.load(identity)
     file = BookFile(book, mapping)
-    with _BadRows(bad, file.headers, as_json) as bad_rows, Client(*unlock(identity)) as member:
+    with _BadRows(bad, file.headers, as_json) as bad_rows, Client(*unlocked(identity)) as member:
         tell = _told(as_json, dry_run, bad_rows)
         run = Import(member, file.kind, mapping, tell)
         if dry_run:

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from client_sdk import keys
 from client_sdk.build import Act
 from client_sdk.client import Client
-from client_sdk.commands.options import Identity, Json, console, notes, say, unlock
+from client_sdk.commands.options import Identity, Json, console, notes, say, unlocked
 from client_sdk.commands.words import told
 from client_sdk.outbox import Entry, Event, Kind, Outbox, Report, State
 from client_sdk.outbox.entry import moment
@@ -25,11 +25,10 @@ app = typer.Typer(help="What was signed and is not booked yet: list, send, try a
 Number = Annotated[int, typer.Argument(help="The entry's number, as `suyuan outbox` lists it.")]
 
 
-def queue(folder: Path, acts: Iterable[Act]) -> dict[str, Any]:
-    """Sign acts and leave them in the outbox of an identity folder, on disk when this returns; what there is to say
-    about it. No node is asked."""
-    connection, identity = unlock(folder)
-    with Outbox(folder, connection.chain_id, identity) as outbox:
+def queue(identity: keys.Identity, chain: bytes, acts: Iterable[Act]) -> dict[str, Any]:
+    """Sign acts and leave them in the outbox of an identity, on disk when this returns; what there is to say about
+    it. No node is asked."""
+    with Outbox(identity.folder, chain, identity) as outbox:
         entries = outbox.add(acts)
     hashes = [name.hex() for entry in entries for name in entry.hashes]
     named = {"record": hashes[0]} if len(hashes) == 1 else {"records": len(hashes)}
@@ -104,7 +103,7 @@ def send(
     as_json: Json = False,
 ) -> None:
     """Send what waits, in order. Exit code 1 where something still waits or was refused."""
-    connection, me = unlock(identity)
+    connection, me = unlocked(identity)
     with Outbox(identity, connection.chain_id, me) as outbox, Client(connection, me) as client:
         total = _send(outbox, client, keep_trying)
         left = sum(1 for _ in outbox.waiting())

@@ -15,7 +15,7 @@ from typing import Annotated, Final
 import typer
 
 from client_sdk.client import Client
-from client_sdk.commands.options import Identity, Json, notes, unlock
+from client_sdk.commands.options import Identity, Json, notes, unlocked
 from client_sdk.commands.words import told
 from client_sdk.errors import EnvelopeRefused, Overloaded, Unavailable
 from client_sdk.outbox.entry import moment
@@ -66,7 +66,7 @@ def watch(
 
     Goes on where the last run ended, without gaps; what was printed right before a crash may be printed again.
     """
-    connection, me = unlock(identity)
+    connection, me = unlocked(identity)
     place = Place(identity, connection.chain)
     if from_leaf is not None:
         place.leaf = from_leaf

@@ -13,7 +13,7 @@ PHRASES: Final[Mapping[type, str]] = {
     r.Admit: "admitted member {member} ({name})",
     r.Suspend: "suspended member {member}: {reason}",
     r.Site: "declared site {site} ({name})",
-    r.Key: "changed a key of {member}",
+    r.Key: "{change} key {key} of {member}",
     r.Commission: "made {quantity} of {lot} at {site}",
     r.Transform: "made {lots_out} out of {lots_in} at {site}",
     r.Enter: "entered {quantity} of {lot}, bought outside the ledger, at {site}",
@@ -39,6 +39,7 @@ PHRASES: Final[Mapping[type, str]] = {
     r.Relabel: "relabelled {quantity} of {lot} as {to_lot} at {site}",
 }
 _MEMBERS: Final = ("member", "to", "supplier", "claimant", "owner")
+_CHANGES: Final = {r.KeyChange.ADMIT: "admitted", r.KeyChange.RETIRE: "retired", r.KeyChange.REVOKE: "revoked"}
 _PARTS: Final = {"accepted": "accepted", "refused": "refused", "short": "short", "destroyed": "destroyed"}
 
 
@@ -56,6 +57,8 @@ def told(record: Any, amounts: Any, name: Name = str) -> str:
     values |= {field: name(values[field]) for field in _MEMBERS if field in values}
     if isinstance(record, r.Receive):
         values["parts"] = _parts(values)
+    elif isinstance(record, r.Key):
+        values["key"], values["change"] = record.key.hex(), _CHANGES[record.change]
     elif isinstance(record, r.Transform):
         values["lots_in"] = ", ".join(record.inputs)
         values["lots_out"] = ", ".join(output.lot for output in record.outputs)

@@ -267,7 +267,7 @@ def test_a_receipt_that_proves_nothing_is_refused(network: Network) -> None:
             )
 
 
-def test_commands_for_members(network: Network, tmp_path: Path) -> None:
+def test_commands_for_members(network: Network) -> None:
     network.certify(MAKER)
     network.certify(SHOP)
     maker, shop = (["--identity", str(network.home(who))] for who in (MAKER, SHOP))
@@ -311,23 +311,10 @@ def test_commands_for_members(network: Network, tmp_path: Path) -> None:
     )
     assert over.returncode == 1
     assert "position.overdrawn" in over.stderr
-    wrong = run(
-        "client_sdk.commands", "sell", *shop, "--lot", "123#A", "--quantity", "1", "--ref", "CLI-9", check=False
-    )
-    assert wrong.returncode == 1
-    assert "Traceback" not in wrong.stderr
-    assert run("client_sdk.commands", "ship", check=False).returncode == 2
-    for words in (
-        ["register", *maker, "--product", FORMULA, "--name", "x", "--declared-by", "king"],
-        ["admit", *maker, str(tmp_path / "none.json")],
-        ["receive", *shop, "--ship", "zz", "--lot", LOT, "--ref", "x", "--accepted", "1"],
-        ["verify", "nonsense", "--node", str(network.connection)],
-        ["positions", "--identity", str(tmp_path)],
-        ["import", str(tmp_path / "none.csv"), *shop],
-    ):
-        failed = run("client_sdk.commands", *words, check=False)
-        assert failed.returncode == 1, words
-        assert failed.stderr.startswith("suyuan: "), failed.stderr
+    wrong = run("client_sdk.commands", "ship", check=False)
+    assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
+    missing = run("client_sdk.commands", "verify", "nonsense", "--node", str(network.connection), check=False)
+    assert (missing.returncode, missing.stderr.startswith("suyuan: ")) == (1, True)
 
 
 BOOK = """日期,单据号,行号,商品名称,商品条码,规格,单位,数量,生产日期,批号,客户名称,客户信用代码
@@ -352,7 +339,8 @@ def test_a_book_is_imported_once(network: Network, tmp_path: Path) -> None:
     assert '"becomes": "sell 2 of' in dry.stdout
     first = run(*command, check=False).stdout.splitlines()
     assert sorted(json.loads(line)["line"] for line in first[:-1]) == [3, 4]
-    assert json.loads(first[-1]) == {"rows": 5, "planned": 3, "booked": 3, "already_booked": 0, "bad": 2}
+    totals = {"rows": 5, "booked": 3, "already_booked": 0, "bad": 2}
+    assert json.loads(first[-1]) == totals | {"acts": {"sell": 3}, "reasons": {"商品条码": 1, "数量": 1}}
     again = json.loads(run(*command, check=False).stdout.splitlines()[-1])
     assert (again["booked"], again["already_booked"]) == (0, 3)
 

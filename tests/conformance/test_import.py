@@ -90,7 +90,7 @@ def test_one_row_answers_ships_and_claims_the_surplus(typed: Typed, tmp_path: Pa
     typed.ok(MAKER, "import", book(tmp_path, SALES, row("S", 1, "1", shop.id, gtin=CASE, unit="箱")))
     typed.ok(shop, "import", book(tmp_path, PURCHASES, row("S", 1, "8", MAKER.id)))
     assert typed.position(shop, LOT) == {"held": 8, "claimed": 2}
-    place = next(one["place"] for one in typed.ok(shop, "records").rows if "receive" in one["what"])
+    place = next(one["place"] for one in typed.ok(shop, "records").rows if one["act"] == "receive")
     shown = typed.ok(shop, "private", "show", place).row
     assert (shown["price"], shown["currency"]) == (110_800, "CNY")
 
