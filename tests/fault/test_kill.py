@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from client_sdk import build
+from client_sdk import build, wire
 from client_sdk.audit import audit_folder
 from client_sdk.errors import NotFound
 from ledger import records as r
@@ -45,7 +45,11 @@ def network(tmp_path: Path) -> Network:
 
 
 @pytest.mark.parametrize("seed", [5, 6])
-def test_kill_dash_nine_loses_and_doubles_nothing(network: Network, seed: int) -> None:
+def test_kill_dash_nine_loses_and_doubles_nothing(
+    network: Network, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = "grpc.service_config"  # by which a client waits for a node; this one is dead
+    monkeypatch.setattr(wire, "OPTIONS", tuple(one for one in wire.OPTIONS if one[0] != patient))
     random = Random(seed)
     node = FastNode(network)
     memory = Memory(acknowledged=acknowledged_of(network.data))
