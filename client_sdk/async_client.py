@@ -128,18 +128,27 @@ class AsyncClient:
                         yield envelope, wire.refused(result.refusal)
         except grpc.RpcError as error:
             failure = wire.error_of(error)
-            for envelope in list(waiting.values()):
-                yield envelope, await self._ask(envelope, failure)
+            async for outcome in self._ask(list(waiting.values()), failure):
+                yield outcome
             return
         if ended:
             raise ended[0]
         await self._pin(last_checkpoint)
 
-    async def _ask(self, envelope: SignedEnvelope, failure: errors.ClientError) -> Receipt | SuyuanError:
-        try:
-            return await self.receipt(envelope)
-        except SuyuanError:
-            return failure
+    async def _ask(
+        self, envelopes: list[SignedEnvelope], failure: errors.ClientError
+    ) -> AsyncIterator[tuple[SignedEnvelope, Receipt | SuyuanError]]:
+        """As `Client._ask`: a node that cannot be reached is asked once, not once for each."""
+        lost = isinstance(failure, errors.NotAuthenticated)
+        for envelope in envelopes:
+            outcome: Receipt | SuyuanError = failure
+            try:
+                outcome = failure if lost else await self.receipt(envelope)
+            except errors.Unavailable:
+                lost = True
+            except SuyuanError:
+                pass
+            yield envelope, outcome
 
     async def receipt(self, envelope: SignedEnvelope) -> Receipt:
         """The verified receipt of an envelope sent before; NotFound where it was not accepted."""

@@ -122,23 +122,28 @@ class Client(Reads):
             failure = wire.error_of(error)
             if flow.failure is not None:
                 raise flow.failure from None
-            for envelope in flow.unanswered():
-                yield envelope, self._ask(envelope, failure)
+            yield from self._ask(flow.unanswered(), failure)
         finally:
             flow.stop()
         if flow.failure is not None:
             raise flow.failure
         self.pin(flow.last_checkpoint)
 
-    def _ask(self, envelope: SignedEnvelope, failure: errors.ClientError) -> Receipt | SuyuanError:
-        """The outcome of an envelope that was sent but not answered, without sending it again."""
-        if isinstance(failure, errors.NotAuthenticated):
-            return failure
-        try:
-            answer = self._call("GetReceipt", pb.GetReceiptRequest(envelope_id=envelope.id))
-            return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
-        except SuyuanError:
-            return failure
+    def _ask(
+        self, envelopes: Sequence[SignedEnvelope], failure: errors.ClientError
+    ) -> Iterator[tuple[SignedEnvelope, Receipt | SuyuanError]]:
+        """The outcomes of envelopes that were sent but not answered, without sending them again. A node that cannot
+        be reached is asked once, not once for each."""
+        lost = isinstance(failure, errors.NotAuthenticated)
+        for envelope in envelopes:
+            outcome: Receipt | SuyuanError = failure
+            try:
+                outcome = failure if lost else self.receipt(envelope)
+            except errors.Unavailable:
+                lost = True
+            except SuyuanError:
+                pass
+            yield envelope, outcome
 
     def pin(self, note: bytes) -> None:
         """Pin the newest checkpoint, which must extend the pinned one and that of the last receipt."""

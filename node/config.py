@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     metrics_port: Port = 7412
     log_level: str = "info"
     log_json: bool = True
+    clock_is_right: bool = False  # the operator's word, after the node stood still for weeks
     in_flight_envelopes_max: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     in_flight_bytes_max: Annotated[int, Field(ge=1_048_576)] = 64 * 1024 * 1024
     free_bytes_min: Annotated[int, Field(ge=FREE_BYTES_MIN)] = 256 * 1024 * 1024

@@ -9,6 +9,7 @@ from node.admission import Unsigned
 from node.convert import READ_ONLY
 from node.engine import Overloaded, ReadOnly, Stopped
 from node.errors import Forbidden, NotFound, NotStored
+from node.streams import Idle
 
 DOMAIN = "suyuan"
 
@@ -23,6 +24,7 @@ _CODES: tuple[tuple[type[SuyuanError], int], ...] = (
     (ReadOnly, code_pb2.RESOURCE_EXHAUSTED),
     (Stopped, code_pb2.UNAVAILABLE),
     (NotStored, code_pb2.UNAVAILABLE),
+    (Idle, code_pb2.DEADLINE_EXCEEDED),
     (Damaged, code_pb2.DATA_LOSS),
 )
 

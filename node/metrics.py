@@ -14,6 +14,9 @@ class Metrics:
         self.calls = Counter(
             "suyuan_calls", "gRPC calls by method and code", ["method", "code"], registry=self.registry
         )
+        self.open_calls = Gauge(
+            "suyuan_open_calls", "gRPC calls under way by method", ["method"], registry=self.registry
+        )
         self.seconds = Histogram(
             "suyuan_submit_seconds",
             "From an envelope's arrival to its durable outcome",

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
-import grpc
 import structlog
 from prometheus_client import start_http_server
 
@@ -28,7 +27,7 @@ from node.app import App
 from node.config import Settings
 from node.disk import LOOK_AGAIN_SECONDS, Disk
 from node.engine.embedded import Embedded
-from node.grpc_server import serve
+from node.grpc_server import Servers, serve
 from node.keys import LOG_KEY, VALIDATOR_KEY, load_own
 from node.metrics import Metrics
 from node.private import ROWS_FILE, PrivateStore
@@ -98,6 +97,7 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
         clock_ms,
         settings.in_flight_envelopes_max,
         settings.in_flight_bytes_max,
+        settings.clock_is_right,
     )
     disk = Disk(settings.data, settings.free_bytes_min)
     metrics = _metrics(store, engine, disk, _certificate(keys))
@@ -121,7 +121,7 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
             log.info("stopped", height=store.head.height)
 
 
-async def _until_one_ends(*parts: Coroutine[Any, Any, None], server: grpc.aio.Server) -> None:
+async def _until_one_ends(*parts: Coroutine[Any, Any, None], server: Servers) -> None:
     """Run the parts of the node until one ends; then the others end, in order, and what ended it is raised."""
     tasks = [asyncio.create_task(part) for part in parts]
     try:

@@ -28,6 +28,15 @@ class Location(Struct, frozen=True):
     offset: int
 
 
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 class InUse(SuyuanError):
     """Another process writes to this chain."""
 
@@ -52,12 +61,13 @@ class BlockFiles:
         (folder / "blocks").mkdir()
         files = cls(folder, chain, writer=True)
         files._begin_file(1, 1)
-        files._sync_folder()
+        sync_folder(folder)
         return files
 
     @classmethod
     def open(cls, folder: Path, chain: bytes, durable_height: int | None) -> "BlockFiles":
-        """Open for writing. `durable_height` is what the index says was committed (None: nobody knows)."""
+        """Open for writing. `durable_height` is what the index says was committed at least (None: nobody knows, and
+        then only a tail that is plainly unfinished is cut off)."""
         files = cls(folder, chain, writer=True)
         try:
             files.load(durable_height)
@@ -114,10 +124,10 @@ class BlockFiles:
         self._require_durable(durable_height)
 
     def _drop_unborn(self, numbers: list[int]) -> int:
-        """The last file's number. A crash may leave a new file without its whole header: it holds no block, and is
-        removed (a reader passes it over)."""
+        """The last file's number. A crash may leave a new file with nothing but a header, whole or not: it holds no
+        block, and is removed (a reader passes it over)."""
         last = numbers[-1]
-        if last > 1 and self._path(last).stat().st_size < FILE_HEADER.size:
+        if last > 1 and self._path(last).stat().st_size <= FILE_HEADER.size:
             if self._lock is not None:
                 self._path(last).unlink()
             return last - 1
@@ -160,7 +170,8 @@ class BlockFiles:
         except Malformed as error:
             raise Damaged(where, error.message, REFETCH) from None
         if header.chain != self.chain:
-            raise Damaged(where, f"it belongs to chain {header.chain.hex()}, not {self.chain.hex()}", REFETCH)
+            found = f"it gives chain {self.chain.hex()}, {where} belongs to chain {header.chain.hex()}"
+            raise Damaged("genesis.json", found, "Restore the one that is wrong, from a backup or another node")
         return header.first
 
     def _handle(self, number: int) -> int:
@@ -182,14 +193,7 @@ class BlockFiles:
         os.fsync(handle)
         self._handles[number] = handle
         self._number, self._size = number, FILE_HEADER.size
-        self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        handle = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_folder(self._folder)
 
     @staticmethod
     def _write(handle: int, data: bytes, offset: int) -> None:

@@ -6,6 +6,7 @@
         b leaf                where the block whose first leaf this is lies, and its envelopes in it
         g height              the first leaf of the block at this height
         !head                 height and header hash that the index stands at
+        !blocks               while a rebuild is under way: how many blocks there were when it began
     FOLDER/tile/          full tiles and entry bundles as tlog-tiles lays them out
 
 `commit` stores a plan in the order block, fsync, tiles, index, head. A crash between any two leaves the index
@@ -14,6 +15,7 @@ behind the block files, and `open` runs the missing blocks through the same code
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -35,6 +37,9 @@ from ledger.storage.tilefiles import TileFiles
 
 ENVELOPES_CACHED: Final = 64  # what many proofs show: the commission of a lot, a dealer's deliveries
 HEAD_KEY: Final = b"!head"
+_BLOCKS_KEY: Final = b"!blocks"
+GENESIS_FILE: Final = "genesis.json"
+UNFINISHED_FILE: Final = "init.unfinished"  # stands in a folder whose making is under way, or was interrupted
 
 
 class BlockRow(Struct, frozen=True, array_like=True, gc=False):
@@ -87,30 +92,32 @@ class ChainStore:
     def create(cls, folder: Path, genesis: g.Genesis) -> None:
         """Lay out a new chain in `folder`, which must not hold one."""
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "genesis.json").open("xb") as file:
+        with (folder / GENESIS_FILE).open("xb") as file:
             file.write(g.to_json(genesis))
         BlockFiles.create(folder, g.chain_id(genesis)).close()
         cls._create_index(folder, genesis)
 
     @staticmethod
-    def _create_index(folder: Path, genesis: g.Genesis) -> None:
+    def _create_index(folder: Path, genesis: g.Genesis, more: Sequence[tuple[bytes, bytes]] = ()) -> None:
         index = Index.create(folder / "index")
         row = HEAD_ROW.encode(HeadRow(0, g.chain_id(genesis)))
         writes = [(key, value) for key, value in genesis_writes(genesis) if value is not None]
-        index.write([*writes, (HEAD_KEY, row)], [])
+        index.write([*writes, (HEAD_KEY, row), *more], [])
         index.close()
 
     @classmethod
     def rebuild(cls, folder: Path, progress: Callable[[int, int], None] | None = None) -> "ChainStore":
-        """Make index and tiles anew from the block files, and open the chain."""
+        """Make index and tiles anew from the block files, and open the chain. Nothing is thrown away before the block
+        files are locked and their end is found whole: what the old index knew to be stored, or a rebuild before this
+        one that did not finish, must be there."""
         genesis = read_genesis(folder)
-        lock = BlockFiles(folder, g.chain_id(genesis), writer=True)
+        blocks = BlockFiles.open(folder, g.chain_id(genesis), _known_blocks(folder))
         try:
             shutil.rmtree(folder / "index", ignore_errors=True)
             shutil.rmtree(folder / "tile", ignore_errors=True)
-            cls._create_index(folder, genesis)
+            cls._create_index(folder, genesis, ((_BLOCKS_KEY, s.NUMBER.encode(blocks.last_height)),))
         finally:
-            lock.close()
+            blocks.close()
         return cls.open(folder, progress)
 
     @classmethod
@@ -146,16 +153,22 @@ class ChainStore:
         store = cls(folder, genesis, blocks, index)
         try:
             row = read_head(index)
-            blocks.load(row.height)
+            rebuilt = _rebuilt_from(index)
+            blocks.load(max(row.height, rebuilt))
             store._load(row)
             store._catch_up(progress)
+            index.write([], [_BLOCKS_KEY] if rebuilt else [])
         except BaseException:
             store.close()
             raise
         return store
 
     def _load(self, row: HeadRow) -> None:
-        """Restore the head from the index, and compare it with the block it stands at."""
+        """Restore the head from the index, and compare it with the block it stands at. Each block was written in one
+        batch, so an index that names them all has lost none."""
+        named = self._index.count(b"g")
+        if named != row.height:
+            raise Damaged("index", f"it names {named} of its {row.height} blocks", REBUILD)
         if row.height == 0:
             return
         first = self._first_leaf(row.height)
@@ -404,12 +417,32 @@ class ChainView:
         self._snapshot.close()
 
 
-def read_genesis(folder: Path) -> g.Genesis:
-    """The genesis of the chain in `folder`; Malformed where there is none."""
+def _rebuilt_from(index: Snapshot) -> int:
+    """How many blocks there were when a rebuild began that is not finished; 0 where none is under way."""
+    data = index.get(_BLOCKS_KEY)
+    return 0 if data is None else s.NUMBER.decode_trusted(data)
+
+
+def _known_blocks(folder: Path) -> int | None:
+    """How many blocks an index that is about to be thrown away knows to be stored; None where it does not say."""
     try:
-        return g.from_json((folder / "genesis.json").read_bytes())
+        with closing(Index.open(folder / "index")) as index:
+            return max(read_head(index).height, _rebuilt_from(index))
+    except Damaged:
+        return None
+
+
+def read_genesis(folder: Path) -> g.Genesis:
+    """The genesis of the chain in `folder`. Malformed where there is none, Damaged where it cannot be read."""
+    if (folder / UNFINISHED_FILE).exists():
+        raise Malformed(str(folder), "its init was interrupted: run suyuan-node init again")
+    try:
+        return g.from_json((folder / GENESIS_FILE).read_bytes())
     except FileNotFoundError:
         raise Malformed(str(folder), "there is no genesis.json: make a chain with suyuan-node init") from None
+    except Malformed as error:
+        remedy = "Restore it from a backup, or take it from another node of this chain"
+        raise Damaged(str(folder / GENESIS_FILE), error.message, remedy) from None
 
 
 def read_head(index: Snapshot) -> HeadRow:

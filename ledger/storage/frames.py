@@ -71,9 +71,11 @@ def read_frame(handle: int, offset: int, height: int) -> Frame:
     if length > BLOCK_BYTES_MAX or found != height:
         return Frame(height, offset, b"", f"a frame header of {length} bytes for block {found}")
     payload = os.pread(handle, length, offset + FRAME.size)
+    whole = crc_of(found, payload) == crc
     if len(payload) < length:
-        return Frame(height, offset, b"", CUT_SHORT)
-    if crc_of(found, payload) != crc:
+        flaw = f"it is whole, but its length says {length} bytes" if whole else CUT_SHORT
+        return Frame(height, offset, b"", flaw)
+    if not whole:
         return Frame(height, offset, b"", "its checksum does not hold")
     return Frame(height, offset, payload, "")
 

@@ -31,6 +31,26 @@ _OPTIONS: Final[dict[str, Any]] = {
 }
 
 
+def _text(error: Exception) -> str:
+    """What LevelDB says; plyvel hands it over as bytes."""
+    said = error.args[0] if error.args else ""
+    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+
+
+def _damaged(where: str, error: Exception) -> Damaged:
+    return Damaged(where, _text(error), REBUILD)
+
+
+def _cannot_open(folder: Path, error: Exception) -> SuyuanError:
+    """Whether the index is damaged, or only cannot be opened now: then a rebuild would be the wrong advice."""
+    text = _text(error)
+    if "already held by process" in text or os.strerror(errno.EAGAIN) in text:
+        return SuyuanError(f"{folder} is in use by another process; stop it first")
+    if any(os.strerror(number) in text for number in _NO_DAMAGE):
+        return SuyuanError(f"the index cannot be opened: {text}")
+    return _damaged(str(folder), error)
+
+
 def _after_prefix(prefix: bytes) -> bytes | None:
     """The first key behind all keys with this prefix; None where there is no such key."""
     stripped = prefix.rstrip(b"\xff")
@@ -47,7 +67,7 @@ class Snapshot:
         try:
             value: bytes | None = self._handle.get(key, verify_checksums=True)
         except plyvel.Error as error:
-            raise Damaged("index", str(error), REBUILD) from error
+            raise _damaged("index", error) from error
         return value
 
     def scan(
@@ -65,7 +85,16 @@ class Snapshot:
                         return
                     yield key, value
         except plyvel.Error as error:
-            raise Damaged("index", str(error), REBUILD) from error
+            raise _damaged("index", error) from error
+
+    def count(self, prefix: bytes) -> int:
+        """How many rows begin with a prefix."""
+        bounds = {"start": prefix, "stop": _after_prefix(prefix), "include_value": False}
+        try:
+            with self._handle.iterator(**bounds, verify_checksums=True) as keys:
+                return sum(1 for _ in keys)
+        except plyvel.Error as error:
+            raise _damaged("index", error) from error
 
     def close(self) -> None:
         self._handle.close()
@@ -89,12 +118,11 @@ class Index(Snapshot):
         try:
             return cls(plyvel.DB(str(folder), **how, **_OPTIONS))
         except plyvel.Error as error:
-            if any(os.strerror(number) in str(error) for number in _NO_DAMAGE):
-                raise SuyuanError(f"the index cannot be opened: {error}") from error
-            raise Damaged(str(folder), str(error), REBUILD) from error
+            raise _cannot_open(folder, error) from error
 
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes]) -> None:
-        """All of it or nothing, in one batch. Not synced: after a power cut the block files fill the gap."""
+        """All of it or nothing, in one batch. Not synced: after a power cut the block files fill the gap. WriteFailed
+        where the disk does not take it, Damaged where LevelDB finds its files wrong."""
         batch = self._handle.write_batch()
         for key, value in puts:
             batch.put(key, value)
@@ -103,9 +131,9 @@ class Index(Snapshot):
         try:
             batch.write()
         except plyvel.IOError as error:
-            raise WriteFailed("the index", str(error)) from error
+            raise WriteFailed("the index", _text(error)) from error
         except plyvel.Error as error:
-            raise Damaged("index", str(error), REBUILD) from error
+            raise _damaged("index", error) from error
 
     def snapshot(self) -> Snapshot:
         return Snapshot(self._handle.snapshot())

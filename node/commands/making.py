@@ -14,7 +14,7 @@ from ledger.block import RULES_VERSION
 from ledger.errors import Malformed, SuyuanError
 from ledger.records import MemberKind
 from ledger.storage.chainstore import ChainStore, read_genesis
-from node import keys, tls
+from node import founding, keys, tls
 from node.commands.options import Data, Json, say, warn
 from node.config import CONFIG_FILE, POLICY_FILE, write_policy
 from node.private import ROWS_FILE, PrivateStore
@@ -56,8 +56,6 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Make a new chain in DATA: keys, certificates, genesis, and what a node keeps, empty."""
-    if (data / "genesis.json").exists():
-        raise Malformed(str(data), "a chain is there already; nothing was changed")
     founders = [_founder(path) for path in founder]
     folder = data / "keys"
     log_seed, validator_seed = keys.draw_seed(), keys.draw_seed()
@@ -71,16 +69,16 @@ def init(
         validators=[g.Validator(key=signature.public_key(validator_seed), name=f"{name}/validator-1")],
     )
     g.from_json(g.to_json(genesis))  # refused before anything is written
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keys.store_seed(folder, keys.LOG_KEY, log_seed)
-    keys.store_seed(folder, keys.VALIDATOR_KEY, validator_seed)
-    tls.make_authority(folder, name.split("/")[0], dt.datetime.now(dt.UTC))
-    tls.make_server(folder, name.split("/")[0], host or HOSTS, dt.datetime.now(dt.UTC))
-    ChainStore.create(data, genesis)
-    write_policy(data, genesis)
-    PrivateStore(data / ROWS_FILE).close()
-    if not (data / CONFIG_FILE).exists():
-        (data / CONFIG_FILE).write_text("# Settings of this node; see docs/operating.md\n")
+    with founding.in_one_go(data):
+        keys.store_seed(folder, keys.LOG_KEY, log_seed)
+        keys.store_seed(folder, keys.VALIDATOR_KEY, validator_seed)
+        tls.make_authority(folder, name.split("/")[0], dt.datetime.now(dt.UTC))
+        tls.make_server(folder, name.split("/")[0], host or HOSTS, dt.datetime.now(dt.UTC))
+        ChainStore.create(data, genesis)
+        write_policy(data, genesis)
+        PrivateStore(data / ROWS_FILE).close()
+        if not (data / CONFIG_FILE).exists():
+            (data / CONFIG_FILE).write_text("# Settings of this node; see docs/operating.md\n")
     say(as_json, {"name": name, "chain": g.chain_id(genesis).hex(), "data": str(data)})
 
 
