@@ -471,9 +471,10 @@ def test_kill_dash_nine_loses_nothing_acknowledged_and_brings_nothing_back(tmp_p
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
-        killer = threading.Timer(random.uniform(0.02, 0.25), process.kill)
+        lines = [process.stdout.readline() for _ in range(random.randrange(8, 30))]
+        killer = threading.Timer(random.uniform(0, 0.02), process.kill)
         killer.start()
-        said = [line.split() for line in process.stdout if line.endswith("\n")]
+        said = [line.split() for line in (*lines, *process.stdout) if line.endswith("\n")]
         killer.join()
         process.wait()
         same = Random(seed)
