@@ -90,7 +90,7 @@ class Shop:
         if not self._ahead:
             self.refill()
         envelope = self._ahead.pop()
-        self.client.send(envelope)
+        self.client.submit_envelope(envelope)
         self.last = envelope
         return len(envelope.hashes)
 

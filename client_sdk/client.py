@@ -11,6 +11,7 @@ import grpc
 
 from client_sdk import build, errors, keys, wire
 from client_sdk.build import Act, SignedEnvelope
+from client_sdk.openings import Submission, Undelivered, requests
 from client_sdk.reads import STREAM_SECONDS, Reads
 from client_sdk.trust import Receipt, Trust
 from client_sdk.wire import clock_ms
@@ -23,6 +24,8 @@ CALL_SECONDS = 30
 
 class Client(Reads):
     """One member's (or, without identity, a reader's) connection to a node. Use as a context manager."""
+
+    _node = ""  # the connected node's name, once it was asked for
 
     def __init__(self, connection: keys.Connection, identity: keys.Identity | None = None) -> None:
         self.connection = connection
@@ -74,26 +77,35 @@ class Client(Reads):
 
     # Writing
 
-    def submit(self, acts: Iterable[Act]) -> list[Receipt]:
-        """Sign and send acts, in as few envelopes as fit; returns verified receipts, in order.
+    def submit(self, acts: Iterable[Act], nodes: Sequence[str] = ()) -> list[Receipt]:
+        """Sign and send acts, in as few envelopes as fit, and give their private openings to the node that is
+        connected, or to the `nodes` named; returns verified receipts, in order.
 
-        EnvelopeRefused names what is wrong in the first envelope that was refused; those before it are booked.
+        EnvelopeRefused names what is wrong in the first envelope that was refused; those before it are booked, those
+        behind it may be. PrivateNotDelivered: booked, but not all openings are where they were to go. A crash in
+        between loses them: where that matters, submit through the outbox.
         """
-        receipts = []
-        for _, result in self.submit_stream(self.sign(acts, records_max=4096)):
-            if isinstance(result, SuyuanError):
-                raise result
-            receipts.append(result)
-        return receipts
+        submission = Submission(nodes)
+        try:
+            for envelope, result in self.submit_stream(self.sign(acts, records_max=4096)):
+                submission.add(envelope, result)
+        except SuyuanError as error:
+            submission.broken(error)
+        for one in submission.waiting:
+            self._deliver(submission, one)
+        return submission.receipts()
+
+    def _deliver(self, submission: Submission, one: Undelivered) -> None:
+        try:
+            here = self.node_info().node
+            self.put_private(one.leaf, one.openings, one.nodes or [here])
+        except SuyuanError as error:
+            submission.missed(one, one.nodes, str(error))
+        else:
+            submission.given(one, here)
 
     def sign(self, acts: Iterable[Act], records_max: int = build.RECORDS_AN_ENVELOPE) -> Iterator[SignedEnvelope]:
         return build.envelopes(acts, self._me(), self.connection.chain_id, clock_ms(), records_max)
-
-    def send(self, envelope: SignedEnvelope) -> Receipt:
-        """Send one signed envelope, and wait for its verified receipt. EnvelopeRefused names what is wrong; after
-        Unavailable nobody knows its outcome: `receipt` asks for it."""
-        answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire))
-        return wire.receipt(self.trust, envelope, answer.receipt, b"", clock_ms())
 
     def submit_stream(
         self, envelopes: Iterable[SignedEnvelope]
@@ -116,7 +128,7 @@ class Client(Reads):
             flow.stop()
         if flow.failure is not None:
             raise flow.failure
-        self._pin(flow.last_checkpoint)
+        self.pin(flow.last_checkpoint)
 
     def _ask(self, envelope: SignedEnvelope, failure: errors.ClientError) -> Receipt | SuyuanError:
         """The outcome of an envelope that was sent but not answered, without sending it again."""
@@ -128,7 +140,7 @@ class Client(Reads):
         except SuyuanError:
             return failure
 
-    def _pin(self, note: bytes) -> None:
+    def pin(self, note: bytes) -> None:
         """Pin the newest checkpoint, which must extend the pinned one and that of the last receipt."""
         now = clock_ms()
         if note:
@@ -149,19 +161,25 @@ class Client(Reads):
             answer = self._call("GetCheckpoint", pb.GetCheckpointRequest())
         self.trust.advance(answer.checkpoint, list(answer.consistency), clock_ms())
 
+    def submit_envelope(self, envelope: SignedEnvelope) -> Receipt:
+        """Send one signed envelope. EnvelopeRefused and Overloaded: nothing of it is booked; with any other error
+        the outcome is unknown: ask with `receipt` before it is sent again."""
+        answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire)).receipt
+        return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
+
     def receipt(self, envelope: SignedEnvelope) -> Receipt:
         """The verified receipt of an envelope sent before; NotFound where it was not accepted."""
         answer = self._call("GetReceipt", pb.GetReceiptRequest(envelope_id=envelope.id))
         return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
 
     def put_private(self, leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str] = ()) -> None:
-        """Give a node the private openings of an accepted envelope (`SignedEnvelope.private`); `nodes` are the names
-        of those that are to keep them, by default the one that is connected."""
-        named = list(nodes) or [self.node_info().node]
-        rows = list(wire.private_openings(leaf, openings))
-        for start in range(0, len(rows), wire.PRIVATE_A_CALL):
-            part = rows[start : start + wire.PRIVATE_A_CALL]
-            self._call("PutPrivate", pb.PutPrivateRequest(openings=part, nodes=named))
+        """Give the connected node the private openings of an accepted envelope (`SignedEnvelope.private`). `nodes`
+        names those that are to keep them, by default this one; each keeps its own copy, and is given it through a
+        client of its own. The same again changes nothing."""
+        if not self._node:
+            self._node = self.node_info().node
+        for request in requests(leaf, openings, list(nodes) or [self._node]):
+            self._call("PutPrivate", request)
 
     def erase_private(self, places: Iterable[tuple[int, int]], reason: str) -> int:
         """Have the node erase private openings of own records, by (leaf, index); how many there were."""
@@ -195,10 +213,11 @@ class _Flow:
         self._room = threading.Condition()
         self._stopped = False
         self.last_checkpoint = b""
-        self.failure: SuyuanError | None = None
+        self.failure: Exception | None = None
 
     def messages(self) -> Iterator[pb.SubmitRequests]:
-        """Runs in gRPC's sending thread. A bad act ends the stream, and is raised to the caller."""
+        """Runs in gRPC's sending thread, which would swallow what is raised there: whatever ends the acts early is
+        raised to the caller instead."""
         try:
             for message, size in wire.requests(self._counted(), lambda: len(self._waiting)):
                 with self._room:
@@ -207,7 +226,7 @@ class _Flow:
                 if self._stopped:
                     return
                 yield message
-        except SuyuanError as error:
+        except Exception as error:
             self.failure = error
 
     def _fits(self, size: int) -> bool:

@@ -8,8 +8,11 @@ SuyuanError (ledger.errors)
     ├── NotAuthenticated           no member's key or certificate; or the certificate does not open this
     ├── NotFound
     ├── Overloaded                 try again after `retry_after_ms`
+    │   └── ReadOnly               the node takes nothing now, and says why
     ├── Unavailable                the node cannot be reached, or stopped; what was sent may or may not be booked
-    └── KeyFileError               a key file is missing, readable by others, or the passphrase is wrong
+    ├── PrivateNotDelivered        (client_sdk.openings) booked, but private openings still have to be given
+    ├── KeyFileError               a key file is missing, readable by others, or the passphrase is wrong
+    └── OutboxError                the outbox is full, in use, or another member's; nothing in it was changed
 """
 
 from pathlib import Path
@@ -43,11 +46,21 @@ class Overloaded(ClientError):
         self.retry_after_ms = retry_after_ms
 
 
+class ReadOnly(Overloaded):
+    def __init__(self, retry_after_ms: int, why: str) -> None:
+        super().__init__(retry_after_ms)
+        self.args = (f"the node takes no envelopes now: {why}",)
+
+
 class Unavailable(ClientError):
     pass
 
 
 class KeyFileError(ClientError):
+    pass
+
+
+class OutboxError(ClientError):
     pass
 
 

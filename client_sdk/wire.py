@@ -1,8 +1,9 @@
 """Between the SDK's values and the messages of proto/suyuan/v1; shared by the sync and the async client."""
 
+import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any, Final
 
@@ -18,9 +19,8 @@ from client_sdk.trust import Receipt, Trust
 from ledger import merkle
 from ledger.envelope import ENVELOPE, HEADER
 from ledger.errors import Malformed, Problem, VerifyFailed
-from ledger.private import PRIVATE, Private
 from ledger.records import RECORD, Amounts, Record
-from ledger.seals import SALT_BYTES, open_amounts
+from ledger.seals import open_amounts
 from proto.suyuan.v1 import ledger_pb2 as pb
 
 MESSAGE_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -28,11 +28,41 @@ SMALL_ENVELOPE_BYTES: Final = 16 * 1024  # below this several may travel in one 
 ENVELOPES_A_MESSAGE: Final = 32
 IN_FLIGHT_MAX: Final = 1024
 REFS_A_CALL: Final = 4096
-PRIVATE_A_CALL: Final = 200  # of at most 16 KiB each
 IN_FLIGHT_BYTES_MAX: Final = 6 * 1024 * 1024
-_OPTIONS: Final = (
+BUSY_AGAIN_MS: Final = 1000  # where a node is overloaded and gives no hint
+
+_SERVICE: Final = "suyuan.v1.Ledger"
+_READS: Final = (
+    "FindRefs", "GetCheckpoint", "GetNodeInfo", "GetPrivate", "GetProductProof", "GetReceipt", "ListClaims",
+    "ListHandovers", "ListOwnEnvelopes", "ListPositions", "Lookup",
+)  # fmt: skip
+"""Calls that change nothing, so that they may be made again whenever no answer came."""
+
+
+def _retried(methods: Iterable[str], code: str, attempts: int, backoff_seconds: float) -> dict[str, Any]:
+    policy = {
+        "maxAttempts": attempts,
+        "initialBackoff": f"{backoff_seconds}s",
+        "maxBackoff": "5s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": [code],
+    }
+    return {"name": [{"service": _SERVICE, "method": method} for method in methods], "retryPolicy": policy}
+
+
+SERVICE_CONFIG: Final = {
+    "methodConfig": [
+        _retried(_READS, "UNAVAILABLE", 4, 0.2),
+        # By this code alone: the node took nothing. With any other the outcome is unknown, and is asked for.
+        _retried(["Submit"], "RESOURCE_EXHAUSTED", 5, 0.2),
+    ],
+    "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.5},
+}
+OPTIONS: Final = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_reconnect_backoff_ms", 10_000),
+    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
 )
 
 
@@ -99,8 +129,8 @@ def target(identity: Identity | None, connection: Connection) -> tuple[str, grpc
     ca = connection.ca.encode()
     if identity is not None and identity.tls is not None:
         key, certificate = identity.tls
-        return connection.members, grpc.ssl_channel_credentials(ca, key, certificate), _OPTIONS
-    return connection.readers, grpc.ssl_channel_credentials(ca), _OPTIONS
+        return connection.members, grpc.ssl_channel_credentials(ca, key, certificate), OPTIONS
+    return connection.readers, grpc.ssl_channel_credentials(ca), OPTIONS
 
 
 def metadata() -> tuple[tuple[str, str], ...]:
@@ -117,10 +147,12 @@ def error_of(call: grpc.RpcError) -> errors.ClientError:
             refusal = pb.Refusal()
             detail.Unpack(refusal)
             return refused(refusal)
-        if detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+        if code == grpc.StatusCode.RESOURCE_EXHAUSTED and detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
             retry = error_details_pb2.RetryInfo()
             detail.Unpack(retry)
             return errors.Overloaded(retry.retry_delay.ToMilliseconds())
+    if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" not in message:
+        return errors.Overloaded(BUSY_AGAIN_MS)
     if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
         return errors.NotAuthenticated(message)
     if code == grpc.StatusCode.NOT_FOUND:
@@ -137,6 +169,9 @@ def error_of(call: grpc.RpcError) -> errors.ClientError:
 def refused(refusal: pb.Refusal) -> errors.ClientError:
     if refusal.kind == pb.Refusal.KIND_OVERLOADED:
         return errors.Overloaded(refusal.retry_after_ms)
+    if refusal.kind == pb.Refusal.KIND_READ_ONLY:
+        why = "; ".join(problem.message for problem in refusal.problems)
+        return errors.ReadOnly(refusal.retry_after_ms or BUSY_AGAIN_MS, why)
     problems = tuple(
         Problem(p.rule, p.message, p.remedy, p.record if p.HasField("record") else None, p.field)
         for p in refusal.problems
@@ -192,16 +227,6 @@ def _event(message: pb.Event) -> Event:
     amounts = open_amounts(record, message.opening) if message.opening else None
     name = merkle.leaf_hash(message.record)
     return Event(message.leaf, message.index, message.member, message.time_ms, record, amounts, name)
-
-
-def private(opening: bytes) -> Private:
-    """A private opening that came from a node."""
-    return PRIVATE.decode(opening[SALT_BYTES:])
-
-
-def private_openings(leaf: int, openings: Mapping[int, bytes]) -> Iterator[pb.PrivateOpening]:
-    """The private openings of an envelope's records, now that its place in the log is known."""
-    return (pb.PrivateOpening(leaf=leaf, index=index, opening=one) for index, one in openings.items())
 
 
 def lookup_request(kind: str, name: str) -> pb.LookupRequest:

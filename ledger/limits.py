@@ -50,8 +50,6 @@ NOTE_SIGNATURES_MAX: Final = 64
 POLICY_CHARS_MAX: Final = 64 * 1024
 INCLUSION_HASHES_MAX: Final = 63
 
-# Outbox (SDK)
-OUTBOX_RECEIPT_ROWS_MAX: Final = 10_000  # kept of what is done
 
 # Serving (node)
 PAGE_ROWS_MAX: Final = 1000
@@ -59,7 +57,13 @@ PAGE_BYTES_MAX: Final = 2 * 1024 * 1024
 CALLS_REQUESTS_MAX: Final = 2000  # at once; beyond it gRPC answers RESOURCE_EXHAUSTED
 MEMBER_STREAMS_MAX: Final = 8  # subscriptions of one member at once
 EVENT_BLOCKS_MAX: Final = 64  # read for one message of a subscription
+EVENT_LEAVES_MAX: Final = 4096  # passed over in silence before a subscriber is told how far it came
+EVENTS_BYTES_MAX: Final = 32 * 1024 * 1024  # of events that a node remembers for its subscribers
 PRIVATE_ENTRIES_MAX: Final = 1000  # openings in one call
 REFS_ENTRIES_MAX: Final = 4096  # document lines in one question
 STREAM_ENVELOPES_MAX: Final = 2048  # in flight on one submit stream
 STREAM_BYTES_MAX: Final = 8 * 1024 * 1024
+
+# The outbox of a member (client)
+OUTBOX_ENVELOPES_MAX: Final = 100_000  # waiting, sent or refused
+OUTBOX_DONE_ROWS_MAX: Final = 10_000  # receipts that are kept of what is done; nodes keep them all

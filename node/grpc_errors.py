@@ -6,8 +6,8 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from ledger.errors import Damaged, Malformed, Refused, SuyuanError
 from node import convert
 from node.admission import Unsigned
-from node.app import Forbidden, NotFound
 from node.engine import Overloaded, Stopped
+from node.errors import Forbidden, NotFound, NotStored
 
 DOMAIN = "suyuan"
 
@@ -20,6 +20,7 @@ _CODES: tuple[tuple[type[SuyuanError], int], ...] = (
     (Forbidden, code_pb2.PERMISSION_DENIED),
     (Overloaded, code_pb2.RESOURCE_EXHAUSTED),
     (Stopped, code_pb2.UNAVAILABLE),
+    (NotStored, code_pb2.UNAVAILABLE),
     (Damaged, code_pb2.DATA_LOSS),
 )
 
@@ -34,6 +35,11 @@ def status_of(error: SuyuanError, request_id: str) -> status_pb2.Status:
         packed.Pack(detail)
         status.details.append(packed)
     return status
+
+
+def pushback(error: SuyuanError) -> tuple[tuple[str, str], ...]:
+    """The trailer by which a client's gRPC library knows when to try again."""
+    return (("grpc-retry-pushback-ms", str(error.retry_after_ms)),) if isinstance(error, Overloaded) else ()
 
 
 def _details(error: SuyuanError) -> list[object]:

@@ -22,14 +22,16 @@ from ledger.errors import Malformed, SuyuanError
 from ledger.limits import (
     BLOCK_BYTES_MAX,
     CALLS_REQUESTS_MAX,
+    EVENT_LEAVES_MAX,
     MEMBER_STREAMS_MAX,
     STREAM_BYTES_MAX,
     STREAM_ENVELOPES_MAX,
 )
 from node import convert, tls
-from node.app import App, Forbidden, Receipt
+from node.app import App, Receipt
 from node.engine import Overloaded
-from node.grpc_errors import status_of
+from node.errors import Forbidden
+from node.grpc_errors import pushback, status_of
 from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
 
@@ -83,7 +85,9 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
         code = code_pb2.Code.Name(status.code)
         self.app.metrics.calls.labels(name, code).inc()
         log.info("call refused", method=name, code=code, request_id=request_id, reason=str(error)[:300])
-        await context.abort_with_status(rpc_status.to_status(status))
+        answer: Any = rpc_status.to_status(status)
+        trailers = (*answer.trailing_metadata, (REQUEST_ID, request_id), *pushback(error))
+        await context.abort_with_status(answer._replace(trailing_metadata=trailers))
 
     def member(self, context: Context) -> str:
         """The member that the caller's certificate names. Readers have none."""
@@ -194,7 +198,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
             growth, view = self.app.growth(), self.app.view
             found, leaf = await asyncio.to_thread(self.app.feed.read, view, member, leaf)
             caught_up = leaf >= view.head.log.size
-            if found or (caught_up and leaf > told):
+            if found or leaf - told >= EVENT_LEAVES_MAX or (request.until_now and caught_up and leaf > told):
                 yield pb.Events(from_leaf=told, next_leaf=leaf, events=[convert.event(one) for one in found])
                 told = leaf
             if caught_up and request.until_now:
@@ -205,14 +209,14 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
     @unary
     async def PutPrivate(self, request: pb.PutPrivateRequest, context: Context) -> pb.PutPrivateResponse:  # noqa: N802
         openings = [(one.leaf, one.index, one.opening) for one in request.openings]
-        kept = await asyncio.to_thread(self.app.put_private, self.member(context), openings, list(request.nodes))
+        kept = await asyncio.to_thread(self.app.openings.put, self.member(context), openings, list(request.nodes))
         return pb.PutPrivateResponse(kept=kept)
 
     @unary
     async def GetPrivate(self, request: pb.GetPrivateRequest, context: Context) -> pb.GetPrivateResponse:  # noqa: N802
         member = self.member(context)
-        opening = await asyncio.to_thread(self.app.get_private, member, request.leaf, request.index)
-        return pb.GetPrivateResponse(opening=opening)
+        found = await asyncio.to_thread(self.app.openings.get, member, request.leaf, request.index)
+        return pb.GetPrivateResponse(opening=found.opening, record=found.record, member=found.member)
 
     @unary
     async def ErasePrivate(  # noqa: N802
@@ -221,7 +225,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
         places = [(one.leaf, one.index) for one in request.openings]
         now_ms = time.time_ns() // 1_000_000
         member = self.member(context)
-        erased = await asyncio.to_thread(self.app.erase_private, member, places, request.reason, now_ms)
+        erased = await asyncio.to_thread(self.app.openings.erase, member, places, request.reason, now_ms)
         return pb.ErasePrivateResponse(erased=erased)
 
     @unary

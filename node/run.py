@@ -22,11 +22,10 @@ from node.engine.embedded import Embedded
 from node.grpc_server import serve
 from node.keys import LOG_KEY, VALIDATOR_KEY, load_seed
 from node.metrics import Metrics
-from node.private import PrivateStore
+from node.private import ROWS_FILE, PrivateStore
 from node.receipts import CheckpointSigner
 
 ENDPOINTS_FILE = "endpoints.json"
-PRIVATE_FILE = "private.db"
 GRACE_SECONDS = 5
 SWITCH_SECONDS = 0.0002
 log = structlog.get_logger(__name__)
@@ -87,7 +86,7 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
         settings.in_flight_envelopes_max,
         settings.in_flight_bytes_max,
     )
-    private = PrivateStore(settings.data / PRIVATE_FILE)
+    private = PrivateStore(settings.data / ROWS_FILE)
     app = App(store, engine, metrics, private)
     metrics.height.set_function(lambda: store.head.height)
     metrics.size.set_function(lambda: store.head.log.size)

@@ -8,11 +8,27 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import typer
 
-from client_sdk import keys
-from client_sdk.commands import main
+from client_sdk import commands, keys
 from tests.network import PASSPHRASE, Network
 from tests.world import Member
+
+BUILT = typer.main.get_command(commands.app)  # once; Typer would build them anew for each call
+
+
+def typed(environment: dict[str, str], *arguments: str) -> int:
+    """Run `suyuan ARGUMENTS` as its entry point does; the exit code."""
+    with (
+        mock.patch.dict(os.environ, environment),
+        mock.patch.object(sys, "argv", ["suyuan", *arguments]),
+        mock.patch.object(commands, "app", BUILT),
+    ):
+        try:
+            commands.main()
+        except SystemExit as left:
+            return int(left.code or 0)
+    return 0
 
 
 @dataclass
@@ -44,12 +60,7 @@ class Typed:
             self.network.certify(who)
             environment["SUYUAN_IDENTITY"] = str(self.network.home(who))
         self.capsys.readouterr()
-        with mock.patch.dict(os.environ, environment), mock.patch.object(sys, "argv", ["suyuan", *arguments]):
-            try:
-                main()
-                code = 0
-            except SystemExit as left:
-                code = int(left.code or 0)
+        code = typed(environment, *arguments)
         told = self.capsys.readouterr()
         return Said(code, told.out, told.err)
 

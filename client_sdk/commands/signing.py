@@ -1,103 +1,38 @@
-"""What all commands that sign an act share: the one place where acts are sent or queued, and their options."""
+"""The one place where acts are signed, and sent or queued, and how it is told where they stand."""
 
-import time
 from collections.abc import Sequence
-from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any
 
-import typer
-
-from client_sdk import keys
-from client_sdk.books import cells
-from client_sdk.books.cells import BadCell
 from client_sdk.build import Act
 from client_sdk.client import Client
-from client_sdk.commands.options import say, unlocked
-from client_sdk.outbox import Outbox
+from client_sdk.commands import outbox
+from client_sdk.commands.options import Unlocked, say, unlocked
 from client_sdk.trust import Receipt
-from ledger.errors import Malformed
-
-At = Annotated[
-    str, typer.Option(help="When it happened, China time: 2026-01-31 or '2026-01-31 09:30'. Default: now.")
-]
-Queue = Annotated[bool, typer.Option(help="Keep it in the outbox; `suyuan outbox send` sends it.")]
-Grams = Annotated[int, typer.Option(min=0, help="Its weight, where the product is of variable measure.")]
-Site = Annotated[str, typer.Option(help="MEMBER/CODE; the own main site if left out.")]
-Owner = Annotated[str, typer.Option(help="The owner, where you sign as the keeper of its goods.")]
-Production = Annotated[int, typer.Option(help="Production date, YYYYMMDD.")]
-Expiry = Annotated[int, typer.Option(help="Best before, YYYYMMDD.")]
-Reason = Annotated[str, typer.Option(help="Why, for everybody to read.")]
-RecordHash = Annotated[str, typer.Option(help="Its record hash, 64 hexadecimal digits.")]
-LINE_HELP: Final = "LOT=QUANTITY, or LOT=QUANTITY:GRAMS; may be repeated."
-Lines = Annotated[list[str], typer.Option(help=LINE_HELP)]
-Chosen = TypeVar("Chosen", bound=IntEnum)
 
 
-def sign(folder: Path, queue: bool, as_json: bool, acts: Sequence[Act], **more: Any) -> None:
-    """Sign acts as one envelope and say where they stand: sent, with a verified receipt; or in the outbox."""
-    connection, identity = unlocked(folder)
+def sign(who: Path | Unlocked, queue: bool, as_json: bool, acts: Sequence[Act], **more: Any) -> None:
+    """Sign acts, together as far as they fit into an envelope, and say where they stand: sent, with verified
+    receipts; or kept in the outbox. `who` is an identity folder, or what was unlocked of it before."""
+    connection, identity = unlocked(who) if isinstance(who, Path) else who
     if queue:
-        with Outbox(identity, connection.chain_id) as outbox:
-            names = outbox.add(acts)
-        kept = {"envelope": names[0].hex(), "outbox": "signed and kept; send it with: suyuan outbox send"}
-        say(as_json, kept | more)
+        say(as_json, outbox.queue(identity, connection.chain_id, acts) | more)
         return
     with Client(connection, identity) as member:
-        receipt = member.submit(acts)[0]
-    say(as_json, stands(receipt) | more)
+        receipts = member.submit(acts)
+    say(as_json, stands(receipts) | more)
 
 
-def stands(receipt: Receipt) -> dict[str, Any]:
-    """Where an act stands: its record hash, by which other acts name it, and its place in the log."""
-    names = ", ".join(one.hex() for one in receipt.hashes)
-    told = {"record": names, "leaf": receipt.leaf, "earlier": receipt.earlier}
+def stands(receipts: Sequence[Receipt]) -> dict[str, Any]:
+    """Where acts stand: their record hashes, by which other acts name them, and their places in the log, by which
+    they are corrected."""
+    rows = [
+        (one.hex(), f"{receipt.leaf}/{index}") for receipt in receipts for index, one in enumerate(receipt.hashes)
+    ]
+    names, places = ([row[column] for row in rows] for column in (0, 1))
+    told = _one_or_more("record", names) | _one_or_more("place", places)
     return told | {"receipt": "verified: durable and cosigned by the quorum"}
 
 
-def moment(at: str) -> int:
-    """A time in ms since the epoch; now where none is given."""
-    if not at:
-        return time.time_ns() // 1_000_000
-    try:
-        return cells.time_ms(cells.clean(at))
-    except BadCell as bad:
-        raise Malformed("at", f"{bad.message}; {bad.remedy}") from None
-
-
-def own_site(folder: Path, site: str) -> str:
-    """A site by its full name, or by its code alone where it is one's own."""
-    member = keys.load_public(folder).member
-    return site if "/" in site else f"{member}/{site or 'main'}"
-
-
-def named(kinds: type[Chosen], text: str, what: str) -> Chosen:
-    """The member of an enumeration that a user names in lower case."""
-    found = {one.name.lower(): one for one in kinds}
-    if text.replace("-", "_") not in found:
-        raise Malformed(what, f"{text!r} is none of {', '.join(found)}")
-    return found[text.replace("-", "_")]
-
-
-def record_hash(text: str) -> bytes:
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b""
-    if len(value) != 32:
-        raise Malformed("record hash", f"{text!r} is not 64 hexadecimal digits")
-    return value
-
-
-def lines_of(texts: Sequence[str]) -> tuple[dict[str, int], list[int] | None]:
-    """(lot -> quantity, weights in the order of the lots or None) of LOT=QUANTITY[:GRAMS] texts."""
-    found: dict[str, int] = {}
-    weights: list[int] = []
-    for text in texts:
-        lot, _, amount = text.rpartition("=")
-        quantity, _, grams = amount.partition(":")
-        if not (lot and quantity.isdecimal() and (not grams or grams.isdecimal())) or lot in found:
-            raise Malformed("line", f"{text!r} is not LOT=QUANTITY or LOT=QUANTITY:GRAMS, each lot once")
-        found[lot] = int(quantity)
-        weights.append(int(grams or 0))
-    return found, weights if any(weights) else None
+def _one_or_more(name: str, values: list[str]) -> dict[str, Any]:
+    return {name: values[0]} if len(values) == 1 else {f"{name}s": values}

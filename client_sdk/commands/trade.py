@@ -1,56 +1,65 @@
-"""Commands of trade: ship, receive, withdraw, claim, dispute, enter, sell, take-back, move."""
+"""Commands of trade: what comes from suppliers, goes to members and customers, and comes back."""
 
 from typing import Annotated
 
 import typer
 
 from client_sdk import build
-from client_sdk.commands.options import Identity, Json, Lot, Quantity, Ref
-from client_sdk.commands.signing import (
+from client_sdk.commands import parsing
+from client_sdk.commands.options import (
     At,
     Expiry,
     Grams,
+    Identity,
+    Json,
+    Lot,
     Owner,
+    Portion,
     Production,
+    Quantity,
     Queue,
     Reason,
-    RecordHash,
+    Ref,
     Site,
-    moment,
-    named,
+    To,
+    ToSite,
     own_site,
-    record_hash,
-    sign,
 )
+from client_sdk.commands.signing import sign
+from client_sdk.wire import clock_ms
 from ledger import records as r
 
-ShipHash = Annotated[str, typer.Option("--ship", help="The ship's record hash, as `suyuan handovers` shows it.")]
-Parts = Annotated[int, typer.Option(min=0, help="In base items.")]
-Portion = Annotated[int, typer.Option(min=0, help="In base items; 0 with --grams for a portion by weight.")]
+ShipHash = Annotated[
+    bytes,
+    typer.Option("--ship", parser=parsing.record_hash, metavar="HASH", help="The ship, as `suyuan handovers` shows."),
+]
+ClaimHash = typer.Option("--claim", parser=parsing.record_hash, metavar="HASH", help="The claim, by its record hash.")
+Parts = Annotated[int | None, typer.Option(min=1, help="In base items.")]
 
 
 def ship(
     identity: Identity,
     lot: Lot,
     quantity: Quantity,
-    to: Annotated[str, typer.Option(help="The member that gets it.")],
+    to: To,
     ref: Ref,
     site: Site = "",
-    to_site: Annotated[str, typer.Option(help="Its site; its main site if left out.")] = "",
-    owner: Owner = "",
-    grams: Grams = 0,
-    unit: Annotated[str, typer.Option(help="The SSCC whose line it is.")] = "",
-    claim: Annotated[str, typer.Option(help="Record hash of the claim that it answers.")] = "",
-    returns: Annotated[bool, typer.Option(help="It goes back to where it was delivered from.")] = False,
-    at: At = "",
+    to_site: ToSite = None,
+    owner: Owner = None,
+    grams: Grams = None,
+    unit: Annotated[
+        str | None, typer.Option(parser=parsing.sscc, metavar="SSCC", help="The packed unit whose line it is.")
+    ] = None,
+    claim: Annotated[bytes | None, ClaimHash] = None,
+    returns: Annotated[bool, typer.Option("--returns", help="It goes back to where it was delivered from.")] = False,
+    at: At = None,
     queue: Queue = False,
     as_json: Json = False,
 ) -> None:
     """Hand a lot over; the receiver answers with `suyuan receive`."""
     one = build.ship(
-        lot=lot, quantity=quantity, ref=ref, at=moment(at), site=own_site(identity, site), to=to,
-        to_site=to_site or None, owner=owner or None, grams=grams or None, unit=unit or None,
-        claim=record_hash(claim) if claim else None, returns=returns,
+        lot=lot, quantity=quantity, ref=ref, at=at or clock_ms(), site=own_site(identity, site), to=to,
+        to_site=to_site, owner=owner, grams=grams, unit=unit, claim=claim, returns=returns,
     )  # fmt: skip
     sign(identity, queue, as_json, [one])
 
@@ -60,35 +69,38 @@ def receive(
     ship: ShipHash,
     lot: Lot,
     ref: Ref,
-    accepted: Parts = 0,
-    refused: Parts = 0,
-    short: Parts = 0,
-    destroyed: Parts = 0,
-    grams: Grams = 0,
-    at: At = "",
+    accepted: Parts = None,
+    refused: Parts = None,
+    short: Parts = None,
+    destroyed: Parts = None,
+    grams: Grams = None,
+    at: At = None,
     queue: Queue = False,
     as_json: Json = False,
 ) -> None:
     """Answer a ship that waits for you, in whole or in part; what is left stays open."""
     one = build.receive(
-        ship=record_hash(ship), lot=lot, ref=ref, at=moment(at), accepted=accepted or None, refused=refused or None,
-        short=short or None, destroyed=destroyed or None, grams=grams or None,
+        ship=ship, lot=lot, ref=ref, at=at or clock_ms(), accepted=accepted, refused=refused, short=short,
+        destroyed=destroyed, grams=grams,
     )  # fmt: skip
     sign(identity, queue, as_json, [one])
 
 
 def withdraw(
     identity: Identity,
-    ship: ShipHash,
+    ship: Annotated[
+        bytes,
+        typer.Option(parser=parsing.record_hash, metavar="HASH", help="The own ship, as `suyuan records` shows."),
+    ],
     lot: Lot,
-    to: Annotated[str, typer.Option(help="Who was to receive it.")],
+    to: Annotated[str, typer.Option(parser=parsing.member, metavar="MEMBER", help="Who was to receive it.")],
     ref: Ref,
-    at: At = "",
+    at: At = None,
     queue: Queue = False,
     as_json: Json = False,
 ) -> None:
     """Cancel what is still open of an own ship."""
-    one = build.withdraw(ship=record_hash(ship), to=to, lot=lot, ref=ref, at=moment(at))
+    one = build.withdraw(ship=ship, to=to, lot=lot, ref=ref, at=at or clock_ms())
     sign(identity, queue, as_json, [one])
 
 
@@ -96,36 +108,40 @@ def claim(
     identity: Identity,
     lot: Lot,
     quantity: Quantity,
-    supplier: Annotated[str, typer.Option(help="The member that delivered it, and has not booked that yet.")],
+    supplier: Annotated[
+        str, typer.Option(parser=parsing.member, metavar="MEMBER", help="Who delivered it, and has not booked that.")
+    ],
     ref: Ref,
     site: Site = "",
-    production: Production = 0,
-    expiry: Expiry = 0,
-    grams: Grams = 0,
-    at: At = "",
+    production: Production = None,
+    expiry: Expiry = None,
+    grams: Grams = None,
+    at: At = None,
     queue: Queue = False,
     as_json: Json = False,
 ) -> None:
     """Receive goods before their supplier has booked them; its ship confirms the claim later."""
     one = build.claim(
-        lot=lot, quantity=quantity, ref=ref, at=moment(at), site=own_site(identity, site), supplier=supplier,
-        production=production or None, expiry=expiry or None, grams=grams or None,
+        lot=lot, quantity=quantity, ref=ref, at=at or clock_ms(), site=own_site(identity, site), supplier=supplier,
+        production=production, expiry=expiry, grams=grams,
     )  # fmt: skip
     sign(identity, queue, as_json, [one])
 
 
 def dispute(
     identity: Identity,
-    claim: RecordHash,
-    claimant: Annotated[str, typer.Option(help="Who claims to have got it from you.")],
+    claim: Annotated[bytes, ClaimHash],
+    claimant: Annotated[
+        str, typer.Option(parser=parsing.member, metavar="MEMBER", help="Who claims to have got it from you.")
+    ],
     lot: Lot,
     reason: Reason,
-    at: At = "",
+    at: At = None,
     queue: Queue = False,
     as_json: Json = False,
 ) -> None:
     """Say that you delivered no such goods; `suyuan claims --against-me` lists what others claim."""
-    one = build.dispute(claim=record_hash(claim), claimant=claimant, lot=lot, reason=reason, at=moment(at))
+    one = build.dispute(claim=claim, claimant=claimant, lot=lot, reason=reason, at=at or clock_ms())
     sign(identity, queue, as_json, [one])
 
 
@@ -135,17 +151,17 @@ def enter(
     quantity: Quantity,
     ref: Ref,
     site: Site = "",
-    production: Production = 0,
-    expiry: Expiry = 0,
-    grams: Grams = 0,
-    at: At = "",
+    production: Production = None,
+    expiry: Expiry = None,
+    grams: Grams = None,
+    at: At = None,
     queue: Queue = False,
     as_json: Json = False,
 ) -> None:
     """Book stock bought from a supplier outside the ledger; it is shown as entered by one signature."""
     one = build.enter(
-        lot=lot, quantity=quantity, ref=ref, at=moment(at), site=own_site(identity, site),
-        production=production or None, expiry=expiry or None, grams=grams or None,
+        lot=lot, quantity=quantity, ref=ref, at=at or clock_ms(), site=own_site(identity, site),
+        production=production, expiry=expiry, grams=grams,
     )  # fmt: skip
     sign(identity, queue, as_json, [one])
 
@@ -156,16 +172,22 @@ def sell(
     quantity: Portion,
     ref: Ref,
     site: Site = "",
-    buyer: Annotated[str, typer.Option(help="consumer, business, gift, own_use or sample.")] = "consumer",
-    grams: Grams = 0,
-    at: At = "",
+    buyer: Annotated[
+        r.SaleTo,
+        typer.Option(
+            parser=parsing.choice(r.SaleTo), metavar="WHOM", help="consumer, business, gift, own-use or sample.",
+            show_default="consumer",
+        ),
+    ] = r.SaleTo.CONSUMER,
+    grams: Grams = None,
+    at: At = None,
     queue: Queue = False,
     as_json: Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """Book what leaves the ledger: sold to a consumer or a business outside, given, used, taken as a sample."""
     one = build.sell(
-        lot=lot, quantity=quantity, ref=ref, at=moment(at), site=own_site(identity, site),
-        buyer=named(r.SaleTo, buyer, "buyer"), grams=grams or None,
+        lot=lot, quantity=quantity, ref=ref, at=at or clock_ms(), site=own_site(identity, site), buyer=buyer,
+        grams=grams,
     )  # fmt: skip
     sign(identity, queue, as_json, [one])
 
@@ -176,14 +198,14 @@ def take_back(
     quantity: Portion,
     ref: Ref,
     site: Site = "",
-    grams: Grams = 0,
-    at: At = "",
+    grams: Grams = None,
+    at: At = None,
     queue: Queue = False,
     as_json: Json = False,
 ) -> None:
     """Book goods that a customer outside the ledger brings back, never more than were sold."""
     own = own_site(identity, site)
-    one = build.take_back(lot=lot, quantity=quantity, ref=ref, at=moment(at), site=own, grams=grams or None)
+    one = build.take_back(lot=lot, quantity=quantity, ref=ref, at=at or clock_ms(), site=own, grams=grams)
     sign(identity, queue, as_json, [one])
 
 
@@ -191,18 +213,18 @@ def move(
     identity: Identity,
     lot: Lot,
     quantity: Quantity,
-    to_site: Site,
+    to_site: Annotated[str, typer.Option(help="CODE or MEMBER/CODE of the own site that gets it.")],
     ref: Ref,
     site: Site = "",
-    grams: Grams = 0,
-    at: At = "",
+    grams: Grams = None,
+    at: At = None,
     queue: Queue = False,
     as_json: Json = False,
 ) -> None:
     """Move goods between own sites."""
     one = build.move(
-        lot=lot, quantity=quantity, ref=ref, at=moment(at), site=own_site(identity, site),
-        to_site=own_site(identity, to_site), grams=grams or None,
+        lot=lot, quantity=quantity, ref=ref, at=at or clock_ms(), site=own_site(identity, site),
+        to_site=own_site(identity, to_site), grams=grams,
     )  # fmt: skip
     sign(identity, queue, as_json, [one])
 

@@ -1,96 +1,132 @@
-"""`suyuan watch`: what others did that concerns a member, as it happens."""
+"""`suyuan watch`: what others do that concerns you, as it happens, one line each.
 
-import datetime as dt
+The place in the log up to which everything was printed stands in the identity folder, and is written after the lines
+are out: nothing is ever left out, and a crash in between prints the last lines once more.
+"""
+
 import json
+import os
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from client_sdk import errors
 from client_sdk.client import Client
-from client_sdk.commands.options import Identity, Json, client, console, notes
-from client_sdk.says import says
+from client_sdk.commands.options import Identity, Json, notes, unlocked
+from client_sdk.commands.words import told
+from client_sdk.errors import EnvelopeRefused, Overloaded, Unavailable
+from client_sdk.outbox.entry import moment
 from client_sdk.wire import Event, News
+from ledger import records as r
 from ledger.errors import Malformed
 
-PLACE_FILE: Final = "watched-leaf.txt"
-RETRY_SECONDS_MAX: Final = 60
+PLACE_FILE: Final = "watched.json"
+PAUSE_SECONDS: Final = 1
+PAUSE_SECONDS_MAX: Final = 60
+
+
+class Place:
+    """Where one reader of one chain stands, in a file that is replaced whole."""
+
+    def __init__(self, folder: Path, chain: str) -> None:
+        self._path = folder / PLACE_FILE
+        self._chain = chain
+        self.leaf = 0
+        if self._path.exists():
+            try:
+                kept = json.loads(self._path.read_bytes())
+                chain, self.leaf = str(kept["chain"]), int(kept["leaf"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise Malformed(str(self._path), f"{error}; remove it, or say where to begin with --from") from None
+        if chain != self._chain:
+            raise Malformed(str(self._path), f"it is about chain {chain}; remove it to watch {self._chain}")
+
+    def store(self, leaf: int) -> None:
+        part = self._path.with_suffix(".part")
+        with part.open("w") as file:
+            file.write(json.dumps({"chain": self._chain, "leaf": leaf}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self._path)
+        self.leaf = leaf
 
 
 def watch(
     identity: Identity,
-    once: Annotated[bool, typer.Option(help="End when all that happened so far is told.")] = False,
-    from_leaf: Annotated[int, typer.Option("--from", help="Begin at this leaf, instead of where it ended.")] = -1,
+    once: Annotated[bool, typer.Option("--once", help="Stop when everything up to now was told.")] = False,
+    from_leaf: Annotated[
+        int | None, typer.Option("--from", min=0, help="Begin at this leaf of the log, not where the last run ended.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell handovers, claims, corrections, holds and recalls that concern you, from where it ended the last time.
+    """Tell what others do that concerns you: handovers, claims, disputes, corrections, holds and recalls.
 
-    The place is kept after a message was told, so nothing is left out; after a crash the last one may come twice."""
-    place = identity / PLACE_FILE
-    leaf = from_leaf if from_leaf >= 0 else _read(place)
-    with client(identity) as member:
-        while True:
-            try:
-                leaf = _follow(member, leaf, once, as_json, place)
-                if once:
-                    return
-            except errors.Unavailable as error:
-                if once:
-                    raise
-                notes.print(f"{error}; trying again", markup=False, highlight=False)
-                _wait_for(member)
+    Goes on where the last run ended, without gaps; what was printed right before a crash may be printed again.
+    """
+    connection, me = unlocked(identity)
+    place = Place(identity, connection.chain)
+    if from_leaf is not None:
+        place.leaf = from_leaf
+    with Client(connection, me) as client:
+        names = _Names(client)
+        _follow(client, place, once, lambda event: _print(event, names, as_json))
 
 
-def _follow(member: Client, leaf: int, once: bool, as_json: bool, place: Path) -> int:
-    for news in member.subscribe(leaf, until_now=once):
-        _tell(news, as_json)
-        leaf = news.next_leaf
-        _write(place, leaf)
-    return leaf
-
-
-def _wait_for(member: Client) -> None:
-    pause = 1.0
+def _follow(client: Client, place: Place, once: bool, show: Callable[[Event], None]) -> None:
+    """Read on from the stored place; where the node cannot be reached, again and again."""
+    pause = PAUSE_SECONDS
     while True:
-        time.sleep(pause)
         try:
-            member.node_info()
-        except errors.Unavailable:
-            pause = min(2 * pause, RETRY_SECONDS_MAX)
-        else:
-            return
+            for news in client.subscribe(place.leaf, until_now=once):
+                _tell(news, place, show)
+                pause = PAUSE_SECONDS
+            if once:
+                return
+        except EnvelopeRefused as error:
+            raise Malformed(
+                "watch", f"{error}. This log is shorter than what was watched: another node, or one put back? "
+                "Ask its operator; begin anew with --from 0",
+            ) from None  # fmt: skip
+        except (Unavailable, Overloaded) as error:
+            if once:
+                raise
+            notes.print(f"{error}; trying again in {pause} s", markup=False, highlight=False, soft_wrap=True)
+            time.sleep(pause)
+            pause = min(2 * pause, PAUSE_SECONDS_MAX)
 
 
-def _tell(news: News, as_json: bool) -> None:
+def _tell(news: News, place: Place, show: Callable[[Event], None]) -> None:
     for event in news.events:
-        if as_json:
-            values = {"leaf": event.leaf, "index": event.index, "member": event.member, "hash": event.hash.hex()}
-            print(json.dumps({**values, "says": says(event.record, event.amounts)}, ensure_ascii=False), flush=True)
-        else:
-            console.print(_line(event), markup=False, highlight=False, soft_wrap=True)
+        show(event)
+    sys.stdout.flush()
+    place.store(news.next_leaf)
 
 
-def _line(event: Event) -> str:
-    when = dt.datetime.fromtimestamp(event.time_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
-    return f"{when}  {event.member}: {says(event.record, event.amounts)}  {event.hash.hex()}"
+class _Names:
+    """Members' names, asked for once each."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._known = {client.member_id: "you"}
+
+    def __call__(self, member: str) -> str:
+        if member not in self._known:
+            entry = self._client.member(member)
+            self._known[member] = f"{entry.name} {member}" if entry is not None else member
+        return self._known[member]
 
 
-def _read(place: Path) -> int:
-    try:
-        return int(place.read_text())
-    except FileNotFoundError:
-        return 0
-    except ValueError:
-        raise Malformed(str(place), "not the number of a leaf; remove it to be told all from the beginning") from None
-
-
-def _write(place: Path, leaf: int) -> None:
-    """Whole or not at all."""
-    part = place.with_suffix(".part")
-    part.write_text(f"{leaf}\n")
-    part.replace(place)
+def _print(event: Event, name: Callable[[str], str], as_json: bool) -> None:
+    says = told(event.record, event.amounts, name)
+    if not as_json:
+        print(f"{moment(event.time_ms)}  {name(event.member)} {says}")
+        return
+    act = r.act_of_type(type(event.record)).name.lower()
+    values = {"leaf": event.leaf, "index": event.index, "time_ms": event.time_ms, "member": event.member}
+    print(json.dumps(values | {"act": act, "record": event.hash.hex(), "says": says}, ensure_ascii=False))
 
 
 def register(app: typer.Typer) -> None:

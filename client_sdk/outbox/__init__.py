@@ -1,256 +1,127 @@
-"""The outbox: acts that are signed and on disk here until the ledger has witnessed them, through crashes and days
-without a network.
+"""The outbox: what a member signed, kept on disk until the quorum's receipt for it is there too.
 
-Envelopes go one by one, so the ledger has them in the order in which they were signed. Each is marked as sent before
-its first byte leaves; after that its outcome is unknown until it is asked for by its id, and only where the node has
-not booked it the same bytes go again, under the same id. It is forgotten when its receipt is verified under the
-policy's quorum, and its private openings are with the nodes that are to keep them.
+An *entry* is a list of sealed records that are booked together. Its records, and the hashes that name them, never
+change; the signed header over them is made anew where the one before can no longer be accepted.
 
-Nothing is signed anew while its outcome is unknown. An expired envelope is, after the node's word that it expired
-(block time never goes back, so the old bytes are dead); so is what is left of a refused one, whose document lines
-would refuse the old bytes if somebody played them later. Refused records are set aside with their problems until
-somebody retries or drops them; of records that share a document line either all go or none.
+    waiting  ──►  sent  ──►  done        a verified receipt is stored; private openings, if any, are given (booked)
+       ▲           │ ▲                   first, then records and openings are forgotten
+       │           └─┘                   no answer: the node is asked by the envelope's id, and only where it knows
+       │           │                     of none the same bytes go out again
+       └───────────┤                     not now (overloaded, a clock that is ahead, a key that does not hold), or
+       │           │                     expired: signed anew at its next turn, in its old place
+       └─ retry ─ refused                the records that were named, set aside; the rest of the entry is signed
+                                         anew and goes first. `retry` brings them back, `drop` gives them up
+
+What makes it safe to crash anywhere: each arrow is one SQLite transaction, on disk before the next thing happens;
+`sent` is stored, with the very bytes, before the first of them leaves; a header is replaced only after a node's
+answer that its envelope is not booked. An old envelope that somebody kept back is dead after its `not_after`, and
+before that the document lines (`ref`) of its records refuse it.
+
+Entries go out one after another: one is sent when all before it are settled. One process sends at a time (a lock on
+`outbox.lock`); any number may add.
 """
 
-import fcntl
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Final
+from pathlib import Path
+from types import TracebackType
 
-import msgspec
-from msgspec import Struct
-
-from client_sdk import build, errors
-from client_sdk.build import Act, Sealed, SignedEnvelope
+from client_sdk import build, keys
+from client_sdk.build import Act
 from client_sdk.client import Client
-from client_sdk.keys import Identity
-from client_sdk.outbox.store import Done, Entry, SetAside, State, Store
-from client_sdk.trust import Receipt
+from client_sdk.errors import NotAuthenticated, OutboxError
+from client_sdk.outbox.entry import Entry, State
+from client_sdk.outbox.lines import batches
+from client_sdk.outbox.sending import Event, Kind, Report, Sender, sending_alone
+from client_sdk.outbox.store import DATABASE, Store
 from client_sdk.wire import clock_ms
-from ledger import limits
-from ledger.envelope import ENVELOPE, HEADER, Header
-from ledger.errors import Problem
-from ledger.records import RECORD
-from ledger.seals import open_amounts
+from ledger.limits import ENVELOPE_LIFETIME_MS_MAX
 
-__all__ = ["Busy", "Done", "Entry", "Outbox", "Sent", "SetAside", "State"]
-
-LOCK_FILE: Final = "outbox.lock"
-LIFETIME_MS: Final = limits.ENVELOPE_LIFETIME_MS_MAX // 2  # a week offline; what is older is signed anew
-OVERLOAD_RETRIES_MAX: Final = 5
-OVERLOAD_WAIT_MS_MAX: Final = 5_000
-
-
-class Sent(Struct):
-    """What one `send` came to, in records; `stopped` says why something still waits, or is empty."""
-
-    booked: int = 0
-    refused: int = 0
-    stopped: str = ""
-
-
-class Busy(errors.ClientError):
-    """Another process is sending from this outbox."""
-
-
-class _Stop(Exception):
-    """Nothing more can be sent now, and why."""
+__all__ = ["Entry", "Event", "Kind", "Outbox", "Report", "State"]
 
 
 class Outbox:
-    """One identity's outbox. Use as a context manager. Several processes may add to it; one at a time sends."""
+    """The outbox of an identity folder for one chain. Use as a context manager, in one thread.
 
-    def __init__(self, identity: Identity, chain: bytes, clock: Callable[[], int] = clock_ms) -> None:
-        self._identity, self._chain, self._clock = identity, chain, clock
-        self._store = Store(identity.folder)
+    `identity` signs what is added; without one the outbox can be read, retried and dropped from.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        chain: bytes,
+        identity: keys.Identity | None = None,
+        clock: Callable[[], int] = clock_ms,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._folder = folder
+        self._chain = chain
+        self._identity = identity
+        self._clock = clock
+        self._sleep = sleep
+        member = identity.member if identity is not None else keys.load_public(folder).member
+        self._store = Store(folder / DATABASE, chain, member, clock)
+
+    @classmethod
+    def open(cls, folder: Path | str, passphrase: str | None = None) -> "Outbox":
+        """The outbox of an identity folder with its `node.json`; no node needs to be reached. The passphrase may
+        stand in SUYUAN_PASSPHRASE."""
+        connection, identity = keys.open_folder(Path(folder), passphrase)
+        return cls(identity.folder, connection.chain_id, identity)
 
     def __enter__(self) -> "Outbox":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._store.close()
 
-    def add(self, acts: Iterable[Act]) -> list[bytes]:
-        """Sign acts and keep them, all or none; the envelopes' ids. They are on disk when this returns. Malformed
-        where an act is wrong in itself, whatever the ledger says."""
-        made = list(build.envelopes(acts, self._identity, self._chain, self._clock(), lifetime_ms=LIFETIME_MS))
-        self._store.add(made)
-        return [envelope.id for envelope in made]
+    def add(self, acts: Iterable[Act], nodes: Sequence[str] = ()) -> list[Entry]:
+        """Seal, sign and store acts, in order and all or none: they are on disk when this returns.
 
-    def waiting(self) -> list[Entry]:
-        """What is not done, in the order in which it will be sent."""
-        return list(self._store.entries())
+        `nodes` names the nodes that are to keep private openings, by default the one that is sent to. Malformed
+        where an act is wrong, OutboxError where the outbox is full.
+        """
+        if self._identity is None:
+            raise NotAuthenticated("only a member with an identity can sign")
+        groups = list(batches(build.sealed(one) for one in acts))
+        now = self._clock()
+        signed = [
+            (group, *build.signed_header(group, self._identity, self._chain, now, ENVELOPE_LIFETIME_MS_MAX))
+            for group in groups
+        ]
+        return self._store.add(signed, nodes)
 
-    def set_aside(self) -> list[SetAside]:
-        """What the ledger refused, until `retry` or `drop`."""
-        return self._store.set_aside()
+    def waiting(self) -> Iterator[Entry]:
+        """What is not done yet, in order; `Entry.explanation` says in plain words what stands in its way."""
+        refused: dict[str, int] = {}
+        for entry in self._store.unsettled():
+            yield entry.resting_on(refused)
+            if entry.state is State.REFUSED:
+                refused |= dict.fromkeys(entry.lots, entry.number)
 
-    def receipts(self) -> list[Done]:
-        """The newest receipts, at most limits.OUTBOX_RECEIPT_ROWS_MAX."""
-        return self._store.receipts()
+    def settled(self) -> Iterator[Entry]:
+        """What was booked (with its receipt) or dropped, the newest first; bounded (OUTBOX_DONE_ROWS_MAX)."""
+        return self._store.settled()
+
+    def send(self, client: Client, on_event: Callable[[Event], None] = lambda event: None) -> Report:
+        """Send what waits, in order, until nothing is left that can be sent now. The report says what happened and
+        why it stopped; OutboxError where another process is sending, LogForked where the node shows another past."""
+        if client.identity is None or client.member_id != self._store.member:
+            raise OutboxError(f"this is the outbox of {self._store.member}; send with its identity")
+        if client.connection.chain_id != self._chain:
+            raise OutboxError(f"this outbox is for chain {self._chain.hex()}, the node serves another")
+        with sending_alone(self._folder):
+            return Sender(self._store, client, client.identity, self._clock, self._sleep, on_event).run()
 
     def retry(self, number: int) -> None:
-        """Sign refused records anew, to be sent behind all that waits."""
-        one = self._aside(number)
-        self._store.take_up(one, self._signed(one.records))
+        """Let a refused entry, or one that waits for a clock or a key, be signed anew at its place in the order."""
+        self._store.retry(number)
 
-    def drop(self, number: int) -> None:
-        """Give refused records up."""
-        self._store.take_up(self._aside(number), None)
-
-    def _aside(self, number: int) -> SetAside:
-        for one in self._store.set_aside():
-            if one.number == number:
-                return one
-        raise errors.NotFound(f"nothing with the number {number} is set aside; list with: suyuan outbox")
-
-    def send(self, client: Client, told: Callable[[Sent], None] = lambda sent: None) -> Sent:
-        """Send what waits, in order, until all is done or something must be waited for. Busy where another process
-        is at it; VerifyFailed where a node's receipt does not hold, and then nothing is forgotten."""
-        sent = Sent()
-        with self._alone():
-            while (entry := next(self._store.entries(), None)) is not None:
-                try:
-                    self._advance(client, entry, sent)
-                except _Stop as stop:
-                    sent.stopped = str(stop)
-                    self._store.note(entry, sent.stopped)
-                    break
-                told(sent)
-        return sent
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """A lock that ends with the process, however it ends."""
-        handle = os.open(self._identity.folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Busy("another process is sending from this outbox; wait until it is done") from None
-            yield
-        finally:
-            os.close(handle)
-
-    def _advance(self, client: Client, entry: Entry, sent: Sent) -> None:
-        """One step of one envelope, on disk before the next begins."""
-        if entry.state == State.BOOKED:
-            self._deliver(client, entry)
-        elif entry.state == State.SENT:
-            self._ask(client, entry, sent)
-        elif _header(entry.envelope).key != self._identity.key_id:
-            self._sign_anew(entry)  # another key is in the folder now
-        else:
-            self._submit(client, self._store.mark(entry, State.SENT), sent)
-
-    def _ask(self, client: Client, entry: Entry, sent: Sent) -> None:
-        try:
-            receipt = client.receipt(entry.envelope)
-        except errors.NotFound:
-            self._submit(client, entry, sent)
-        except errors.ClientError as error:
-            raise _unknown(error) from None
-        else:
-            self._store.booked(entry, receipt, self._clock())
-            sent.booked += len(entry.envelope.hashes)
-
-    def _submit(self, client: Client, entry: Entry, sent: Sent) -> None:
-        try:
-            receipt = self._send_patiently(client, entry)
-        except (errors.Overloaded, errors.NotAuthenticated) as error:
-            self._store.mark(entry, State.WAITING)
-            raise _Stop(f"{error}; nothing was taken") from None
-        except errors.EnvelopeRefused as error:
-            self._refused(self._store.mark(entry, State.WAITING), error, sent)
-        except errors.ClientError as error:
-            raise _unknown(error) from None
-        else:
-            self._store.booked(entry, receipt, self._clock())
-            sent.booked += len(entry.envelope.hashes)
-
-    @staticmethod
-    def _send_patiently(client: Client, entry: Entry) -> Receipt:
-        """Wait as an overloaded node asks to, a few times."""
-        for _ in range(OVERLOAD_RETRIES_MAX):
-            try:
-                return client.send(entry.envelope)
-            except errors.Overloaded as error:
-                time.sleep(min(error.retry_after_ms, OVERLOAD_WAIT_MS_MAX) / 1000)
-        return client.send(entry.envelope)
-
-    def _deliver(self, client: Client, entry: Entry) -> None:
-        """Give the private openings to the node; it keeps them once, however often they come."""
-        try:
-            client.put_private(self._store.leaf_of(entry.envelope.id), entry.envelope.private)
-        except errors.EnvelopeRefused:
-            pass  # erased since: it must not come back
-        except errors.ClientError as error:
-            raise _Stop(f"{error}; it is booked, its private openings are not delivered yet") from None
-        self._store.forget(entry)
-
-    def _refused(self, entry: Entry, error: errors.EnvelopeRefused, sent: Sent) -> None:
-        problems = {problem.record: problem for problem in error.problems if problem.record is not None}
-        if problems:
-            sent.refused += self._split(entry, problems)
-        elif _has_expired(error) and _header(entry.envelope).not_after < self._clock():
-            self._sign_anew(entry)
-        else:
-            raise _Stop(_advice(error))
-
-    def _split(self, entry: Entry, problems: dict[int, Problem]) -> int:
-        """Set aside what was named as wrong, with what shares its document line; returns how many records."""
-        records = _sealed(entry.envelope)
-        lines = {_line(records[number]) for number in problems} - {None}
-        wrong = [number for number, one in enumerate(records) if number in problems or _line(one) in lines]
-        rest = [one for number, one in enumerate(records) if number not in wrong]
-        told = [
-            msgspec.structs.replace(problems[number], record=place)
-            for place, number in enumerate(wrong)
-            if number in problems
-        ]
-        aside = [records[number] for number in wrong]
-        self._store.split(entry, aside, told, self._signed(rest) if rest else None, self._clock())
-        return len(aside)
-
-    def _sign_anew(self, entry: Entry) -> None:
-        self._store.replace(entry, self._signed(_sealed(entry.envelope)))
-
-    def _signed(self, records: Sequence[Sealed]) -> SignedEnvelope:
-        return build.signed(records, self._identity, self._chain, self._clock(), LIFETIME_MS)
-
-
-def _unknown(error: errors.ClientError) -> _Stop:
-    return _Stop(f"{error}; whether it was booked is unknown, and will be asked")
-
-
-def _header(envelope: SignedEnvelope) -> Header:
-    return HEADER.decode(ENVELOPE.decode(envelope.wire).header)
-
-
-def _sealed(envelope: SignedEnvelope) -> list[Sealed]:
-    """The records of an envelope as they were before it was signed."""
-    opened = ENVELOPE.decode(envelope.wire)
-    pairs = zip(opened.records, opened.openings, strict=True)
-    return [Sealed(record, opening, envelope.private.get(n, b"")) for n, (record, opening) in enumerate(pairs)]
-
-
-def _line(one: Sealed) -> str | None:
-    """The document line of a record; None where its act has no amounts."""
-    amounts = open_amounts(RECORD.decode(one.record), one.opening)
-    return amounts.ref if amounts is not None else None
-
-
-def _has_expired(error: errors.EnvelopeRefused) -> bool:
-    return {problem.rule for problem in error.problems} == {"envelope.expired"}
-
-
-def _advice(error: errors.EnvelopeRefused) -> str:
-    """Why an envelope as a whole waits, and what would help."""
-    rule = error.problems[0].rule if error.problems else ""
-    if rule in ("envelope.future", "envelope.expired"):
-        return f"{error}; this machine's clock differs from the ledger's: set it right"
-    if rule.startswith("key."):
-        return f"{error}; put another key of this member into the folder: what waits is then signed with that one"
-    return str(error)
+    def drop(self, number: int, reason: str) -> None:
+        """Give up an entry that is not booked; its number and the reason are kept. OutboxError where it may be."""
+        self._store.drop(number, reason)

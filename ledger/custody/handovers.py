@@ -35,12 +35,13 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     lot = known_lot(step, record.lot)
     product = known_product(step, product_of(record.lot))
     position = step.draft.position(e.position_path(record.lot, owner, record.site))
-    refuse_in_force(step, lot, product, position, record.at)
+    returns = bool(record.returns)
+    refuse_in_force(step, lot, product, position, record.at, returns)
     grams, quantity = check_measure(step, record.lot, amounts.grams), amounts.quantity
-    irregular = quantity if is_irregular(step, record.lot, owner, record.site, record.at) else 0
+    irregular = not returns and is_irregular(step, record.lot, owner, record.site, record.at)
     if record.unit is not None:
         ship_line(step, record, amounts, owner)
-    take(step, owner, record.site, record.lot, quantity, grams, shipped=quantity, irregular=irregular)
+    take(step, owner, record.site, record.lot, quantity, grams, shipped=quantity, irregular=quantity * irregular)
     handover = s.Handover(
         sender=step.member,
         lot=record.lot,
@@ -55,7 +56,7 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
         at=record.at,
         ref=amounts.ref,
         element=step.element,
-        returns=bool(record.returns),
+        returns=returns,
         facts=[],
     )
     if record.returns:

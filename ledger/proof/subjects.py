@@ -125,10 +125,11 @@ class Subjects:
         return bad
 
     def signers(self) -> None:
-        """Members that took part and are suspended now, or signed with a key that is suspect."""
+        """Members that took part and are suspended now; keys that signed since they may have been in wrong hands."""
+        for (name, _), key in self.evidence.suspect.items():
+            self.findings.append(
+                Finding(Verdict.KEY_SUSPECT, name, f"a key of it, {key.label or key.key.hex()[:16]}")
+            )
         for member in self.evidence.members.values():
             if member.suspended is not None:
                 self.findings.append(Finding(Verdict.MEMBER_SUSPENDED, member.member, member.name))
-        for name, since in self.evidence.suspect:
-            what = f"signed with a key that is suspect since {since}"
-            self.findings.append(Finding(Verdict.ADVERSE_FACT, name, what))

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from client_sdk import build, codes, errors, keys
 from client_sdk.client import Client
-from client_sdk.outbox import Outbox
+from client_sdk.outbox import Entry, Outbox, State
 from client_sdk.wire import Event, clock_ms
 from ledger import entries as e
 from ledger import records as r
@@ -206,10 +206,16 @@ class Actor:
     def told(self) -> list[Event]:
         """What others did in this tale that concerns the member."""
         news = self.client.subscribe(self.tale.begin, until_now=True)
-        return [event for one in news for event in one.events if event.member in self.tale.names]
+        events = [event for one in news for event in one.events if not isinstance(event.record, r.Admit)]
+        return [event for event in events if event.member in self.tale.names]
 
     def outbox(self) -> Outbox:
-        return Outbox(self.identity, self.tale.stage.connection.chain_id)
+        return Outbox(self.identity.folder, self.tale.stage.connection.chain_id, self.identity)
+
+
+def set_aside(outbox: Outbox) -> list[Entry]:
+    """What the ledger refused of an outbox."""
+    return [entry for entry in outbox.waiting() if entry.state is State.REFUSED]
 
 
 def _fact(at: int, kind: r.FactKind, subject: r.Subject, **fields: Any) -> build.Act:

@@ -5,7 +5,7 @@ import pytest
 from client_sdk import build, errors
 from client_sdk.outbox import Outbox
 from ledger import records as r
-from tests.stories.stage import Actor, Tale, ago, day
+from tests.stories.stage import Actor, Tale, ago, day, set_aside
 
 pytestmark = pytest.mark.slow
 
@@ -155,7 +155,7 @@ def test_a_delivery_goes_back_to_the_supplier(tale: Tale) -> None:
 def send(actor: Actor, outbox: Outbox) -> None:
     sent = outbox.send(actor.client)
     assert (sent.refused, sent.stopped) == (0, "")
-    assert outbox.waiting() == []
+    assert list(outbox.waiting()) == []
 
 
 @pytest.mark.parametrize("shipped", [40, 100, 140])
@@ -194,15 +194,15 @@ def test_a_receipt_that_comes_before_its_ship_waits_and_is_sent_again(tale: Tale
     lot = tale.made(maker, can, 100)
     with maker.outbox() as at_the_maker, shop.outbox() as in_the_shop:
         at_the_maker.add([maker.act(build.ship, lot=lot, quantity=60, to=shop.id, at=ago(2))])
-        [ship] = at_the_maker.waiting()[0].envelope.hashes  # stands on the delivery note
+        [[ship]] = [entry.hashes for entry in at_the_maker.waiting()]  # stands on the delivery note
         in_the_shop.add([shop.act(build.receive, ship=ship, lot=lot, accepted=60, at=ago(1))])
         assert in_the_shop.send(shop.client).refused == 1
-        [aside] = in_the_shop.set_aside()
+        [aside] = set_aside(in_the_shop)
         assert [problem.rule for problem in aside.problems] == ["handover.unknown"]
         send(maker, at_the_maker)
         in_the_shop.retry(aside.number)
         send(shop, in_the_shop)
-        assert in_the_shop.set_aside() == []
+        assert set_aside(in_the_shop) == []
     assert (maker.stock(lot), shop.stock(lot)) == ({"held": 40, "shipped": 60}, {"held": 60})
     seen = tale.seen(shop, lot)
     assert (seen.verdict, seen.way) == ("good", ["shop: handover", "maker: commission"])

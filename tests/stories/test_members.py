@@ -35,8 +35,8 @@ def test_a_market_terminal_is_stolen(tale: Tale) -> None:
     assert shop.stock(lot) == {"held": 20}
     seen = tale.seen(shop, lot)
     assert seen.way == ["shop: handover", "stall: handover", "maker: commission"]  # what it signed stays valid
-    assert seen.verdict == "adverse_fact"  # and is flagged
-    assert seen.found == {"adverse_fact: stall"}
+    assert seen.verdict == "key_suspect"  # and is flagged
+    assert seen.found == {"key_suspect: stall"}
     assert tale.seen(stall, lot).verdict == "good"  # what it received before was its owner's doing
     stall.sells(lot, 1)
     tale.conserved(lot, 500)
@@ -77,7 +77,7 @@ def test_private_data_is_erased_and_every_proof_holds(tale: Tale) -> None:
     private = Private(address="嘉兴市南湖区中山路1号", contact="张三 138-0000-0000", currency="CNY", price=129_900)
     act = build.with_private(maker.act(build.ship, lot=lot, quantity=60, to=dealer.id), private)
     [envelope] = list(maker.client.sign([act]))
-    leaf = maker.client.send(envelope).leaf
+    leaf = maker.client.submit_envelope(envelope).leaf
     maker.client.put_private(leaf, envelope.private)
     for reader in (maker, dealer, tale.regulator):
         assert reader.client.private(leaf, 0) == private

@@ -6,7 +6,7 @@ from msgspec import structs
 from client_sdk import build, errors
 from client_sdk.wire import Side
 from ledger import records as r
-from tests.stories.stage import Actor, Tale, ago, day, of_lot
+from tests.stories.stage import Actor, Tale, ago, day, of_lot, set_aside
 
 pytestmark = pytest.mark.slow
 
@@ -90,8 +90,8 @@ def test_a_sale_is_not_booked_by_the_till_and_by_the_monthly_book(tale: Tale) ->
         outbox.add(book)
         sent = outbox.send(shop.client)
         assert (sent.booked, sent.refused, sent.stopped) == (1, 2, "")
-        for one in outbox.set_aside():
-            outbox.drop(one.number)
+        for one in set_aside(outbox):
+            outbox.drop(one.number, "收银台已入账")
     assert shop.stock(lot) == {"held": 53, "sold": 7}
     assert [one.ref for one in shop.client.find_refs(Side.OUT, [ref for ref, _ in lines])] == [
         ref for ref, _ in lines

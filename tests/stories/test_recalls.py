@@ -4,7 +4,7 @@ import pytest
 
 from client_sdk import build
 from ledger import records as r
-from tests.stories.stage import Tale, ago, day, of_lot, of_position
+from tests.stories.stage import Tale, ago, day, of_lot, of_position, set_aside
 
 pytestmark = pytest.mark.slow
 
@@ -21,9 +21,9 @@ def test_an_offline_shop_sold_under_a_recall(tale: Tale) -> None:
         outbox.add([shop.act(build.ship, lot=lot, quantity=6, to=other.id, at=ago(3))])
         sent = outbox.send(shop.client)  # Friday
         assert (sent.booked, sent.refused, sent.stopped) == (2, 1, "")
-        [aside] = outbox.set_aside()
+        [aside] = set_aside(outbox)
         assert [one.rule for one in aside.problems] == ["goods.held"]
-        outbox.drop(aside.number)
+        outbox.drop(aside.number, "召回中,不发货")
     assert shop.stock(lot) == {"held": 40, "sold": 8, "irregular": 3}
     assert shop.status(lot) == {"in_force"}
     assert recall in [event.hash for event in shop.told()]
