@@ -19,6 +19,7 @@ from ledger.custody.claims import reduce
 from ledger.custody.handovers import receiver_of
 from ledger.custody.lines import was_booked
 from ledger.custody.step import Step, Violation, adverse, change, enter_position, extend, known_lot, take
+from ledger.custody.weights import tolerance_of
 from ledger.seals import SALT_BYTES
 
 
@@ -123,7 +124,8 @@ def _adjust(step: Step, *changes: Change) -> None:
 
 
 def _change(step: Step, one: Change) -> bool:
-    """Whether it overdrew. What comes back makes good what was overdrawn before, and the rest came in by this."""
+    """Whether it overdrew, in items or in weight. What comes back makes good what was overdrawn before, and the rest
+    came in by this."""
     stock = step.draft.stock(one.owner, one.site, one.lot)
     items, grams = one.items, one.grams
     gone = max(0, -items - max(0, stock.held - stock.reserved))
@@ -141,7 +143,7 @@ def _change(step: Step, one: Change) -> bool:
     if items > 0 or grams > 0:
         enter_position(step, one.lot, one.owner, one.site, e.WayKind.CORRECT, b"", [step.element], 0)
     adverse(step, one.lot, one.owner, one.site)
-    return gone > 0
+    return gone > 0 or thin > tolerance_of(step, one.lot, -grams)
 
 
 def _commission(step: Step, fix: Fix) -> bool:
@@ -224,12 +226,27 @@ def _claim(step: Step, fix: Fix) -> bool:
             "instead",
         )
     if row.open + delta == 0:
+        _weigh_confirmed(step, fix, row.grams + fix.grams)
         pair = pair_of(step, one.supplier, step.member, one.site, one.lot)
         rest = structs.replace(pair, claims=[claim for claim in pair.claims if claim != fix.target])
         step.draft.put(s.pair_key(one.supplier, step.member, one.site, one.lot), rest)
     reduce(step, one.supplier, fix.target, row, -delta, -fix.grams)
     _adjust(step, Change(one.lot, step.member, one.site, delta, fix.grams))
     return True
+
+
+def _weigh_confirmed(step: Step, fix: Fix, more: int) -> None:
+    """What is left of a claim is what its supplier confirmed: the claimant may have weighed more within tolerance."""
+    one = fix.earlier
+    if more > tolerance_of(step, one.lot, _field(fix.new, "grams")):
+        raise Violation(
+            "grams.more-than-shipped",
+            f"{more} g more than the supplier confirmed would be left",
+            "correct the weight too, to that of the items that were confirmed",
+            "instead",
+        )
+    if more:
+        change(step, step.member, one.site, one.lot, grams_lost=-more)
 
 
 def _ship(step: Step, fix: Fix) -> bool:
@@ -260,6 +277,7 @@ def _ship(step: Step, fix: Fix) -> bool:
     else:
         settle(step, key, handover, handover.open, handover.grams)
         delivered(step, handover, 0, closed=True)
+        change(step, owner, one.site, one.lot, grams_lost=handover.grams + fix.grams)  # none is on the way any more
     return True
 
 

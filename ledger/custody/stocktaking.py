@@ -20,11 +20,12 @@ from ledger.custody.step import (
     product_of,
     take,
 )
+from ledger.custody.weights import tolerance_of
 
 
 def count(step: Step, record: r.Count, amounts: r.Counted) -> None:
     """Found less book is what changes, so that a late count is true as of its day. Missing goods that are found
-    again are no gain: they never left."""
+    again are no gain: they never left. Weight beyond the tolerance is one."""
     owner = owner_or_keeper(step, record.owner, record.site)
     known_member(step, owner, "owner")
     known_site(step, record.site)
@@ -40,7 +41,8 @@ def count(step: Step, record: r.Count, amounts: r.Counted) -> None:
         step, owner, record.site, record.lot,
         held=max(0, found), grams=max(0, grams), missing=-settled, lost=settled - back, grams_lost=-grams,
     )  # fmt: skip
-    if found > back:
+    heavier = grams > tolerance_of(step, record.lot, amounts.book_grams or 0)
+    if found > back or heavier:
         bits, own = int(e.Bit.ONE_SIGNATURE), [step.element]
         enter_position(step, record.lot, owner, record.site, e.WayKind.COUNT, b"", own, bits)
 

@@ -154,6 +154,23 @@ def test_beef_is_weighed_on_two_scales(tale: Tale) -> None:
     tale.conserved(lot, 40)
 
 
+def test_beef_does_not_grow_on_the_shelf(tale: Tale) -> None:
+    importer, shop, other = tale.members("importer", "shop", "other")
+    beef = tale.imported(importer, "beef", tolerance_permille=10)
+    lot = tale.made(importer, beef, 40, grams=800_000)
+    for one in (shop, other):
+        importer.delivers(lot, 10, one, grams=200_000)
+    weighed = {"lot": lot, "book": 10, "found": 10, "book_grams": 200_000}
+    shop.do(build.count, found_grams=201_000, **weighed)
+    other.do(build.count, found_grams=900_000, **weighed)
+    assert shop.stock(lot) == {"held": 10, "grams": 201_000, "grams_lost": -1_000}
+    assert other.stock(lot) == {"held": 10, "grams": 900_000, "grams_lost": -700_000}
+    assert tale.seen(shop, lot).verdict == "good"
+    seen = tale.seen(other, lot)
+    assert (seen.verdict, seen.way[0]) == ("entered_by_one_signature", "other: handover, count")
+    tale.conserved(lot, 40)
+
+
 def test_fish_is_thawed_repacked_and_certified(tale: Tale) -> None:
     importer, works, shop = tale.members("importer", "works", "shop")
     hake = tale.imported(importer, "hake", tolerance_permille=20)

@@ -214,3 +214,22 @@ def test_a_claim_of_weighed_goods_meets_its_ship_within_tolerance(fish: World) -
     fish.do(SHOP, weighed(fish, r.Claim, 10, 201_000, **claim))
     ship_fish(fish, 10, 200_000)
     assert stock(fish, SHOP, CATCH) == s.Stock(held=10, grams=201_000, grams_lost=-1000)
+
+
+def test_a_ship_that_is_corrected_to_what_was_received_loses_no_gram_unseen(fish: World) -> None:
+    act = weighed(fish, r.Ship, 10, 200_000, lot=CATCH, site=IMPORTER.site, to=SHOP.id, to_site=SHOP.site)
+    ship = fish.do(IMPORTER, act)[0]
+    fish.do(SHOP, receive_fish(fish, ship.hash, 160_000, accepted=8))
+    fish.do(IMPORTER, fish.correct(ship, {"quantity": 8, "grams": 165_000}))
+    assert stock(fish, IMPORTER, CATCH) == s.Stock(held=92, grams=1_835_000, shipped=8, grams_lost=5_000)
+    assert not list(fish.store.scan(b"h"))
+
+
+def test_a_claim_that_is_corrected_to_what_was_confirmed_gains_no_weight(fish: World) -> None:
+    claim = {"lot": CATCH, "site": SHOP.site, "supplier": IMPORTER.id}
+    made = fish.do(SHOP, weighed(fish, r.Claim, 5, 100_000, **claim))[0]
+    ship_fish(fish, 2, 40_000)
+    heavy = fish.correct(made, {"quantity": 2, "grams": 90_000})
+    assert rules(fish.refused(SHOP, heavy)) == ["grams.more-than-shipped"]
+    fish.do(SHOP, fish.correct(made, {"quantity": 2, "grams": 40_500}))
+    assert stock(fish, SHOP, CATCH) == s.Stock(held=2, grams=40_500, grams_lost=-500)
