@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from bench import load
+from bench import world
 from client_sdk.build import SignedEnvelope
 
 
@@ -30,8 +30,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--size", type=int, default=1, help="records an envelope")
     given = parser.parse_args()
-    node = load.start()
-    trade = load.Trade(node)
+    node = world.start()
+    trade = world.Trade(node)
     trade.prepare()
     count = int(given.rate * given.seconds)
     envelopes = list(trade.envelopes(count * given.size, given.size))[:count]

@@ -1,167 +1,197 @@
-"""The load: trade as it is. Dealers ship lots to shops, shops receive and sell; many shops, many lots.
+"""Two hundred members at once, each over its own TLS connection, driven by locust over gRPC.
 
-Of every five records one is a ship, one its receive, three are sales. Everything comes from one seed.
+python -m bench.load [--members 200] [--seconds 30]
+
+First as fast as answers come, which gives the top load; then at half of it, by the clock, which gives the latency
+that members see. An answer is a durable receipt, verified. Every error is counted by its kind: only
+RESOURCE_EXHAUSTED with a retry hint may occur. At the end each member's last receipt is asked for once more.
 """
 
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
-from random import Random
+import gevent.monkey
 
-from client_sdk import build, keys
-from client_sdk.build import Act, SignedEnvelope
-from client_sdk.client import Client
-from client_sdk.keys import Connection, Identity, Public
-from demo.world import gtin, uscc
-from ledger import records as r
-from ledger import signature
+gevent.monkey.patch_all()
 
-DEALERS, SHOPS, LOTS = 5, 200, 2000
-PASSPHRASE = "bench"
-NAME = "bench.example/log"
+import grpc.experimental.gevent as grpc_gevent  # noqa: E402
 
+grpc_gevent.init_gevent()
 
-@dataclass
-class Node:
-    """A node in a process of its own, and a client with a member's certificate."""
+import argparse  # noqa: E402
+import datetime as dt  # noqa: E402
+import logging  # noqa: E402
+import time  # noqa: E402
+from collections import Counter  # noqa: E402
+from typing import ClassVar  # noqa: E402
 
-    folder: Path
-    process: subprocess.Popen[bytes]
-    connection: Connection
-    client: Client
-    regulator: Identity
+import gevent  # noqa: E402
+from cryptography import x509  # noqa: E402
+from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
+from cryptography.x509.oid import NameOID  # noqa: E402
+from locust import User, constant_throughput, task  # noqa: E402
+from locust.env import Environment  # noqa: E402
+from msgspec import structs  # noqa: E402
 
-    def stop(self) -> None:
-        self.client.close()
-        self.process.terminate()
-        self.process.wait(30)
+from bench import world  # noqa: E402
+from client_sdk import build, errors  # noqa: E402
+from client_sdk.build import SignedEnvelope  # noqa: E402
+from client_sdk.client import Client  # noqa: E402
+from client_sdk.keys import Identity  # noqa: E402
+from node import tls  # noqa: E402
 
-    def memory_mb(self) -> int:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0]) // 1024
-
-    def disk_bytes(self) -> int:
-        return sum(path.stat().st_size for path in (self.folder / "node").rglob("*") if path.is_file())
-
-
-def operate(*arguments: str) -> str:
-    command = [sys.executable, "-m", "node.commands", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+SIZES = (
+    1,
+    1,
+    1,
+    1,
+    1,
+    1,
+    10,
+    10,
+    10,
+    100,
+)  # records an envelope: mostly a till, sometimes a delivery or a day's book
+STOCK = 10**7
+ENVELOPES_AHEAD = 64  # signed before they are needed, so that signing is not what is measured
 
 
-def start(folder: Path | None = None) -> Node:
-    """A fresh chain in a temporary folder, its node running."""
-    folder = folder or Path(tempfile.mkdtemp(prefix="suyuan-bench-"))
-    home = folder / "regulator"
-    keys.create(home, uscc(Random(1)), "监管局", "regulator", "CN-33", PASSPHRASE)
-    operate("init", str(folder / "node"), "--name", NAME, "--founder", str(home / "member.json"))
-    return restart(folder)
+def certified(node: world.Node, who: Identity) -> Identity:
+    """The identity with a client certificate of this node."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, who.member)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    issued = tls.certify(
+        node.folder / "node" / "keys", request.public_bytes(pem), who.member, dt.datetime.now(dt.UTC)
+    )
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return structs.replace(who, tls=(private, issued))
 
 
-def restart(folder: Path) -> Node:
-    home, data = folder / "regulator", folder / "node"
-    ports = ["--members-port", "0", "--readers-port", "0", "--metrics-port", "0"]
-    log = (folder / "node.log").open("ab")
-    process = subprocess.Popen([sys.executable, "-m", "node.commands", "run", str(data), *ports], stderr=log)
-    while not (data / "endpoints.json").exists():
-        if process.poll() is not None:
-            raise SystemExit((folder / "node.log").read_text())
-        time.sleep(0.01)
-    operate("connection", str(data), "-o", str(home / "node.json"))
-    if not (home / "tls.crt").exists():
-        member = keys.load_public(home).member
-        operate("certify", str(data), str(home / "tls.csr"), "--member", member, "-o", str(home / "tls.crt"))
-    connection, regulator = keys.open_folder(home, PASSPHRASE)
-    return Node(folder, process, connection, Client(connection, regulator), regulator)
+class Shop:
+    """One member: its connection, what it sells, and what became of it."""
+
+    def __init__(self, trade: world.Trade, who: Identity, lots: list[str]) -> None:
+        self.trade, self.lots = trade, lots
+        self.who = certified(trade.node, who)
+        self.client = Client(trade.node.connection, self.who)
+        self.last: SignedEnvelope | None = None
+        self._ahead: list[SignedEnvelope] = []
+        self.refill()
+
+    def refill(self) -> None:
+        while len(self._ahead) < ENVELOPES_AHEAD:
+            sold = {"at": self.trade.now, "site": self.who.site, "quantity": 1}
+            lots = self.trade.random.choices(self.lots, k=self.trade.random.choice(SIZES))
+            acts = [build.sell(lot=lot, ref=self.trade.ref("LS"), **sold) for lot in lots]
+            self._ahead.append(self.trade.signed(self.who, acts))
+
+    def submit(self) -> int:
+        """One envelope, until it is durable; how many records it held."""
+        if not self._ahead:
+            self.refill()
+        envelope = self._ahead.pop()
+        self.client.submit_envelope(envelope)
+        self.last = envelope
+        return len(envelope.hashes)
 
 
-class Trade:
-    """The members, products and lots of the load, and its endless records."""
+class Member(User):
+    """What locust runs two hundred of."""
 
-    def __init__(self, node: Node, seed: int = 7) -> None:
-        self.random = Random(seed)
-        self.node = node
-        self.now = time.time_ns() // 1_000_000
-        self.maker = self._identity()
-        self.dealers = [self._identity() for _ in range(DEALERS)]
-        self.shops = [self._identity() for _ in range(SHOPS)]
-        self.quiet = [self._identity() for _ in range(2)]  # shops that the load leaves alone
-        self.products = [gtin(self.random) for _ in range(6)]
-        self.lots = [f"{self.random.choice(self.products)}#L{number:06d}" for number in range(LOTS)]
-        self._number = 0
+    shops: ClassVar[list[Shop]] = []
+    records: ClassVar[Counter[str]] = Counter()
+    kinds: ClassVar[Counter[str]] = Counter()
+    stagger_s: ClassVar[float] = 0  # members do not all begin in one moment
 
-    def _identity(self) -> Identity:
-        member = uscc(self.random)
-        seed = sha256(member.encode()).digest()
-        public = Public(member, "企业", "enterprise", "CN-33", signature.public_key(seed))
-        return Identity(self.node.folder, public, seed, None)
+    def on_start(self) -> None:
+        self.shop = self.shops.pop()
+        gevent.sleep(self.shop.trade.random.random() * self.stagger_s)
 
-    def ref(self, kind: str) -> str:
-        self._number += 1
-        return f"{kind}20260103-{self._number:07d}/1"
+    def on_stop(self) -> None:
+        self.shops.append(self.shop)
 
-    def book(self, who: Identity, acts: list[Act]) -> list[bytes]:
-        """Book acts in envelopes of 100; returns their record hashes."""
-        envelopes = list(build.envelopes(acts, who, self.node.connection.chain_id, self.now, 100))
-        hashes = []
-        for envelope, result in self.node.client.submit_stream(envelopes):
-            if isinstance(result, Exception):
-                raise result
-            hashes.append((result.leaf, envelope.hashes))
-        return [one for _, found in sorted(hashes) for one in found]
-
-    def prepare(self) -> None:
-        """Members, products, lots, and stock of every lot at every dealer."""
-        admitted = [
-            build.act(r.Admit, at=self.now, key=who.public.key, kind=r.MemberKind.ENTERPRISE, member=who.member,
-                      name="企业", region="CN-33")
-            for who in (self.maker, *self.dealers, *self.shops, *self.quiet)
-        ]  # fmt: skip
-        self.book(self.node.regulator, admitted)
-        declared = {"at": self.now, "category": "129", "declared_by": r.DeclaredBy.MAKER, "maker": self.maker.member}
-        self.book(
-            self.maker, [build.act(r.Register, **declared, name="乳粉", product=gtin) for gtin in self.products]
+    @task
+    def sell(self) -> None:
+        begun = time.perf_counter()
+        failure: Exception | None = None
+        records = 0
+        try:
+            records = self.shop.submit()
+        except errors.Overloaded as error:
+            self.kinds[f"RESOURCE_EXHAUSTED, retry after {error.retry_after_ms} ms"] += 1
+            gevent.sleep(error.retry_after_ms / 1000)
+            return
+        except errors.ClientError as error:
+            failure = error
+            self.kinds[f"{type(error).__name__}: {error}"] += 1
+        self.records["accepted"] += records
+        taken_ms = (time.perf_counter() - begun) * 1000
+        self.environment.events.request.fire(
+            request_type="grpc", name="Submit", response_time=taken_ms, response_length=records, exception=failure
         )
-        made = {
-            "at": self.now,
-            "quantity": 10**9,
-            "production": 20260101,
-            "expiry": 20280101,
-            "site": self.maker.site,
-        }
-        self.book(self.maker, [build.commission(lot=lot, ref=self.ref("SC"), **made) for lot in self.lots])
-        for dealer in self.dealers:
-            acts = [self.ship(self.maker, dealer, lot, 10**7) for lot in self.lots]
-            ships = self.book(self.maker, acts)
-            answers = [self.receive(lot, ship, 10**7) for lot, ship in zip(self.lots, ships, strict=True)]
-            self.book(dealer, answers)
 
-    def ship(self, who: Identity, to: Identity, lot: str, quantity: int) -> Act:
-        return build.ship(lot=lot, quantity=quantity, ref=self.ref("XS"), at=self.now, site=who.site, to=to.member)
 
-    def receive(self, lot: str, ship: bytes, quantity: int) -> Act:
-        return build.receive(ship=ship, lot=lot, ref=self.ref("JH"), at=self.now, accepted=quantity)
+def run(members: int, seconds: float, rate: float | None) -> tuple[float, Environment]:
+    """(envelopes a second, locust's statistics) of one phase; `rate` in envelopes a second of all members."""
+    Member.wait_time = constant_throughput(rate / members) if rate is not None else lambda self: 0
+    Member.stagger_s = members / rate if rate is not None else 0
+    Member.records.clear()
+    Member.kinds.clear()
+    environment = Environment(user_classes=[Member])
+    runner = environment.create_local_runner()
+    runner.start(members, spawn_rate=100)
+    gevent.sleep(seconds / 4)  # until all are connected
+    environment.stats.reset_all()
+    begun = time.perf_counter()
+    gevent.sleep(seconds)
+    total = environment.stats.total
+    reached = total.num_requests / (time.perf_counter() - begun)
+    runner.quit()
+    return reached, environment
 
-    def envelopes(self, records: int, size: int) -> Iterator[SignedEnvelope]:
-        """At least `records` records, `size` in each envelope, signed as they are asked for."""
-        made = 0
-        while made < records:
-            dealer, shop = self.random.choice(self.dealers), self.random.choice(self.shops)
-            lots = self.random.sample(self.lots, size)
-            sent = self.signed(dealer, [self.ship(dealer, shop, lot, 24) for lot in lots])
-            yield sent
-            yield self.signed(shop, [self.receive(lot, h, 24) for lot, h in zip(lots, sent.hashes, strict=True)])
-            for _ in range(3):
-                sold = {"at": self.now, "site": shop.site}
-                yield self.signed(
-                    shop, [build.sell(lot=lot, quantity=1 + len(lot) % 3, ref=self.ref("LS"), **sold) for lot in lots]
-                )
-            made += 5 * size
 
-    def signed(self, who: Identity, acts: list[Act]) -> SignedEnvelope:
-        return next(build.envelopes(acts, who, self.node.connection.chain_id, self.now, len(acts)))
+def tell(name: str, reached: float, environment: Environment) -> None:
+    total = environment.stats.total
+    points = ", ".join(
+        f"p{share:.0f} {total.get_response_time_percentile(share / 100):.0f} ms" for share in (50, 95, 99)
+    )
+    print(f"{name:<22} {reached:>8,.0f} envelopes/s, {Member.records['accepted']:,} records; {points}", flush=True)
+    for kind, count in Member.kinds.items():
+        print(f"{'':<22} {count:>8,} x {kind}")
+    if not Member.kinds:
+        print(f"{'':<22} no errors")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--members", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=30)
+    given = parser.parse_args()
+    logging.getLogger("locust").setLevel(logging.WARNING)
+    node = world.start()
+    trade = world.Trade(node, shops=given.members)
+    trade.prepare()
+    Member.shops = [Shop(trade, who, trade.lots[:20]) for who in trade.shops]
+    stock(trade, trade.lots[:20])
+    top, environment = run(given.members, given.seconds, None)
+    tell(f"{given.members} members, top load", top, environment)
+    reached, environment = run(given.members, given.seconds, top / 2)
+    tell("at half of it", reached, environment)
+    print(f"receipts found again     {verified(Member.shops):>7,} members' last ones")
+    node.stop()
+
+
+def stock(trade: world.Trade, lots: list[str]) -> None:
+    """Each shop gets plenty of some lots."""
+    made = {"at": trade.now, "quantity": STOCK}
+    for shop in trade.shops:
+        trade.book(shop, [build.enter(lot=lot, ref=trade.ref("QC"), site=shop.site, **made) for lot in lots])
+
+
+def verified(shops: list[Shop]) -> int:
+    done = [shop.client.receipt(shop.last) for shop in shops if shop.last is not None]
+    return len(done)
+
+
+if __name__ == "__main__":
+    main()

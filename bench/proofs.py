@@ -9,7 +9,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from bench import load
+from bench import world
 from client_sdk import build
 from client_sdk.client import Client
 from ledger import records as r
@@ -22,7 +22,7 @@ LOTS = 100
 BIG_LOT_RECORDS = 100_000
 
 
-def four_holders(trade: load.Trade) -> list[Query]:
+def four_holders(trade: world.Trade) -> list[Query]:
     """maker -> dealer -> shop -> shop, for the first lots, with a voucher at the end of each way."""
     dealer, (first, last) = trade.dealers[0], trade.quiet
     lots = trade.lots[:LOTS]
@@ -46,8 +46,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=1_000_000)
     given = parser.parse_args()
-    node = load.start()
-    trade = load.Trade(node)
+    node = world.start()
+    trade = world.Trade(node)
     trade.prepare()
     for _, result in node.client.submit_stream(trade.envelopes(given.records, 100)):
         if isinstance(result, Exception):
@@ -75,7 +75,7 @@ def _fetch(client: Client, query: Query) -> bytes:
     return client.product_proof(query.product, query.lot, query.voucher)
 
 
-def _grow(trade: load.Trade, query: Query) -> None:
+def _grow(trade: world.Trade, query: Query) -> None:
     """Sales, ships and receipts of one lot."""
     lot, dealer = query.product + query.lot, trade.dealers[0]
     sold = {"lot": lot, "at": trade.now, "site": dealer.site, "quantity": 1}
@@ -86,7 +86,7 @@ def _grow(trade: load.Trade, query: Query) -> None:
         trade.book(shop, answers[number * 125 : (number + 1) * 125])
 
 
-def _tell(trade: load.Trade, query: Query) -> None:
+def _tell(trade: world.Trade, query: Query) -> None:
     """Harmless facts about one lot."""
     lot = query.product + query.lot
     subject = r.Subject(kind=r.SubjectKind.LOT, lot=lot)
@@ -94,7 +94,7 @@ def _tell(trade: load.Trade, query: Query) -> None:
     trade.book(trade.maker, [build.act(r.Fact, **note) for _ in range(1000)])
 
 
-def _in_process(node: load.Node, queries: list[Query], note: bytes, owner: str) -> None:
+def _in_process(node: world.Node, queries: list[Query], note: bytes, owner: str) -> None:
     store = ChainStore.open(node.folder / "node")
     view = store.view(note)
     asked = [(query.product, query.lot, (owner, f"{owner}/main")) for query in queries[1:]]

@@ -3,5 +3,6 @@
 from client_sdk import build
 from client_sdk.async_client import AsyncClient
 from client_sdk.client import Client
+from client_sdk.outbox import Outbox
 
-__all__ = ["AsyncClient", "Client", "build"]
+__all__ = ["AsyncClient", "Client", "Outbox", "build"]

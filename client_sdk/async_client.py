@@ -99,12 +99,16 @@ class AsyncClient:
         waiting: dict[int, SignedEnvelope] = {}
         room = asyncio.Semaphore(wire.IN_FLIGHT_MAX)
         last_checkpoint = b""
+        ended: list[Exception] = []  # by what the acts ended early: gRPC would cancel the call, and hide it
 
         async def messages() -> AsyncIterator[pb.SubmitRequests]:
-            for tag, envelope in enumerate(envelopes):
-                await room.acquire()
-                waiting[tag] = envelope
-                yield pb.SubmitRequests(requests=[pb.SubmitRequest(envelope=envelope.wire, tag=tag)])
+            try:
+                for tag, envelope in enumerate(envelopes):
+                    await room.acquire()
+                    waiting[tag] = envelope
+                    yield pb.SubmitRequests(requests=[pb.SubmitRequest(envelope=envelope.wire, tag=tag)])
+            except Exception as error:
+                ended.append(error)
 
         try:
             stream = self._stub.SubmitStream(messages(), timeout=STREAM_SECONDS, metadata=wire.metadata())
@@ -127,6 +131,8 @@ class AsyncClient:
             for envelope in list(waiting.values()):
                 yield envelope, await self._ask(envelope, failure)
             return
+        if ended:
+            raise ended[0]
         await self._pin(last_checkpoint)
 
     async def _ask(self, envelope: SignedEnvelope, failure: errors.ClientError) -> Receipt | SuyuanError:
@@ -141,7 +147,7 @@ class AsyncClient:
         return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
 
     async def _pin(self, note: bytes) -> None:
-        """As `Client._pin`: the newest checkpoint extends the last receipt's and the pinned one."""
+        """As `Client.pin`: the newest checkpoint extends the last receipt's and the pinned one."""
         if note:
             head = self.trust.checkpoint(note, clock_ms())
             answer = await self._call("GetCheckpoint", pb.GetCheckpointRequest(extends_size=head.size))

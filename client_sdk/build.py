@@ -7,6 +7,7 @@ limits, and signs each once.
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from msgspec import Struct, structs
@@ -14,6 +15,7 @@ from msgspec import Struct, structs
 from client_sdk.keys import Identity
 from ledger import limits, merkle, signature
 from ledger import records as r
+from ledger.encoding import Codec
 from ledger.envelope import ENVELOPE, HEADER, Envelope, Header, envelope_id, envelope_leaf
 from ledger.errors import Malformed
 from ledger.hashing import TAG_ENVELOPE
@@ -223,7 +225,7 @@ def correct(
     record: Any = r.RECORD.decode(earlier.record)
     right = None if instead is None else r.AMOUNTS[type(record)].encode(instead)
     amounts = r.Corrected(earlier=earlier.record, instead=right, opening=earlier.opening, ref=ref)
-    lot = record.inputs[0] if isinstance(record, r.Transform) else record.lot
+    lot = record.inputs[0] if isinstance(record, r.Transform) else getattr(record, "lot", "")
     target = merkle.leaf_hash(earlier.record)
     return act(r.Correct, amounts, at=at, expiry=expiry, lot=lot, production=production, reason=reason, target=target)
 
@@ -235,52 +237,88 @@ def sealed(one: Act) -> Sealed:
         private = opening_of(os.urandom(SALT_BYTES), one.private)
         fields["private"] = seal(private)
     if one.amounts is not None:
-        opening = os.urandom(SALT_BYTES) + r.AMOUNTS[one.kind].encode(one.amounts)
+        opening = os.urandom(SALT_BYTES) + _bytes(r.AMOUNTS[one.kind], one.amounts)
         fields["amounts"] = seal(opening)
     try:
         record = one.kind(**fields)
     except TypeError as error:
         raise Malformed(one.kind.__name__.lower(), str(error)) from None
     check_record(record, one.amounts)
-    return Sealed(r.RECORD.encode(record), opening, private)
+    return Sealed(_bytes(r.RECORD, record), opening, private)
+
+
+def _bytes(codec: Codec[Any], value: Any) -> bytes:
+    """Canonical bytes, held against the bounds of every field."""
+    try:
+        data = codec.encode(value)
+    except UnicodeError as error:
+        raise Malformed(codec.name, f"a text is not UTF-8: {error}") from None
+    except OverflowError:
+        raise Malformed(codec.name, f"a number lies beyond {limits.INTEGER_MAX}") from None
+    codec.decode(data)
+    return data
 
 
 def envelopes(
-    acts: Iterable[Act], identity: Identity, chain: bytes, now_ms: int, records_max: int = RECORDS_AN_ENVELOPE
+    acts: Iterable[Act],
+    identity: Identity,
+    chain: bytes,
+    now_ms: int,
+    records_max: int = RECORDS_AN_ENVELOPE,
 ) -> Iterator[SignedEnvelope]:
-    """Sign acts in order, in as few envelopes as `records_max` and the limits allow."""
+    """Sign acts in order, in as few envelopes as `records_max` and the limits allow. Neighbours that share a document
+    line stay in one envelope, as the rules want it: Malformed where they do not fit into one."""
     batch: list[Sealed] = []
     size = HEADER_ROOM_BYTES
-    for one in map(sealed, acts):
-        if len(batch) >= records_max or size + one.size > limits.ENVELOPE_BYTES_MAX:
+    for _, group in groupby(acts, _line):
+        together = [sealed(one) for one in group]
+        added = sum(one.size for one in together)
+        if batch and (len(batch) + len(together) > records_max or size + added > limits.ENVELOPE_BYTES_MAX):
             yield signed(batch, identity, chain, now_ms)
             batch, size = [], HEADER_ROOM_BYTES
-        batch.append(one)
-        size += one.size
+        if len(together) > limits.ENVELOPE_RECORDS_MAX or HEADER_ROOM_BYTES + added > limits.ENVELOPE_BYTES_MAX:
+            raise Malformed(
+                "ref", f"{len(together)} records share one document line; they do not fit into an envelope"
+            )
+        batch += together
+        size += added
     if batch:
         yield signed(batch, identity, chain, now_ms)
 
 
+def _line(one: Act) -> str | int:
+    """What neighbours in one envelope share: a document line; an act without one stands alone."""
+    return one.amounts.ref if one.amounts is not None else id(one)
+
+
 def signed(batch: Sequence[Sealed], identity: Identity, chain: bytes, now_ms: int) -> SignedEnvelope:
     """One envelope over sealed records."""
-    records = [one.record for one in batch]
-    hashes = [merkle.leaf_hash(record) for record in records]
+    return assembled(batch, *signed_header(batch, identity, chain, now_ms))
+
+
+def signed_header(
+    batch: Sequence[Sealed], identity: Identity, chain: bytes, now_ms: int, lifetime_ms: int = LIFETIME_MS
+) -> tuple[bytes, bytes]:
+    """(header, signature) over sealed records, good for `lifetime_ms`."""
     header = HEADER.encode(
         Header(
             chain=chain,
-            count=len(records),
+            count=len(batch),
             key=identity.key_id,
             member=identity.member,
-            not_after=now_ms + LIFETIME_MS,
-            root=merkle.root(hashes),
+            not_after=now_ms + lifetime_ms,
+            root=merkle.root([merkle.leaf_hash(one.record) for one in batch]),
             time=now_ms,
         )
     )
-    signature_bytes = signature.sign(identity.seed, TAG_ENVELOPE + header)
+    return header, signature.sign(identity.seed, TAG_ENVELOPE + header)
+
+
+def assembled(batch: Sequence[Sealed], header: bytes, signature_bytes: bytes) -> SignedEnvelope:
+    """The envelope of sealed records and their signed header; the same parts give the same bytes."""
+    records = [one.record for one in batch]
     wire = ENVELOPE.encode(Envelope(header, signature_bytes, records, [one.opening for one in batch]))
     private = {number: one.private for number, one in enumerate(batch) if one.private}
-    return SignedEnvelope(wire, envelope_id(header), _leaf(header, signature_bytes), hashes, private)
-
-
-def _leaf(header: bytes, signature_bytes: bytes) -> bytes:
-    return merkle.leaf_hash(envelope_leaf(header, signature_bytes))
+    hashes = [merkle.leaf_hash(record) for record in records]
+    leaf = merkle.leaf_hash(envelope_leaf(header, signature_bytes))
+    return SignedEnvelope(wire, envelope_id(header), leaf, hashes, private)

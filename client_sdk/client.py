@@ -25,6 +25,8 @@ CALL_SECONDS = 30
 class Client(Reads):
     """One member's (or, without identity, a reader's) connection to a node. Use as a context manager."""
 
+    _node = ""  # the connected node's name, once it was asked for
+
     def __init__(self, connection: keys.Connection, identity: keys.Identity | None = None) -> None:
         self.connection = connection
         self.identity = identity
@@ -126,7 +128,7 @@ class Client(Reads):
             flow.stop()
         if flow.failure is not None:
             raise flow.failure
-        self._pin(flow.last_checkpoint)
+        self.pin(flow.last_checkpoint)
 
     def _ask(self, envelope: SignedEnvelope, failure: errors.ClientError) -> Receipt | SuyuanError:
         """The outcome of an envelope that was sent but not answered, without sending it again."""
@@ -138,7 +140,7 @@ class Client(Reads):
         except SuyuanError:
             return failure
 
-    def _pin(self, note: bytes) -> None:
+    def pin(self, note: bytes) -> None:
         """Pin the newest checkpoint, which must extend the pinned one and that of the last receipt."""
         now = clock_ms()
         if note:
@@ -159,6 +161,12 @@ class Client(Reads):
             answer = self._call("GetCheckpoint", pb.GetCheckpointRequest())
         self.trust.advance(answer.checkpoint, list(answer.consistency), clock_ms())
 
+    def submit_envelope(self, envelope: SignedEnvelope) -> Receipt:
+        """Send one signed envelope. EnvelopeRefused, Overloaded and ReadOnly: nothing of it is booked; with any
+        other error the outcome is unknown: ask with `receipt` before it is sent again."""
+        answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire)).receipt
+        return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
+
     def receipt(self, envelope: SignedEnvelope) -> Receipt:
         """The verified receipt of an envelope sent before; NotFound where it was not accepted."""
         answer = self._call("GetReceipt", pb.GetReceiptRequest(envelope_id=envelope.id))
@@ -168,7 +176,9 @@ class Client(Reads):
         """Give the connected node the private openings of an accepted envelope (`SignedEnvelope.private`). `nodes`
         names those that are to keep them, by default this one; each keeps its own copy, and is given it through a
         client of its own. The same again changes nothing."""
-        for request in requests(leaf, openings, list(nodes) or [self.node_info().node]):
+        if not self._node:
+            self._node = self.node_info().node
+        for request in requests(leaf, openings, list(nodes) or [self._node]):
             self._call("PutPrivate", request)
 
     def erase_private(self, places: Iterable[tuple[int, int]], reason: str) -> int:
@@ -203,10 +213,11 @@ class _Flow:
         self._room = threading.Condition()
         self._stopped = False
         self.last_checkpoint = b""
-        self.failure: SuyuanError | None = None
+        self.failure: Exception | None = None
 
     def messages(self) -> Iterator[pb.SubmitRequests]:
-        """Runs in gRPC's sending thread. A bad act ends the stream, and is raised to the caller."""
+        """Runs in gRPC's sending thread, which would swallow what is raised there: whatever ends the acts early is
+        raised to the caller instead."""
         try:
             for message, size in wire.requests(self._counted(), lambda: len(self._waiting)):
                 with self._room:
@@ -215,7 +226,7 @@ class _Flow:
                 if self._stopped:
                     return
                 yield message
-        except SuyuanError as error:
+        except Exception as error:
             self.failure = error
 
     def _fits(self, size: int) -> bool:

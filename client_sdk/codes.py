@@ -118,8 +118,8 @@ def _checked(elements: Mapping[str, str], asked: Mapping[str, str]) -> Scan:
 
 
 def _product(text: str) -> str:
-    """The product id: a GTIN of any length becomes one of 14 digits."""
-    product = text.zfill(14) if text.isascii() and text.isdigit() else text
+    """The product id: a GTIN of 8, 12 or 13 digits becomes one of 14."""
+    product = text.zfill(14) if len(text) >= 8 and text.isascii() and text.isdigit() else text
     try:
         ids.check_product_id(product)
     except Malformed as error:

@@ -11,7 +11,8 @@ SuyuanError (ledger.errors)
     ├── ReadOnly                   nothing was taken: the node only reads for now; try again after `retry_after_ms`
     ├── Unavailable                the node cannot be reached, or stopped; what was sent may or may not be booked
     ├── PrivateNotDelivered        (client_sdk.openings) booked, but private openings still have to be given
-    └── KeyFileError               a key file is missing, readable by others, or the passphrase is wrong
+    ├── KeyFileError               a key file is missing, readable by others, or the passphrase is wrong
+    └── OutboxError                the outbox is full, in use, or another member's; nothing in it was changed
 """
 
 from pathlib import Path
@@ -58,6 +59,10 @@ class Unavailable(ClientError):
 
 
 class KeyFileError(ClientError):
+    pass
+
+
+class OutboxError(ClientError):
     pass
 
 

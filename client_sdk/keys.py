@@ -32,7 +32,7 @@ from ledger.policy import Policy, parse_policy
 from ledger.records import MemberKind
 
 PASSPHRASE_VARIABLE: Final = "SUYUAN_PASSPHRASE"
-_SCRYPT_N: Final = 1 << 15
+SCRYPT_N: Final = 1 << 15
 _SCRYPT_N_MAX: Final = 1 << 20
 _LABEL: Final = b"suyuan signing key v1"
 
@@ -87,8 +87,11 @@ class Identity(msgspec.Struct, frozen=True):
         return f"{self.member}/main"
 
 
-def create(folder: Path, member: str, name: str, kind: str, region: str, passphrase: str) -> Public:
-    """Make the keys of a new identity in `folder`; KeyFileError where one is there already."""
+def create(
+    folder: Path, member: str, name: str, kind: str, region: str, passphrase: str, scrypt_n: int = SCRYPT_N
+) -> Identity:
+    """Make the keys of a new identity in `folder`, and unlock it; KeyFileError where one is there already. `scrypt_n`
+    is what guessing a passphrase costs."""
     check_member_id(member)
     if kind not in {known.name.lower() for known in MemberKind}:
         raise Malformed("kind", f"{kind!r} is none of {', '.join(known.name.lower() for known in MemberKind)}")
@@ -97,7 +100,7 @@ def create(folder: Path, member: str, name: str, kind: str, region: str, passphr
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     seed = os.urandom(32)
     public = Public(member, name, kind, region, signature.public_key(seed))
-    _write_private(folder / "signing.key", _encrypted(seed, passphrase))
+    _write_private(folder / "signing.key", _encrypted(seed, passphrase, scrypt_n))
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -107,7 +110,7 @@ def create(folder: Path, member: str, name: str, kind: str, region: str, passphr
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     (folder / "tls.csr").write_bytes(request.public_bytes(serialization.Encoding.PEM))
     (folder / "member.json").write_bytes(msgspec.json.format(msgspec.json.encode(public)) + b"\n")
-    return public
+    return Identity(folder, public, seed, None)
 
 
 def _write_private(path: Path, data: bytes) -> None:
@@ -122,10 +125,10 @@ def _derived(passphrase: str, salt: bytes, n: int) -> bytes:
     return Scrypt(salt=salt, length=32, n=n, r=8, p=1).derive(passphrase.encode())
 
 
-def _encrypted(seed: bytes, passphrase: str) -> bytes:
+def _encrypted(seed: bytes, passphrase: str, n: int) -> bytes:
     salt, nonce = os.urandom(16), os.urandom(12)
-    sealed = ChaCha20Poly1305(_derived(passphrase, salt, _SCRYPT_N)).encrypt(nonce, seed, _LABEL)
-    content = {"kdf": "scrypt", "n": _SCRYPT_N, "r": 8, "p": 1, "cipher": "chacha20-poly1305"}
+    sealed = ChaCha20Poly1305(_derived(passphrase, salt, n)).encrypt(nonce, seed, _LABEL)
+    content = {"kdf": "scrypt", "n": n, "r": 8, "p": 1, "cipher": "chacha20-poly1305"}
     values = {"salt": salt, "nonce": nonce, "sealed": sealed}
     encoded = {name: base64.b64encode(value).decode() for name, value in values.items()}
     return json.dumps(content | encoded, indent=2).encode() + b"\n"
@@ -159,6 +162,7 @@ def _read_private(path: Path) -> bytes:
 
 def open_folder(folder: Path, passphrase: str | None) -> tuple[Connection, Identity]:
     """The connection and the unlocked identity of a folder; the passphrase may stand in SUYUAN_PASSPHRASE."""
+    load_public(folder)  # a folder without an identity is told before anything that it lacks
     given = passphrase if passphrase is not None else os.environ.get(PASSPHRASE_VARIABLE)
     if given is None:
         raise KeyFileError(f"{folder} needs a passphrase: give it, or set {PASSPHRASE_VARIABLE}")

@@ -1,5 +1,6 @@
 """Between the SDK's values and the messages of proto/suyuan/v1; shared by the sync and the async client."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,9 +29,40 @@ ENVELOPES_A_MESSAGE: Final = 32
 IN_FLIGHT_MAX: Final = 1024
 REFS_A_CALL: Final = 4096
 IN_FLIGHT_BYTES_MAX: Final = 6 * 1024 * 1024
-_OPTIONS: Final = (
+BUSY_AGAIN_MS: Final = 1000  # where a node is overloaded and gives no hint
+
+_SERVICE: Final = "suyuan.v1.Ledger"
+_READS: Final = (
+    "FindRefs", "GetCheckpoint", "GetNodeInfo", "GetPrivate", "GetProductProof", "GetReceipt", "ListClaims",
+    "ListHandovers", "ListOwnEnvelopes", "ListPositions", "Lookup",
+)  # fmt: skip
+"""Calls that change nothing, so that they may be made again whenever no answer came."""
+
+
+def _retried(methods: Iterable[str], code: str, attempts: int, backoff_seconds: float) -> dict[str, Any]:
+    policy = {
+        "maxAttempts": attempts,
+        "initialBackoff": f"{backoff_seconds}s",
+        "maxBackoff": "5s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": [code],
+    }
+    return {"name": [{"service": _SERVICE, "method": method} for method in methods], "retryPolicy": policy}
+
+
+SERVICE_CONFIG: Final = {
+    "methodConfig": [
+        _retried(_READS, "UNAVAILABLE", 4, 0.2),
+        # By this code alone: the node took nothing. With any other the outcome is unknown, and is asked for.
+        _retried(["Submit"], "RESOURCE_EXHAUSTED", 5, 0.2),
+    ],
+    "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.5},
+}
+OPTIONS: Final = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_reconnect_backoff_ms", 10_000),
+    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
 )
 
 
@@ -97,8 +129,8 @@ def target(identity: Identity | None, connection: Connection) -> tuple[str, grpc
     ca = connection.ca.encode()
     if identity is not None and identity.tls is not None:
         key, certificate = identity.tls
-        return connection.members, grpc.ssl_channel_credentials(ca, key, certificate), _OPTIONS
-    return connection.readers, grpc.ssl_channel_credentials(ca), _OPTIONS
+        return connection.members, grpc.ssl_channel_credentials(ca, key, certificate), OPTIONS
+    return connection.readers, grpc.ssl_channel_credentials(ca), OPTIONS
 
 
 def metadata() -> tuple[tuple[str, str], ...]:
@@ -115,10 +147,12 @@ def error_of(call: grpc.RpcError) -> errors.ClientError:
             refusal = pb.Refusal()
             detail.Unpack(refusal)
             return refused(refusal)
-        if detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+        if code == grpc.StatusCode.RESOURCE_EXHAUSTED and detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
             retry = error_details_pb2.RetryInfo()
             detail.Unpack(retry)
             return errors.Overloaded(retry.retry_delay.ToMilliseconds())
+    if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" not in message:
+        return errors.Overloaded(BUSY_AGAIN_MS)
     if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
         return errors.NotAuthenticated(message)
     if code == grpc.StatusCode.NOT_FOUND:

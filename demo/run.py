@@ -1,25 +1,33 @@
-"""The demonstration: a chain, a node, a month of books, a proof, a recall. `scripts/demo` runs it."""
+"""The demonstration: a chain, a node, a month of real-looking books, what goes wrong in it, proofs, recalls.
+`scripts/demo` runs it."""
 
 import argparse
 import datetime as dt
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from client_sdk import build, codes, keys
-from client_sdk.books import booking
-from client_sdk.books.reader import BadRow, read
+from msgspec import structs
+
+from client_sdk import build, codes
+from client_sdk.audit import audit_folder
+from client_sdk.books import mapping as mappings
+from client_sdk.books.booking import Import
+from client_sdk.books.mapping import Mapping
+from client_sdk.books.planner import Planned
+from client_sdk.books.reader import BadRow, BookFile
 from client_sdk.client import Client
-from demo.trade import BOXES_A_LOT, Lot, Trade
-from demo.world import CANS_A_CASE, Enterprise, Product, World, make
+from client_sdk.wire import clock_ms
+from demo.happenings import Happenings
+from demo.stage import LOG_NAME, Stage
+from demo.trade import Lot, Trade
+from demo.twists import OWN_COLUMNS, Cast, own_code, twist
+from demo.world import CANS_A_CASE, Enterprise, make
 from ledger import records as r
 from ledger.policy import parse_policy
 from ledger.proof import format as f
@@ -29,10 +37,7 @@ from ledger.proof.verify import Query, verify_product, voucher_hash
 from ledger.proof.way import Position
 
 SEED: Final = 20201027
-PASSPHRASE: Final = "demo-only"
-LOG_NAME: Final = "demo.suyuan.example/log"
-READY_SECONDS: Final = 30
-BROKEN_TRANSPORT: Final = 3  # the shop whose frozen goods came too warm
+REASONS_SHOWN_MAX: Final = 12
 
 
 def say(text: str) -> None:
@@ -41,224 +46,182 @@ def say(text: str) -> None:
 
 class Demo:
     def __init__(self, data: Path, port: int) -> None:
-        self.data = data
-        self.port = port
         self.started = time.monotonic()
-        self.world: World = make(SEED)
-        self.clients: dict[Enterprise, Client] = {}
-        self.node: subprocess.Popen[bytes] | None = None
-        self.counts: Counter[str] = Counter()
+        self.stage = Stage(data, make(SEED), port)
+        self.world = self.stage.world
+        self.trade = Trade(self.world, SEED, dt.date.today() - dt.timedelta(days=1))
+        self.cast: Cast = twist(self.trade)
+        self.happenings = Happenings(self.stage, self.trade, self.cast)
+        self.acts: Counter[str] = Counter()
+        self.rows: Counter[str] = Counter()
         self.bad: list[tuple[Enterprise, BadRow]] = []
 
     def step(self, text: str) -> None:
         say(f"[{time.monotonic() - self.started:5.1f} s] {text}")
 
-    def folder(self, who: Enterprise) -> Path:
-        return self.data / "members" / f"{who.role}-{who.member}"
-
-    # Setting up
-
-    def make_chain(self) -> None:
-        self.step(f"keys for {len(self.world.everybody) + 1} members")
-        everybody = [self.world.regulator, *self.world.everybody]
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(self._make_keys, everybody))
-        founder = self.folder(self.world.regulator) / "member.json"
-        self._operate("init", str(self.data / "node"), "--name", LOG_NAME, "--founder", str(founder))
-
-    def _make_keys(self, who: Enterprise) -> None:
-        keys.create(self.folder(who), who.member, who.name, who.kind, "CN-3304", PASSPHRASE)
-
-    def _operate(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "node.commands", *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-    def start_node(self) -> None:
-        self.step("a node on the embedded engine, gRPC over TLS")
-        node = self.data / "node"
-        log = (self.data / "node.log").open("wb")
-        ports = ["--members-port", str(self.port), "--readers-port", str(self.port + 1 if self.port else 0)]
-        command = [sys.executable, "-m", "node.commands", "run", str(node), *ports, "--metrics-port", "0"]
-        self.node = subprocess.Popen(command, stderr=log)
-        deadline = time.monotonic() + READY_SECONDS
-        while not (node / "endpoints.json").exists():
-            if self.node.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"the node did not start; its log is {self.data / 'node.log'}")
-            time.sleep(0.05)
-        self._operate("connection", str(node), "-o", str(self.data / "node.json"))
-        self._certify()
-
-    def _certify(self) -> None:
-        """The operator issues each member's client certificate, as `suyuan-node certify` does."""
-        from node import tls
-
-        now = dt.datetime.now(dt.UTC)
-        for who in [self.world.regulator, *self.world.everybody]:
-            folder = self.folder(who)
-            certificate = tls.certify(self.data / "node" / "keys", (folder / "tls.csr").read_bytes(), who.member, now)
-            (folder / "tls.crt").write_bytes(certificate)
-            (folder / "node.json").write_bytes((self.data / "node.json").read_bytes())
-
-    def client(self, who: Enterprise) -> Client:
-        if who not in self.clients:
-            self.clients[who] = Client.open(self.folder(who), PASSPHRASE)
-        return self.clients[who]
-
-    def introduce(self) -> None:
-        """The regulator admits everybody; makers and the importer declare their products."""
+    def set_up(self) -> None:
+        self.step(f"keys for {len(self.stage.everybody)} members")
+        self.stage.make_keys()
+        self.step("a chain, and its node on the embedded engine, gRPC over TLS")
+        self.stage.start()
         self.step("the regulator admits the members, makers declare their products")
-        now = _now()
-        admissions = []
-        for who in self.world.everybody:
-            public = keys.load_public(self.folder(who))
-            kind = r.MemberKind[who.kind.upper()]
-            fields = {"key": public.key, "kind": kind, "member": who.member, "name": who.name, "region": "CN-3304"}
-            admissions.append(build.act(r.Admit, at=now, **fields))
-        self.client(self.world.regulator).submit(admissions)
-        for product in self.world.products:
-            self.client(product.maker).submit(_declarations(product, now))
-        self.counts["records"] += len(admissions) + 2 * len(self.world.products)
+        self.stage.introduce()
+        self._say_what_words_mean()
+
+    def _say_what_words_mean(self) -> None:
+        """Mappings: nobody had stock before the first book, and one shop has words of its own."""
+        for who in self.stage.everybody:
+            mappings.store(self.stage.folder(who), Mapping(opening="none"))
+        products = {own_code(code): code for p in self.world.products for code in (p.gtin, p.case) if code}
+        columns = {own: header for header, own in OWN_COLUMNS.items()}
+        parties = {dealer.name: dealer.member for dealer in (*self.world.dealers, self.world.importer)}
+        words = Mapping(columns=columns, products=products, parties=parties, opening="none")
+        mappings.store(self.stage.folder(self.cast.own_codes), words)
 
     # Trade
 
-    def import_books(self, trade: Trade) -> None:
-        written = trade.write(self.data / "books")
-        self.step(f"{len(written)} books with {trade.rows()} rows (CSV) in {self.data / 'books'}")
+    def import_books(self) -> None:
+        self.happenings.make_from_whey()
+        written = self.trade.write(self.stage.data / "books")
+        self.step(f"{len(written)} books with {self.trade.rows():,} rows (CSV in UTF-8 and GB18030, xlsx)")
         begun = time.monotonic()
+        late = [one for one in written if one[0] == self.cast.late and one[1] == "sales"]
         level = ""
-        for enterprise, kind, path in written:
+        for enterprise, kind, path in [one for one in written if one not in late]:
             if f"{enterprise.role} {kind}" != level:
                 level = f"{enterprise.role} {kind}"
                 self.step(f"importing {level}")
-            if enterprise.role == "shop" and kind == "purchases":
-                self._measure(trade, enterprise)
-            self._import(enterprise, path)
-            if enterprise == self.world.importer and kind == "production":
-                self._into_the_cold_store(trade)
+            self._import(enterprise, kind, path)
+        self.step("importing the sales of a dealer who books after its shops: its ships confirm their claims")
+        for enterprise, kind, path in late:
+            self._import(enterprise, kind, path)
         seconds = time.monotonic() - begun
-        self.step(f"{self.counts['booked']} rows booked in {seconds:.1f} s, each receipt verified")
+        self.step(f"{self.rows['booked']:,} rows booked in {seconds:.1f} s, each receipt verified")
+        self.step("what no book has a row for: an outbox, a pallet, returns, corrections, a stolen key")
+        self.happenings.all()
 
-    def _import(self, who: Enterprise, path: Path) -> None:
-        member = self.client(who)
-        planned, bad, _ = booking.plan(member, read(path))
-        counts, refused = booking.book(member, planned)
-        self.counts["booked"] += counts["booked"]
-        self.counts["records"] += counts["booked"]
-        self.bad += [(who, row) for row in (*bad, *refused)]
+    def _import(self, who: Enterprise, kind: str, path: Path) -> None:
+        if who.role == "shop" and kind == "purchases":
+            self.happenings.measure(who)
+        self._book(who, path)
+        if who == self.cast.mistyped and kind == "purchases":
+            self._answer_the_question(who, path)
+        if who == self.world.importer and kind == "production":
+            self.happenings.into_the_cold_store()
+            self.happenings.sell_what_is_weighed()
+        if who.role == "shop" and kind in ("sales", "monthly"):
+            self.stage.leave(who)
 
-    def _into_the_cold_store(self, trade: Trade) -> None:
-        """Certificates, then custody of the imports moves to the cold store: it signs, and owns nothing."""
-        importer, store = self.world.importer, self.world.store
-        now = _now()
-        acts = [_certificate(lot, now) for lot in trade.imports]
-        for number, lot in enumerate(trade.imports, 1):
-            line: dict[str, Any] = {
-                "lot": lot.id,
-                "quantity": BOXES_A_LOT,
-                "ref": f"RK-{number}/1",
-                "at": now,
-                "site": importer.site,
-            }
-            acts.append(build.ship(to=importer.member, to_site=store.site, **line))
-        self.client(importer).submit(acts)
-        keeper = self.client(store)
-        answers = [
-            build.receive(ship=one.ship, lot=one.lot, ref=f"RK-{number + 1}/1", at=now, accepted=one.open)
-            for number, one in enumerate(keeper.handovers())
-        ]
-        keeper.submit(answers)
-        self.counts["records"] += len(acts) + len(answers)
+    def _book(self, who: Enterprise, path: Path) -> None:
+        """Import one book as `suyuan import` does."""
+        mapping = mappings.load(self.stage.folder(who))
 
-    def _measure(self, trade: Trade, shop: Enterprise) -> None:
-        """The carrier reports the temperature of what it brought to a shop; one transport broke down."""
-        frozen = {product.gtin for product in self.world.frozen}
-        waiting = [one for one in self.client(shop).handovers() if one.lot.split("#")[0] in frozen]
-        broke_down = shop == self.world.shops[BROKEN_TRANSPORT]
-        acts = [_measurement(one, broke_down) for one in waiting]
-        if acts:
-            self.client(self.world.carrier).submit(acts)
-            self.counts["records"] += len(acts)
+        def tell(told: Planned | BadRow) -> None:
+            if isinstance(told, BadRow):
+                self.bad.append((who, told))
+
+        file = BookFile(path, mapping)
+        totals = Import(self.stage.client(who), file.kind, mapping, tell).book(file)
+        self.acts += totals.acts
+        self.rows += Counter({"booked": totals.booked, "booked before": totals.already, "not booked": totals.bad})
+
+    def _answer_the_question(self, who: Enterprise, path: Path) -> None:
+        """The import asked whether a lot typed with an O is the one with a 0; it is told once, and run again."""
+        asked = next(row for whose, row in self.bad if whose == who)
+        wrong = next(row for row in self.trade.purchases[who] if "O" in row["批号"])
+        product = next(p for p in self.world.products if wrong["商品条码"] in (p.gtin, p.case))
+        lot, right = (f"{product.gtin}#{number}" for number in (wrong["批号"], wrong["批号"].replace("O", "0", 1)))
+        code = f"{wrong['商品条码']}#{wrong['批号']}"
+        meant = f"{wrong['商品条码']}#{wrong['批号'].replace('O', '0', 1)}"
+        self.step(f"a question: {asked.message}; answered, and imported again")
+        kept = mappings.load(self.stage.folder(who))
+        answered = structs.replace(kept, lots={lot: right, code: meant})
+        mappings.store(self.stage.folder(who), answered)
+        self._book(who, path)
 
     # Reading
 
-    def prove(self, trade: Trade) -> None:
-        shop = self.world.shops[0]
-        lot = next(lot for lot in trade.lots if lot.number == trade.sales[shop][0]["批号"])
-        secret = os.urandom(codes.VOUCHER_BYTES)
-        position = {"lot": lot.id, "site": shop.site, "voucher": voucher_hash(secret)}
-        self.client(shop).submit([build.act(r.Voucher, at=_now(), **position)])
-        link = codes.link(lot.product.gtin, f"#{lot.number}", secret, LOG_NAME.split("/")[0])
+    def prove(self) -> None:
+        shop = self.cast.regular
+        lot = next(lot for lot in self.trade.lots if lot.number == self.trade.sales[shop][0]["批号"])
+        query, link = self._voucher(shop, lot)
         say(f"\nconsumer link  {link}")
-        query = codes.parse_scan(link).query()
-        file = self.data / "proof.suyuan"
+        file = self.stage.data / "proof.suyuan"
         before = self._fetch_and_verify(query, file, lot)
-        self._show_breached(trade)
-        self._recall(lot)
-        after = self._fetch_and_verify(query, self.data / "proof-after-recall.suyuan", lot)
-        if before.verdict > Verdict.FACTS_NOTED or after.verdict != Verdict.RECALLED:
-            raise SystemExit(f"the proof did not turn: {before.verdict.name}, then {after.verdict.name}")
-        policy = self.data / "node" / "policy.txt"
+        if before.verdict > Verdict.FACTS_NOTED:
+            raise SystemExit(f"the proof should be good, and is {before.verdict.name}")
+        self._show(
+            self.cast.warm, self._frozen_of(self.cast.warm), Verdict.BREACHED_ON_THE_WAY, "too warm on the way"
+        )
+        self.happenings.recall_the_whey()
+        say("the laboratory finds a germ in a lot of whey powder, and the regulator recalls it")
+        self._show(self.cast.closing, self.happenings.infused, Verdict.RECALLED, "made of recalled whey")
+        policy = self.stage.node / "policy.txt"
         say(f"verify it yourself:\n  .venv/bin/suyuan verify '{link}' \\\n    --file {file} --policy {policy}")
 
-    def _show_breached(self, trade: Trade) -> None:
-        """What a consumer of the shop whose transport broke down sees."""
-        shop = self.world.shops[BROKEN_TRANSPORT]
-        bought = {row["批号"] for row in trade.purchases[shop]}
-        lot = next(lot for lot in trade.imports if lot.number in bought)
+    def _frozen_of(self, shop: Enterprise) -> Lot:
+        bought = {row["批号"] for row in self.trade.purchases[shop]}
+        return next(lot for lot in self.trade.imports if lot.number in bought)
+
+    def _voucher(self, shop: Enterprise, lot: Lot) -> tuple[Query, str]:
+        """A voucher for the shop's goods, the question that it lets a consumer ask, and the link that holds it."""
         secret = os.urandom(codes.VOUCHER_BYTES)
-        opens = {"lot": lot.id, "site": shop.site, "voucher": voucher_hash(secret)}
-        self.client(shop).submit([build.act(r.Voucher, at=_now(), **opens)])
-        query = Query(product=lot.product.gtin, lot=f"#{lot.number}", voucher=secret)
-        self._fetch_and_verify(query, self.data / "proof-breached.suyuan", lot)
+        position = {"lot": lot.id, "site": shop.site, "voucher": voucher_hash(secret)}
+        self.stage.act(shop, build.act(r.Voucher, at=clock_ms(), **position))
+        link = codes.link(lot.product.gtin, f"#{lot.number}", secret, LOG_NAME.split("/")[0])
+        return codes.parse_scan(link).query(), link
+
+    def _show(self, shop: Enterprise, lot: Lot, expected: Verdict, why: str) -> None:
+        """What a consumer of this shop sees; it must be what is expected."""
+        query, _ = self._voucher(shop, lot)
+        proven = self._fetch_and_verify(query, self.stage.data / f"proof-{expected.name.lower()}.suyuan", lot)
+        if proven.verdict != expected:
+            raise SystemExit(f"{why}: the proof should say {expected.name}, and says {proven.verdict.name}")
 
     def _fetch_and_verify(self, query: Query, file: Path, lot: Lot) -> Proven:
         """Fetch a proof into a file, then verify that file with nothing but the policy."""
-        reader = Client(keys.load_connection(self.data / "node.json"))
-        with reader:
+        with Client(self.stage.connection()) as reader:
             proof = reader.product_proof(query.product, query.lot, query.voucher, query.site)
         file.write_bytes(f.to_file(proof))
-        trusted = parse_policy((self.data / "node" / "policy.txt").read_text())
+        trusted = parse_policy((self.stage.node / "policy.txt").read_text())
         proven = verify_product(trusted, query, f.from_file(file.read_bytes()), None)
         way = " ← ".join(_place(proven, position) for position in proven.way)
-        say(f"proof of {lot.product.name} {lot.number}: {len(proof):,} bytes in {file}")
+        say(f"proof of {lot.product.name} {lot.number}: {len(proof):,} bytes in {file.name}")
         say(f"  verified offline: {proven.verdict.name.replace('_', ' ')}; way: {way}")
         return proven
 
-    def _recall(self, lot: Lot) -> None:
-        subject = r.Subject(kind=r.SubjectKind.LOT, lot=lot.id)
-        self.client(self.world.regulator).submit(
-            [build.act(r.Recall, at=_now(), grade=1, reason="监督抽检不合格", subject=subject)]
-        )
-        say(f"the regulator recalls lot {lot.number}")
-
     def totals(self) -> None:
-        info = self.client(self.world.regulator).node_info()
+        info = self.stage.client(self.world.regulator).node_info()
+        products = len(self.world.products)
         say("\ntotals")
-        say(
-            f"  members {len(self.world.everybody) + 1}, products {len(self.world.products)} (cases of {CANS_A_CASE})"
-        )
-        others = self.counts["records"] - self.counts["booked"]
-        say(f"  rows booked {self.counts['booked']:,}, other records {others:,}")
+        say(f"  members {len(self.stage.everybody)}, products {products} (cases of {CANS_A_CASE} cans)")
+        rows = ", ".join(f"{count:,} {name}" for name, count in self.rows.items())
+        say(f"  rows {rows}; other records {self.stage.records:,}")
+        say("  they became " + ", ".join(f"{count:,} {name}" for name, count in self.acts.most_common()))
+        for what, count in self.happenings.told.items():
+            say(f"  {what}: {count}")
         say(f"  blocks {info.height:,}, log leaves {info.size:,}, chain {info.chain_id.hex()[:16]}…")
-        say(f"  rows not booked: {len(self.bad)}")
-        for who, row in self.bad:
-            say(f"    {who.name}: {row}")
+        say("  rows that were not booked, and why:")
+        for who, row in self.bad[:REASONS_SHOWN_MAX]:
+            say(f"    {who.name}, {row}")
+        if len(self.bad) > REASONS_SHOWN_MAX:
+            say(f"    … and {len(self.bad) - REASONS_SHOWN_MAX} more of the same kinds")
+
+    def audit(self) -> None:
+        """A regulator replays the whole chain from its blocks, while the node serves."""
+        findings = audit_folder(self.stage.node, lambda height, records: None)
+        self.step(f"audited: {sum(one.holds for one in findings)} of {len(findings)} checks hold")
+        for finding in findings:
+            if not finding.holds:
+                raise SystemExit(f"the audit fails: {finding.check}: {finding.detail}")
 
     def serve(self) -> None:
-        connection = keys.load_connection(self.data / "node.json")
+        connection = self.stage.connection()
         say(f"\nserving: members at {connection.members}, readers at {connection.readers}; Ctrl-C ends it")
         try:
-            if self.node is not None:
-                self.node.wait()
+            self.stage.wait()
         except KeyboardInterrupt:
             say("")
-
-    def stop(self) -> None:
-        for client in self.clients.values():
-            client.close()
-        if self.node is not None and self.node.poll() is None:
-            self.node.terminate()
-            self.node.wait(timeout=READY_SECONDS)
 
 
 def _place(proven: Proven, position: Position) -> str:
@@ -266,45 +229,6 @@ def _place(proven: Proven, position: Position) -> str:
     keeper = position.site.partition("/")[0]
     stored = "" if keeper == position.owner else f" (in {proven.members[keeper].name})"
     return proven.members[position.owner].name + stored
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _declarations(product: Product, now: int) -> list[build.Act]:
-    """The base item, and its case where there is one."""
-    importer = product.maker.role == "importer"
-    fields: dict[str, Any] = {
-        "category": product.category, "grams": product.grams, "licence": product.licence, "name": product.name,
-        "origin": product.origin, "registration": product.registration, "shelf_days": product.shelf_days,
-        "specification": product.specification, "temp_max_mc": product.temp_max_mc,
-        "declared_by": r.DeclaredBy.IMPORTER if importer else r.DeclaredBy.MAKER,
-        "maker": None if importer else product.maker.member,
-    }  # fmt: skip
-    acts = [build.act(r.Register, at=now, product=product.gtin, **fields)]
-    if product.case is not None:
-        level = fields | {"base": product.gtin, "contains": CANS_A_CASE, "product": product.case}
-        acts.append(build.act(r.Register, at=now, **level))
-    return acts
-
-
-def _certificate(lot: Lot, now: int) -> build.Act:
-    subject = r.Subject(kind=r.SubjectKind.LOT, lot=lot.id)
-    text = f"入境货物检验检疫证明,口岸:{lot.port}"
-    return build.act(r.Fact, at=now, document=lot.certificate, kind=r.FactKind.CERTIFY, subject=subject, text=text)
-
-
-def _measurement(handover: Any, broke_down: bool) -> build.Act:
-    """Four hours of readings, one a minute; the hash stands for the raw series that the carrier keeps."""
-    readings = "\n".join(f"{minute},{-19.8 + minute % 7 / 10:.1f}" for minute in range(240)).encode()
-    warmest = -9_500 if broke_down else -18_600
-    window = r.Window(
-        count=240, device="CC-0173", gap_s=60, max_mc=warmest, mean_mc=-19_800, min_mc=-21_300,
-        series=sha256(readings).digest(), start=handover.time_ms, until=handover.time_ms + 4 * 3_600_000,
-    )  # fmt: skip
-    subject = r.Subject(kind=r.SubjectKind.HANDOVER, ship=handover.ship, to=handover.to)
-    return build.act(r.Fact, at=handover.time_ms, kind=r.FactKind.MEASURE, subject=subject, window=window)
 
 
 def main() -> None:
@@ -320,19 +244,17 @@ def main() -> None:
         signal.signal(number, signal.default_int_handler)
     demo = Demo(data.absolute(), given.grpc)
     try:
-        demo.make_chain()
-        demo.start_node()
-        demo.introduce()
-        trade = Trade(demo.world, SEED, dt.date.today() - dt.timedelta(days=1))
-        demo.import_books(trade)
+        demo.set_up()
+        demo.import_books()
         demo.totals()
-        demo.prove(trade)
+        demo.prove()
+        demo.audit()
         if given.serve or sys.stdout.isatty():
             demo.serve()
     except KeyboardInterrupt:
         say("\ninterrupted")
     finally:
-        demo.stop()
+        demo.stage.stop()
 
 
 if __name__ == "__main__":

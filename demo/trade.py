@@ -17,13 +17,17 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from openpyxl import Workbook
+
 from demo.world import CANS_A_CASE, Enterprise, Product, World, make
 
 DAYS: Final = 30
 LOTS_A_PRODUCT: Final = 5
 CANS_A_LOT: Final = 10_000
+CASES_A_DEALER: Final = (200, 260)  # of each lot
 DELIVERIES: Final = 4
-LINES_A_DELIVERY: Final = 10
+LINES_A_DELIVERY: Final = 6
+LINES_A_DAY: Final = (2, 6)  # of a shop's till
 BOXES_A_LOT: Final = 600
 SEED: Final = 20201027
 LAST_DAY: Final = dt.date(2026, 11, 20)  # of the books that the command writes; never the clock
@@ -54,6 +58,8 @@ class Trade:
         self.production: dict[Enterprise, list[Row]] = defaultdict(list)
         self.purchases: dict[Enterprise, list[Row]] = defaultdict(list)
         self.sales: dict[Enterprise, list[Row]] = defaultdict(list)
+        self.again: dict[Enterprise, list[Row]] = defaultdict(list)  # a second book of the same sales
+        self.manners: dict[Enterprise, str] = {}  # how a book is kept, where not as CSV in UTF-8
         self.lots = self._lots()
         self.imports = self._imports()
         self._documents = 0
@@ -113,7 +119,6 @@ class Trade:
         self._sell_frozen()
         for shop in self.world.shops:
             self._sell(shop)
-        self._mistakes()
 
     def _hand_over(
         self, seller: Enterprise, buyer: Enterprise, day: int, lines: list[tuple[Lot, int]], in_cases: bool
@@ -133,7 +138,7 @@ class Trade:
         for maker in self.world.producers:
             own = [lot for lot in self.lots if lot.product.maker == maker]
             for dealer in self.world.dealers:
-                lines = [(lot, self.random.randrange(380, 500)) for lot in own]
+                lines = [(lot, self.random.randrange(*CASES_A_DEALER)) for lot in own]
                 self._hand_over(maker, dealer, 1, lines, in_cases=True)
                 held[dealer].update(lines)
         return held
@@ -145,7 +150,7 @@ class Trade:
                 chosen = self.random.sample(sorted(held[dealer], key=lambda lot: lot.id), LINES_A_DELIVERY)
                 lines = []
                 for lot in chosen:
-                    cases = min(self.random.randrange(3, 7), held[dealer][lot])
+                    cases = min(self.random.randrange(3, 6), held[dealer][lot])
                     if cases:
                         held[dealer][lot] -= cases
                         lines.append((lot, cases))
@@ -154,7 +159,7 @@ class Trade:
     def _sell_frozen(self) -> None:
         """The importer's goods lie in the cold store and go out to every third shop."""
         for shop in self.world.shops[::3]:
-            lines = [(lot, self.random.randrange(20, 40)) for lot in self.random.sample(self.imports, 3)]
+            lines = [(lot, self.random.randrange(3, 6)) for lot in self.random.sample(self.imports, 3)]
             self._hand_over(self.world.importer, shop, 5, lines, in_cases=False)
 
     def _sell(self, shop: Enterprise) -> None:
@@ -169,7 +174,7 @@ class Trade:
             for lot, items in arrivals[self._day(day)]:
                 held[lot] += items
             document = self._document("LS", day)
-            for line in range(1, self.random.randrange(24, 38)):
+            for line in range(1, self.random.randrange(*LINES_A_DAY)):
                 there = sorted((lot for lot in held if held[lot] > 0), key=lambda lot: lot.id)
                 if not there:
                     break
@@ -179,17 +184,9 @@ class Trade:
                 row = self._row(day, document, line, lot, quantity, in_cases=False)
                 self.sales[shop].append(row | {"客户名称": "消费者", "客户信用代码": ""})
 
-    def _mistakes(self) -> None:
-        """What happens at a keyboard: a mistyped bar code, and more sold than there is."""
-        first, second = (self.sales[shop][0] for shop in self.world.shops[:2])
-        code = first["商品条码"]
-        wrong = code[:-1] + str((int(code[-1]) + 1) % 10)
-        self.sales[self.world.shops[0]].append(first | {"单据号": "LS-ERR-1", "商品条码": wrong})
-        self.sales[self.world.shops[1]].append(second | {"单据号": "LS-ERR-2", "数量": "99999"})
-
     def rows(self) -> int:
-        books = (*self.production.values(), *self.purchases.values(), *self.sales.values())
-        return sum(len(rows) for rows in books)
+        books = (self.production, self.purchases, self.sales, self.again)
+        return sum(len(rows) for book in books for rows in book.values())
 
     def write(self, folder: Path) -> list[tuple[Enterprise, str, Path]]:
         """Write all books; returns (enterprise, kind, file) in an order in which they can be imported."""
@@ -200,21 +197,40 @@ class Trade:
                 ("production", self.production),
                 ("purchases", self.purchases),
                 ("sales", self.sales),
+                ("monthly", self.again),
             ):
                 for enterprise in level:
                     if books.get(enterprise):
-                        path = folder / f"{enterprise.role}-{enterprise.member}-{kind}.csv"
-                        _write(path, books[enterprise])
+                        manner = self.manners.get(enterprise, "utf-8-sig")
+                        ending = "xlsx" if manner == "xlsx" else "csv"
+                        path = folder / f"{enterprise.role}-{enterprise.member}-{kind}.{ending}"
+                        _write(path, books[enterprise], manner)
                         written.append((enterprise, kind, path))
         return written
 
 
-def _write(path: Path, rows: list[Row]) -> None:
+def _write(path: Path, rows: list[Row], manner: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+    headers = list(rows[0])
+    if manner == "xlsx":
+        _write_spreadsheet(path, headers, rows)
+        return
+    with path.open("w", encoding=manner, newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=headers)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _write_spreadsheet(path: Path, headers: list[str], rows: list[Row]) -> None:
+    """As a shop's spreadsheet has it: a title above, numbers and dates as such."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("台账")
+    sheet.append(["进销存台账"])
+    sheet.append(headers)
+    for row in rows:
+        dated = {name: dt.date.fromisoformat(row[name]) for name in ("日期", "生产日期") if row.get(name)}
+        sheet.append([dated.get(name) or (int(value) if name == "数量" else value) for name, value in row.items()])
+    book.save(path)
 
 
 def _described(trade: Trade) -> dict[str, object]:

@@ -14,7 +14,7 @@ _SHOP_NAMES: Final = ("爱婴坊", "贝贝乐", "小熊母婴", "亲亲宝贝", 
 
 @dataclass(frozen=True)
 class Enterprise:
-    role: str  # regulator, producer, importer, store, dealer, carrier, shop
+    role: str  # regulator, lab, ingredients, producer, importer, store, dealer, carrier, shop
     member: str
     name: str
     kind: str = "enterprise"
@@ -40,8 +40,11 @@ class Product:
     registration: str | None = None
     origin: str = "CN"
     temp_max_mc: int | None = None
+    tolerance_permille: int | None = None  # of variable measure: each item is weighed
 
 
+SHOPS: Final = 300
+DEALERS: Final = 6
 CANS_A_CASE: Final = 6
 
 
@@ -50,6 +53,8 @@ class World:
     """Everybody, and what they trade."""
 
     regulator: Enterprise
+    lab: Enterprise
+    ingredients: Enterprise
     producers: list[Enterprise]
     importer: Enterprise
     store: Enterprise
@@ -58,14 +63,17 @@ class World:
     shops: list[Enterprise]
     formula: list[Product] = field(default_factory=list)
     frozen: list[Product] = field(default_factory=list)
+    weighed: list[Product] = field(default_factory=list)
+    whey: list[Product] = field(default_factory=list)
 
     @property
     def everybody(self) -> list[Enterprise]:
-        return [*self.producers, self.importer, self.store, *self.dealers, self.carrier, *self.shops]
+        others = [self.importer, self.store, *self.dealers, self.carrier, *self.shops]
+        return [self.lab, self.ingredients, *self.producers, *others]
 
     @property
     def products(self) -> list[Product]:
-        return [*self.formula, *self.frozen]
+        return [*self.whey, *self.formula, *self.frozen, *self.weighed]
 
 
 def uscc(random: Random) -> str:
@@ -86,7 +94,7 @@ def licence(random: Random) -> str:
     return f"SC{body}{iso7064_mod_11_10(body)}"
 
 
-def make(seed: int, shops: int = 24) -> World:
+def make(seed: int, shops: int = SHOPS) -> World:
     random = Random(seed)
 
     def new(role: str, name: str, kind: str = "enterprise") -> Enterprise:
@@ -94,16 +102,26 @@ def make(seed: int, shops: int = 24) -> World:
 
     world = World(
         regulator=new("regulator", "嘉兴市市场监督管理局", "regulator"),
+        lab=new("lab", "嘉兴市食品药品检验院", "lab"),
+        ingredients=new("ingredients", "浙江乳清配料有限公司"),
         producers=[new("producer", "浙北乳业有限公司"), new("producer", "南湖婴幼儿食品有限公司")],
         importer=new("importer", "甬嘉进出口有限公司"),
         store=new("store", "嘉兴第三方冷库有限公司"),
-        dealers=[new("dealer", f"{town}母婴用品配送有限公司") for town in _TOWNS[:3]],
+        dealers=[new("dealer", f"{town}母婴用品配送有限公司") for town in _TOWNS[:DEALERS]],
         carrier=new("carrier", "长三角冷链运输有限公司", "carrier"),
         shops=[
             new("shop", f"{_TOWNS[number % 8]}{_SHOP_NAMES[number % 6]}{number // 8 + 1}店")
             for number in range(shops)
         ],
     )
+    _formula(world, random)
+    _frozen(world, random)
+    world.weighed.append(_beef(world, random))
+    world.whey.append(_whey(world, random))
+    return world
+
+
+def _formula(world: World, random: Random) -> None:
     for number in range(6):
         maker = world.producers[number % 2]
         world.formula.append(
@@ -120,6 +138,9 @@ def make(seed: int, shops: int = 24) -> World:
                 registration=f"国食注字YP{random.randrange(2017, 2025)}{random.randrange(10**4):04d}",
             )
         )
+
+
+def _frozen(world: World, random: Random) -> None:
     for name, origin, warmest in (
         ("厄瓜多尔白虾", "EC", -18_000),
         ("阿根廷红虾", "AR", -18_000),
@@ -139,4 +160,20 @@ def make(seed: int, shops: int = 24) -> World:
                 temp_max_mc=warmest,
             )
         )
-    return world
+
+
+def _beef(world: World, random: Random) -> Product:
+    """Each piece is weighed; two scales may differ by 2 %."""
+    return Product(
+        gtin=gtin(random), case=None, name="冷冻乌拉圭牛霖(称重)", specification="约5kg/块", grams=5000,
+        shelf_days=540, maker=world.importer, category="frozen", origin="UY", temp_max_mc=-15_000,
+        tolerance_permille=20,
+    )  # fmt: skip
+
+
+def _whey(world: World, random: Random) -> Product:
+    """What infant formula is made of; a lot of it is recalled."""
+    return Product(
+        gtin=gtin(random), case=None, name="脱盐乳清粉D90", specification="25kg/袋", grams=25_000,
+        shelf_days=540, maker=world.ingredients, category="105",
+    )  # fmt: skip

@@ -50,6 +50,7 @@ NOTE_SIGNATURES_MAX: Final = 64
 POLICY_CHARS_MAX: Final = 64 * 1024
 INCLUSION_HASHES_MAX: Final = 63
 
+
 # Serving (node)
 PAGE_ROWS_MAX: Final = 1000
 PAGE_BYTES_MAX: Final = 2 * 1024 * 1024
@@ -62,6 +63,10 @@ PRIVATE_ENTRIES_MAX: Final = 1000  # openings in one call
 REFS_ENTRIES_MAX: Final = 4096  # document lines in one question
 STREAM_ENVELOPES_MAX: Final = 2048  # in flight on one submit stream
 STREAM_BYTES_MAX: Final = 8 * 1024 * 1024
+
+# The outbox of a member (client)
+OUTBOX_ENVELOPES_MAX: Final = 100_000  # waiting, sent or refused
+OUTBOX_DONE_ROWS_MAX: Final = 10_000  # receipts that are kept of what is done; nodes keep them all
 
 # Disk (node): below the reserve of the setting free_bytes_min, or with fewer entries free, it takes nothing new
 FREE_BYTES_MIN: Final = 16 * 1024 * 1024  # the smallest reserve that may be set: a block, its rows, and a compaction

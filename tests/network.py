@@ -53,8 +53,9 @@ class Network:
         operate("init", str(self.data), "--name", NAME, "--founder", str(self.home(founder) / "member.json"))
 
     def identify(self, who: Member) -> None:
-        """An identity folder with fresh keys."""
-        keys.create(self.home(who), who.id, f"企业{who.id[-4:]}", who.kind.name.lower(), "CN-33", PASSPHRASE)
+        """An identity folder with fresh keys, under a cheap passphrase: it is opened again and again."""
+        kind = who.kind.name.lower()
+        keys.create(self.home(who), who.id, f"企业{who.id[-4:]}", kind, "CN-33", PASSPHRASE, scrypt_n=1 << 10)
 
     def admit(self, *members: Member) -> None:
         """Identity folders for members, whom the founding regulator admits; the node runs."""

@@ -1,5 +1,6 @@
 """The columns of a book, after art. 50 to 53 of the Food Safety Law: what each is called, and what else it may be
-called. A book is recognised by its headers: purchases name a supplier, sales a customer, production neither."""
+called. A book is recognised by its headers: purchases name a supplier, sales a customer, a stock-taking what was
+found, production none of them."""
 
 from enum import Enum
 from typing import Final
@@ -12,6 +13,7 @@ class Book(Enum):
     PURCHASE = "purchase"
     SALE = "sale"
     PRODUCTION = "production"
+    STOCK = "stock"
 
 
 class Column(Struct, frozen=True):
@@ -38,6 +40,9 @@ _SHELF_LIFE: Final = Column(
 )
 _CERTIFICATE: Final = Column("certificate", "检验检疫证明号", ("检验报告编号", "检验证明号", "证明号"))
 _SITE: Final = Column("site", "库存地点", ("仓库", "地点"))
+_WEIGHT: Final = Column("weight", "重量(kg)", ("重量", "净重", "净重(kg)", "重量(千克)"))
+_PRICE: Final = Column("price", "单价", ("单价(元)", "含税单价"))
+_AMOUNT: Final = Column("amount", "金额", ("金额(元)", "总价", "价税合计"))
 
 
 def _needed(column: Column) -> Column:
@@ -46,7 +51,7 @@ def _needed(column: Column) -> Column:
 
 _TRADE: Final = (
     _DATE, _DOCUMENT, _LINE, _GTIN, _needed(_NAME), _SPECIFICATION, _needed(_UNIT), _QUANTITY, _PRODUCTION, _LOT,
-    _SHELF_LIFE, _CERTIFICATE, _SITE,
+    _SHELF_LIFE, _CERTIFICATE, _SITE, _WEIGHT, _PRICE, _AMOUNT,
 )  # fmt: skip
 COLUMNS: Final[dict[Book, tuple[Column, ...]]] = {
     Book.PURCHASE: (
@@ -66,7 +71,13 @@ COLUMNS: Final[dict[Book, tuple[Column, ...]]] = {
     # A maker's book: the goods are its own, made on the production date, counted in items unless it says so.
     Book.PRODUCTION: (
         replace(_DATE, needed=False), _DOCUMENT, _LINE, _GTIN, _NAME, _SPECIFICATION, _UNIT, _QUANTITY,
-        _needed(_PRODUCTION), _LOT, _SHELF_LIFE, _CERTIFICATE, _SITE,
+        _needed(_PRODUCTION), _LOT, _SHELF_LIFE, _CERTIFICATE, _SITE, _WEIGHT,
+    ),
+    # A stock-taking, opening or periodic: what was found, and what the book said.
+    Book.STOCK: (
+        Column("date", "盘点日期", ("日期",), needed=True), _DOCUMENT, _LINE, _GTIN, _NAME, _SPECIFICATION, _UNIT,
+        Column("quantity", "实盘数量", ("盘点数量", "实存数量", "实际数量"), needed=True),
+        Column("booked", "账面数量", ("账存数量",)), _PRODUCTION, _LOT, _SHELF_LIFE, _SITE, _WEIGHT,
     ),
 }  # fmt: skip
 CASE_UNITS: Final = frozenset(("箱", "件", "CT", "CS"))
@@ -75,6 +86,9 @@ ITEM_UNITS: Final = frozenset(("罐", "听", "盒", "袋", "包", "瓶", "个", 
 
 def recognise(headers: list[str]) -> Book:
     """Which book these headers belong to; ValueError where they name suppliers and customers both."""
+    found_column = next(column for column in COLUMNS[Book.STOCK] if column.field == "quantity")
+    if any(name in headers for name in (found_column.header, *found_column.others)):
+        return Book.STOCK
     found = [book for book in (Book.PURCHASE, Book.SALE) if _names_a_party(book, headers)]
     if len(found) > 1:
         raise ValueError("it names suppliers and customers both: keep purchases and sales in two books")

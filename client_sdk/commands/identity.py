@@ -26,7 +26,7 @@ def keygen(
         passphrase = typer.prompt(
             "Passphrase for the signing key", hide_input=True, confirmation_prompt=True, err=True
         )
-    public = keys.create(folder, member, name, kind, region, passphrase)
+    public = keys.create(folder, member, name, kind, region, passphrase).public
     say(as_json, {"member": public.member, "key": public.key.hex(), "folder": str(folder)})
 
 

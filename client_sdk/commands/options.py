@@ -1,10 +1,11 @@
 """Options that several commands share, and how they answer: a table for people, JSON for programs."""
 
 import json
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 from rich.console import Console
@@ -12,28 +13,56 @@ from rich.table import Table
 
 from client_sdk import keys
 from client_sdk.client import Client
-from client_sdk.errors import KeyFileError
+from client_sdk.commands import parsing
 
 Identity = Annotated[
     Path, typer.Option("--identity", "-i", envvar="SUYUAN_IDENTITY", help="Identity folder (suyuan keygen).")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
-Ref = Annotated[str, typer.Option(help="Document and line, such as XS-20260103-7/1.")]
-Lot = Annotated[str, typer.Option(help="GTIN#LOT, or GTIN@YYYYMMDD for goods without a lot number.")]
-Quantity = Annotated[int, typer.Option(min=1, help="In base items.")]
+Ref = Annotated[str, typer.Option(help="Document and line, such as XS-20260103-7/1; booked once.")]
+Lot = Annotated[
+    str,
+    typer.Option(parser=parsing.lot, metavar="LOT", help="GTIN#LOT, GTIN@YYYYMMDD without a number, or a scan."),
+]
+Quantity = Annotated[int, typer.Option(min=1, help="In base items: cans, not cases.")]
+Portion = Annotated[int, typer.Option(min=0, help="In base items; 0 with --grams for a portion by weight.")]
+Grams = Annotated[int | None, typer.Option(min=1, help="Its weight, if it is of variable measure (weighed).")]
+At = Annotated[
+    int | None,
+    typer.Option(parser=parsing.past, metavar="TIME", help="When it happened, China time or ISO; default now."),
+]
+Queue = Annotated[bool, typer.Option("--queue", help="Keep it in the outbox; `suyuan outbox send` sends it.")]
+Site = Annotated[str, typer.Option(help="CODE or MEMBER/CODE; the own main site if left out.")]
+Owner = Annotated[
+    str | None,
+    typer.Option(parser=parsing.member, metavar="MEMBER", help="The owner, where you sign as keeper of its goods."),
+]
+Production = Annotated[int | None, typer.Option(parser=parsing.day, metavar="DATE", help="When it was made.")]
+Made = Annotated[int, typer.Option("--production", parser=parsing.day, metavar="DATE", help="When it was made.")]
+Expiry = Annotated[int | None, typer.Option(parser=parsing.day, metavar="DATE", help="Best before.")]
+To = Annotated[str, typer.Option(parser=parsing.member, metavar="MEMBER", help="The member that gets it.")]
+ToSite = Annotated[str | None, typer.Option(help="MEMBER/CODE, its site; its main site if left out.")]
+Reason = Annotated[str, typer.Option(help="Why, for everybody to read.")]
+FromLeaf = Annotated[int, typer.Option("--from", min=0, help="Begin at this leaf of the log.")]
+INDENT: Final = "    "
+Unlocked: TypeAlias = tuple[keys.Connection, keys.Identity]
 
 console = Console(stderr=False)
 notes = Console(stderr=True)
 
 
+def unlocked(folder: Path) -> Unlocked:
+    """A member's connection and identity; the passphrase comes from SUYUAN_PASSPHRASE or is asked for on a
+    terminal."""
+    passphrase = os.environ.get(keys.PASSPHRASE_VARIABLE)
+    if passphrase is None and sys.stdin.isatty() and (folder / "signing.key").exists():
+        passphrase = typer.prompt("Passphrase", hide_input=True, err=True)
+    return keys.open_folder(folder, passphrase)
+
+
 def client(folder: Path) -> Client:
-    """A member's client; the passphrase comes from SUYUAN_PASSPHRASE or is asked for on a terminal."""
-    try:
-        return Client.open(folder)
-    except KeyFileError:
-        if not sys.stdin.isatty() or not (folder / "signing.key").exists():
-            raise
-    return Client.open(folder, typer.prompt("Passphrase", hide_input=True, err=True))
+    """A member's client."""
+    return Client(*unlocked(folder))
 
 
 def reader(connection: Path) -> Client:
@@ -41,28 +70,48 @@ def reader(connection: Path) -> Client:
     return Client(keys.load_connection(connection))
 
 
+def own_site(folder: Path, site: str) -> str:
+    """A site by its full name, or by its code alone where it is one's own."""
+    return site if "/" in site else f"{keys.load_public(folder).member}/{site or 'main'}"
+
+
+def out(text: str) -> None:
+    """A line for people, not folded within words, so that what is copied from it is whole."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def say(as_json: bool, values: dict[str, Any]) -> None:
+    """Named values; a list has a line for each of its values."""
     if as_json:
         print(json.dumps(values, ensure_ascii=False))
         return
     width = max(len(name) for name in values)
     for name, value in values.items():
-        console.print(f"{name:<{width}}  {value}", markup=False, highlight=False, soft_wrap=True)
+        for number, one in enumerate(value if isinstance(value, list) else [value]):
+            out(f"{name if not number else '':<{width}}  {one}")
 
 
-def table(as_json: bool, title: str, rows: Iterable[dict[str, Any]]) -> None:
-    """Rows with the same fields: JSON lines, or one table."""
-    if as_json:
-        for row in rows:
-            print(json.dumps(row, ensure_ascii=False))
-        return
-    found = list(rows)
-    if not found:
-        console.print(f"{title}: none")
-        return
-    shown = Table(title=title, title_justify="left")
-    for name, value in found[0].items():
-        shown.add_column(name, justify="right" if isinstance(value, int) else "left", overflow="fold")
-    for row in found:
-        shown.add_row(*(str(value) for value in row.values()))
-    console.print(shown)
+def listing(as_json: bool, title: str, rows: Iterable[tuple[dict[str, Any], Sequence[str]]]) -> None:
+    """Rows as JSON lines; or for people as a heading and lines below it, where hashes stay whole."""
+    empty = True
+    for values, lines in rows:
+        empty = False
+        if as_json:
+            print(json.dumps(values, ensure_ascii=False))
+            continue
+        out(lines[0])
+        for one in lines[1:]:
+            if one:
+                out(INDENT + one)
+    if empty and not as_json:
+        out(f"{title}: none")
+
+
+def plain_table(title: str, columns: dict[str, str], rows: Iterable[Sequence[str]]) -> None:
+    """A table without frames; `columns` are names with left or right."""
+    shown = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for name, side in columns.items():
+        shown.add_column(name, justify="right" if side == "right" else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown, markup=False, highlight=False)

@@ -4,14 +4,17 @@ from typing import Annotated, Any
 
 import typer
 
+from client_sdk.commands import parsing
 from client_sdk.commands.options import Identity, Json, client, say
 from ledger.errors import Malformed
-from ledger.limits import ENVELOPE_RECORDS_MAX, INTEGER_MAX
 from ledger.private import Private
 from ledger.records import act_of_type
 
-Leaf = Annotated[int, typer.Argument(min=0, max=INTEGER_MAX, help="Where the record's envelope stands in the log.")]
-Index = Annotated[int, typer.Argument(min=0, max=ENVELOPE_RECORDS_MAX, help="Its number in its envelope, from 0.")]
+Place = Annotated[str, typer.Argument(metavar="LEAF/INDEX", help="The record's place, as records and watch show it.")]
+RecordHash = Annotated[
+    bytes | None,
+    typer.Option("--record", parser=parsing.record_hash, help="Its hash, if you know it: another's is refused."),
+]
 
 app = typer.Typer(no_args_is_help=True, help="Prices, contacts and raw readings behind a record's private seal.")
 
@@ -19,14 +22,13 @@ app = typer.Typer(no_args_is_help=True, help="Prices, contacts and raw readings 
 @app.command()
 def show(
     identity: Identity,
-    leaf: Leaf,
-    index: Index = 0,
-    record: Annotated[str, typer.Option(help="The record hash, if you know it: another record's is refused.")] = "",
+    place: Place,
+    record: RecordHash = None,
     as_json: Json = False,
 ) -> None:
     """Show what you sealed, or what the other party of yours sealed, checked against the record's seal."""
     with client(identity) as member:
-        found = member.private_opening(leaf, index, _hash(record))
+        found = member.private_opening(*_at(place), record)
     stands = {"record": found.hash.hex(), "act": act_of_type(type(found.record)).name.lower(), "member": found.member}
     lot = getattr(found.record, "lot", None)
     say(as_json, stands | ({"lot": lot} if lot is not None else {}) | as_values(found.private))
@@ -35,15 +37,14 @@ def show(
 @app.command()
 def erase(
     identity: Identity,
-    leaf: Leaf,
+    place: Place,
     reason: Annotated[str, typer.Option(help="Why; it is kept with your name and the time.")],
-    index: Index = 0,
     as_json: Json = False,
 ) -> None:
     """Have the node erase what you sealed, or as a regulator what anybody did. The record stays, with its proofs."""
     with client(identity) as member:
-        erased = member.erase_private([(leaf, index)], reason)
-    say(as_json, {"leaf": leaf, "index": index, "erased": erased})
+        erased = member.erase_private([_at(place)], reason)
+    say(as_json, {"place": place, "erased": erased})
 
 
 def as_values(private: Private) -> dict[str, Any]:
@@ -54,14 +55,11 @@ def as_values(private: Private) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if value not in (None, [])}
 
 
-def _hash(text: str) -> bytes | None:
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b"?"
-    if text and len(value) != 32:
-        raise Malformed("record hash", f"{text!r} is not 64 hexadecimal digits")
-    return value or None
+def _at(place: str) -> tuple[int, int]:
+    found = parsing.place(place)
+    if found is None:
+        raise Malformed("place", f"{place!r} is not LEAF/INDEX; `suyuan records` and `suyuan watch` show places")
+    return found
 
 
 def register(commands: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""Commands that read: positions, handovers, proof, verify, info."""
+"""Commands of those who read: proof, verify, info."""
 
 import datetime as dt
 from pathlib import Path
@@ -8,9 +8,8 @@ import msgspec
 import typer
 
 from client_sdk import codes, keys
-from client_sdk.commands.options import Identity, Json, client, console, reader, say, table
+from client_sdk.commands.options import Json, console, reader, say
 from client_sdk.wire import clock_ms
-from ledger import entries as e
 from ledger.errors import Malformed
 from ledger.policy import parse_policy
 from ledger.proof import format as f
@@ -25,32 +24,6 @@ Code = Annotated[str, typer.Argument(help="What was scanned: a Digital Link, (01
 Voucher = Annotated[str, typer.Option(help="32 hexadecimal digits, if the code does not hold it.")]
 Site = Annotated[str, typer.Option(help="A public shop, MEMBER/CODE.")]
 GOOD_ENOUGH = Verdict.FACTS_NOTED
-
-
-def positions(identity: Identity, as_json: Json = False) -> None:
-    """What you own, by site and lot."""
-    with client(identity) as member:
-        rows: list[dict[str, Any]] = [
-            {"lot": p.lot, "site": p.site, "held": p.held, "shipped": p.shipped, "sold": p.sold,
-             "status": _bits(p.status_bits)}
-            for p in member.positions()
-        ]  # fmt: skip
-    table(as_json, "positions", rows)
-
-
-def handovers(identity: Identity, as_json: Json = False) -> None:
-    """Ships that wait for your receive."""
-    with client(identity) as member:
-        rows = [
-            {"ship": h.ship.hex(), "lot": h.lot, "from": h.owner, "open": h.open, "of": h.quantity, "ref": h.ref,
-             "status": _bits(h.status_bits)}
-            for h in member.handovers()
-        ]  # fmt: skip
-    table(as_json, "handovers", rows)
-
-
-def _bits(bits: int) -> str:
-    return ", ".join((bit.name or "").lower().replace("_", " ") for bit in e.Bit if bits & bit)
 
 
 def _scan(code: str, voucher: str, site: str) -> codes.Scan:
@@ -191,5 +164,5 @@ def info(node: Connection, as_json: Json = False) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    for command in (positions, handovers, proof, verify, info):
+    for command in (proof, verify, info):
         app.command()(command)

@@ -99,67 +99,94 @@ def _lot_adverse(step: Step, lot: str) -> None:
     )  # fmt: skip
 
 
-def _adjust(step: Step, lot: str, owner: str, site: str, items: int, grams: int, **counters: int) -> None:
-    """Change what a position holds. What is gone already is overdrawn; what comes back came in by this correction."""
-    stock = step.draft.stock(owner, site, lot)
+class Change(Struct, frozen=True):
+    """What a correction changes at one position: what it holds, and other counts."""
+
+    lot: str
+    owner: str
+    site: str
+    items: int
+    grams: int
+    counters: dict[str, int] = {}
+
+
+def _adjust(step: Step, *changes: Change) -> None:
+    """Change what positions hold. What is gone already is overdrawn: more went out than came in, and wherever this
+    correction reached carries the mark, so that no goods come out of it unseen."""
+    overdrawn = [_change(step, one) for one in changes]
+    for one in changes if any(overdrawn) else ():
+        path = e.position_path(one.lot, one.owner, one.site)
+        position = step.draft.position(path)
+        if position is not None:
+            marked = int(position.bits | e.Bit.MORE_OUT_THAN_IN)
+            step.draft.put(b"m" + path, structs.replace(position, bits=marked))
+
+
+def _change(step: Step, one: Change) -> bool:
+    """Whether it overdrew. What comes back makes good what was overdrawn before, and the rest came in by this."""
+    stock = step.draft.stock(one.owner, one.site, one.lot)
+    items, grams = one.items, one.grams
     gone = max(0, -items - max(0, stock.held - stock.reserved))
+    good = min(max(0, items), stock.overdrawn)
     thin = max(0, -grams - stock.grams)
-    for name, by in counters.items():
+    for name, by in one.counters.items():
         if getattr(stock, name) + by < 0:
             raise Violation(
                 "correct.undone", f"{-by} of {name} would be undone, {getattr(stock, name)} are left", "", "instead"
             )
     change(
-        step, owner, site, lot, held=items + gone, grams=grams + thin, overdrawn=gone, grams_lost=-thin, **counters
+        step, one.owner, one.site, one.lot,
+        held=items + gone - good, grams=grams + thin, overdrawn=gone - good, grams_lost=-thin, **one.counters,
     )  # fmt: skip
     if items > 0 or grams > 0:
-        enter_position(step, lot, owner, site, e.WayKind.CORRECT, b"", [step.element], 0)
-    adverse(step, lot, owner, site)
+        enter_position(step, one.lot, one.owner, one.site, e.WayKind.CORRECT, b"", [step.element], 0)
+    adverse(step, one.lot, one.owner, one.site)
+    return gone > 0
 
 
 def _commission(step: Step, fix: Fix) -> bool:
-    _adjust(step, fix.earlier.lot, step.member, fix.earlier.site, fix.delta, fix.grams)
+    _adjust(step, Change(fix.earlier.lot, step.member, fix.earlier.site, fix.delta, fix.grams))
     _lot_adverse(step, fix.earlier.lot)
     return True
 
 
 def _enter(step: Step, fix: Fix) -> bool:
-    _adjust(step, fix.earlier.lot, step.member, fix.earlier.site, fix.delta, fix.grams)
+    _adjust(step, Change(fix.earlier.lot, step.member, fix.earlier.site, fix.delta, fix.grams))
     return True
 
 
 def _take_back(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     counters = {"sold": -fix.delta, "grams_sold": -fix.grams}
-    _adjust(step, one.lot, step.member, one.site, fix.delta, fix.grams, **counters)
+    _adjust(step, Change(one.lot, step.member, one.site, fix.delta, fix.grams, counters))
     return True
 
 
 def _sell(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     counters = {"sold": fix.delta, "grams_sold": fix.grams}
-    _adjust(step, one.lot, step.member, one.site, -fix.delta, -fix.grams, **counters)
+    _adjust(step, Change(one.lot, step.member, one.site, -fix.delta, -fix.grams, counters))
     return True
 
 
 def _destroy(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     owner = one.owner or step.member
-    _adjust(step, one.lot, owner, one.site, -fix.delta, -fix.grams, destroyed=fix.delta)
+    _adjust(step, Change(one.lot, owner, one.site, -fix.delta, -fix.grams, {"destroyed": fix.delta}))
     return True
 
 
 def _move(step: Step, fix: Fix) -> bool:
     one = fix.earlier
-    _adjust(step, one.lot, step.member, one.site, -fix.delta, -fix.grams, shipped=fix.delta)
-    _adjust(step, one.lot, step.member, one.to_site, fix.delta, fix.grams)
+    there = Change(one.lot, step.member, one.to_site, fix.delta, fix.grams)
+    _adjust(step, Change(one.lot, step.member, one.site, -fix.delta, -fix.grams, {"shipped": fix.delta}), there)
     return True
 
 
 def _relabel(step: Step, fix: Fix) -> bool:
     one = fix.earlier
-    _adjust(step, one.lot, step.member, one.site, -fix.delta, -fix.grams, used=fix.delta)
-    _adjust(step, one.to_lot, step.member, one.site, fix.delta, fix.grams)
+    right = Change(one.to_lot, step.member, one.site, fix.delta, fix.grams)
+    _adjust(step, Change(one.lot, step.member, one.site, -fix.delta, -fix.grams, {"used": fix.delta}), right)
     return True
 
 
@@ -167,13 +194,12 @@ def _transform(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     inputs = zip(one.inputs, _deltas(fix, "inputs"), _deltas(fix, "grams_in"), strict=True)
     outputs = zip((made.lot for made in one.outputs), _deltas(fix, "outputs"), _deltas(fix, "grams_out"), strict=True)
-    for lot, items, grams in inputs:
-        if items or grams:
-            _adjust(step, lot, step.member, one.site, -items, -grams, used=items)
-    for lot, items, grams in outputs:
-        if items or grams:
-            _adjust(step, lot, step.member, one.site, items, grams)
-            _lot_adverse(step, lot)
+    used = [Change(lot, step.member, one.site, -items, -grams, {"used": items}) for lot, items, grams in inputs]
+    made = [Change(lot, step.member, one.site, items, grams) for lot, items, grams in outputs]
+    _adjust(step, *(each for each in used + made if each.items or each.grams))
+    for each in made:
+        if each.items or each.grams:
+            _lot_adverse(step, each.lot)
     return True
 
 
@@ -202,7 +228,7 @@ def _claim(step: Step, fix: Fix) -> bool:
         rest = structs.replace(pair, claims=[claim for claim in pair.claims if claim != fix.target])
         step.draft.put(s.pair_key(one.supplier, step.member, one.site, one.lot), rest)
     reduce(step, one.supplier, fix.target, row, -delta, -fix.grams)
-    _adjust(step, one.lot, step.member, one.site, delta, fix.grams)
+    _adjust(step, Change(one.lot, step.member, one.site, delta, fix.grams))
     return True
 
 
@@ -227,7 +253,7 @@ def _ship(step: Step, fix: Fix) -> bool:
     more, back = max(0, delta), max(0, -delta)
     if more or fix.grams > 0:
         take(step, owner, one.site, one.lot, more, max(0, fix.grams), shipped=more)
-    _adjust(step, one.lot, owner, one.site, back, max(0, -fix.grams), shipped=-back)
+    _adjust(step, Change(one.lot, owner, one.site, back, max(0, -fix.grams), {"shipped": -back}))
     whole = structs.replace(handover, quantity=handover.quantity + delta, open=handover.open + delta)
     if whole.open:
         step.draft.put(key, structs.replace(whole, grams=handover.grams + fix.grams))
@@ -263,8 +289,8 @@ def _propose(step: Step, fix: Fix, ship: bytes, delta: int, route: tuple[str, st
     sent, got = (mine, other) if mine.owner else (other, mine)
     step.draft.delete(b"x" + ship)
     step.draft.put(b"y" + other.target, s.InForce(other.instead))
-    _adjust(step, sent.lot, sent.owner, sent.site, -delta, -sent.grams, shipped=delta)
-    _adjust(step, sent.lot, sent.to, sent.to_site, delta, got.grams)
+    there = Change(sent.lot, sent.to, sent.to_site, delta, got.grams)
+    _adjust(step, Change(sent.lot, sent.owner, sent.site, -delta, -sent.grams, {"shipped": delta}), there)
     if sent.grams != got.grams:
         change(step, sent.to, sent.to_site, sent.lot, grams_lost=sent.grams - got.grams)
     earlier = structs.replace(step, element=other.element)

@@ -1,9 +1,11 @@
 """Handovers: two signatures, and between them goods that belong to nobody's stock but are not lost."""
 
+from msgspec import structs
+
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
-from ledger.custody.arrival import arrive, closed_by, delivered, returnable, settle
+from ledger.custody.arrival import arrive, closed_by, come_back, delivered, returnable, settle
 from ledger.custody.claims import close_by_ship
 from ledger.custody.goods import is_irregular
 from ledger.custody.scopes import refuse_in_force
@@ -33,12 +35,13 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     lot = known_lot(step, record.lot)
     product = known_product(step, product_of(record.lot))
     position = step.draft.position(e.position_path(record.lot, owner, record.site))
-    refuse_in_force(step, lot, product, position, record.at)
+    returns = bool(record.returns)
+    refuse_in_force(step, lot, product, position, record.at, returns)
     grams, quantity = check_measure(step, record.lot, amounts.grams), amounts.quantity
-    irregular = quantity if is_irregular(step, record.lot, owner, record.site, record.at) else 0
+    irregular = not returns and is_irregular(step, record.lot, owner, record.site, record.at)
     if record.unit is not None:
         ship_line(step, record, amounts, owner)
-    take(step, owner, record.site, record.lot, quantity, grams, shipped=quantity, irregular=irregular)
+    take(step, owner, record.site, record.lot, quantity, grams, shipped=quantity, irregular=quantity * irregular)
     handover = s.Handover(
         sender=step.member,
         lot=record.lot,
@@ -53,7 +56,7 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
         at=record.at,
         ref=amounts.ref,
         element=step.element,
-        returns=bool(record.returns),
+        returns=returns,
         facts=[],
     )
     if record.returns:
@@ -117,14 +120,16 @@ def receive(step: Step, record: r.Receive, amounts: r.Received) -> None:
         )
     grams = share(handover.grams, total, handover.open)
     back = grams * refused // total
+    if refused:
+        come_back(step, handover, refused, back)
+        if not accepted:
+            handover = structs.replace(handover, facts=[])  # the sender has them, and the way leads there
     if accepted:
         handover = _accept(step, handover, amounts, accepted, grams * accepted // total)
     elif amounts.grams is not None:
         raise Violation("grams.nothing", "nothing was accepted, so nothing was weighed", "leave grams out", "grams")
     if destroyed:
         change(step, handover.to, handover.to_site, handover.lot, destroyed=destroyed)
-    if refused:
-        give(step, handover.owner, handover.site, handover.lot, refused, back)
     if short or grams > back:
         lost = grams - back - (grams * accepted // total if accepted else 0)
         change(step, handover.owner, handover.site, handover.lot, missing=short, grams_lost=lost)
@@ -147,7 +152,7 @@ def withdraw(step: Step, record: r.Withdraw, amounts: r.Withdrawn) -> None:
     key, handover = _open_handover(step, record.to, record.ship, record.lot)
     if handover.sender != step.member:
         raise Violation("handover.not-sender", f"{handover.sender} shipped it", "the sender withdraws", "ship")
-    give(step, handover.owner, handover.site, handover.lot, handover.open, handover.grams)
+    come_back(step, handover, handover.open, handover.grams)
     settle(step, key, handover, handover.open, handover.grams)
     delivered(step, handover, 0, closed=True)
     if handover.returns:

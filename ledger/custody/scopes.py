@@ -4,6 +4,8 @@ A scope in force stands in a row under its subject, for the rules; every act abo
 chain of adverse facts, for the reader.
 """
 
+from typing import Final
+
 from msgspec import structs
 
 from ledger import entries as e
@@ -23,6 +25,9 @@ from ledger.custody.step import (
 from ledger.limits import SUBJECT_SCOPES_MAX, TIME_MS_MAX
 
 DAY_MIN, DAY_MAX = 0, 99991231
+Kinds = tuple[r.Act, ...]
+HOLDS: Final[Kinds] = (r.Act.HOLD,)
+HOLDS_AND_RECALLS: Final[Kinds] = (r.Act.HOLD, r.Act.RECALL)
 
 
 def subject_path(subject: r.Subject) -> bytes:
@@ -84,6 +89,15 @@ def end(step: Step, record: r.Close | r.Lift) -> None:
     if isinstance(record, r.Close):
         rest.append(structs.replace(found, closed=True))
     _store(step, record.subject, path, rest)
+    if isinstance(record, r.Lift) and step.is_regulator and record.subject.kind == r.SubjectKind.POSITION:
+        _clear_before(step, record.subject)
+
+
+def _clear_before(step: Step, subject: r.Subject) -> None:
+    """What the goods carry of holds elsewhere, a regulator lifts where they are."""
+    position = _position(step, subject)
+    cleared = position.bits & ~e.IN_FORCE_BEFORE
+    step.draft.put(b"m" + subject_path(subject), structs.replace(position, bits=cleared))
 
 
 def _authority(step: Step, subject: r.Subject) -> None:
@@ -147,10 +161,16 @@ def _store(step: Step, subject: r.Subject, path: bytes, scopes: list[s.Scope]) -
 
 
 def refuse_in_force(
-    step: Step, lot: e.LotEntry, product: e.ProductEntry, position: e.PositionEntry | None, at: int
+    step: Step,
+    lot: e.LotEntry,
+    product: e.ProductEntry,
+    position: e.PositionEntry | None,
+    at: int,
+    returns: bool = False,
 ) -> None:
-    """To ship or transform what is held or recalled is refused, unless it is claimed to lie before."""
-    if in_force_at(step.draft, lot, product, position, at):
+    """To ship or transform what is held or recalled is refused, unless it is claimed to lie before. What is recalled,
+    and not held, may go back to where it was delivered from: that is how a recall collects it."""
+    if in_force_at(step.draft, lot, product, position, at, HOLDS if returns else HOLDS_AND_RECALLS):
         raise Violation(
             "goods.held",
             f"{lot.lot} is held or recalled",
@@ -166,32 +186,44 @@ def in_force_now(draft: s.Draft, lot: str) -> bool:
 
 
 def in_force_at(
-    draft: s.Draft, lot: e.LotEntry, product: e.ProductEntry, position: e.PositionEntry | None, at: int
+    draft: s.Draft,
+    lot: e.LotEntry,
+    product: e.ProductEntry,
+    position: e.PositionEntry | None,
+    at: int,
+    kinds: Kinds = HOLDS_AND_RECALLS,
 ) -> bool:
     """Whether goods of this lot at this position lay under a hold or recall at the claimed time `at`."""
-    if lot.bits & e.IN_FORCE and _covers(draft, e.lot_path(lot.lot), None, at):
+    if lot.bits & e.IN_FORCE and _covers(draft, e.lot_path(lot.lot), None, at, kinds):
         return True
+    if position is not None and position.bits & _before(kinds):
+        return True  # the goods came here from a position that was held
     if position is not None and position.bits & e.IN_FORCE:
-        own = _covers(draft, e.position_path(position.lot, position.owner, position.site), None, at)
-        if own or not _scopes(draft, e.position_path(position.lot, position.owner, position.site)):
-            return True  # inherited: the goods came here from a position that was held
-    if product.in_force and _covers(draft, e.product_path(product.product), lot, at):
+        path = e.position_path(position.lot, position.owner, position.site)
+        if _covers(draft, path, None, at, kinds):
+            return True
+    if product.in_force and _covers(draft, e.product_path(product.product), lot, at, kinds):
         return True
-    return _maker_covers(draft, lot, product.maker, at) or (
-        lot.commissioner != product.maker and _maker_covers(draft, lot, lot.commissioner, at)
+    return _maker_covers(draft, lot, product.maker, at, kinds) or (
+        lot.commissioner != product.maker and _maker_covers(draft, lot, lot.commissioner, at, kinds)
     )
 
 
-def _maker_covers(draft: s.Draft, lot: e.LotEntry, maker: str | None, at: int) -> bool:
+def _before(kinds: Kinds) -> int:
+    """The bits of what lay under such a scope elsewhere, before it came here."""
+    return e.IN_FORCE_BEFORE if kinds == HOLDS_AND_RECALLS else int(e.Bit.HELD_BEFORE)
+
+
+def _maker_covers(draft: s.Draft, lot: e.LotEntry, maker: str | None, at: int, kinds: Kinds) -> bool:
     entry = draft.member(maker) if maker is not None else None
-    return entry is not None and bool(entry.in_force) and _covers(draft, e.member_path(entry.member), lot, at)
+    return entry is not None and bool(entry.in_force) and _covers(draft, e.member_path(entry.member), lot, at, kinds)
 
 
-def _covers(draft: s.Draft, path: bytes, lot: e.LotEntry | None, at: int) -> bool:
+def _covers(draft: s.Draft, path: bytes, lot: e.LotEntry | None, at: int, kinds: Kinds) -> bool:
     """Of a product's or maker's scopes only those whose span covers the lot; a claim to have acted before the hold is
     believed."""
     for scope in _scopes(draft, path):
-        if at < scope.at:
+        if at < scope.at or scope.element.act not in kinds:
             continue
         if lot is None or e.made_within(lot, scope.made_from, scope.made_until):
             return True

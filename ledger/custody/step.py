@@ -36,6 +36,7 @@ class Step(Struct):
 def known_lot(step: Step, lot: str) -> e.LotEntry:
     entry = step.draft.lot(lot)
     if entry is None:
+        _not_a_case(step, lot)
         raise Violation(
             "lot.unknown",
             f"no lot {lot}",
@@ -58,6 +59,13 @@ def known_product(step: Step, product: str) -> e.ProductEntry:
             "lot",
         )
     return entry
+
+
+def _not_a_case(step: Step, lot: str) -> None:
+    """Where nothing is known of a lot: say so if the code of a case was taken for that of the can."""
+    product = step.draft.product(product_of(lot))
+    if product is not None and product.base is not None:
+        known_product(step, product.product)
 
 
 def known_site(step: Step, site: str, field: str = "site") -> e.SiteEntry:
@@ -135,6 +143,7 @@ def take(step: Step, owner: str, site: str, lot: str, quantity: int, grams: int,
     """Take a quantity out of what a position holds, or refuse; `counters` are added to the outflow counters."""
     stock = step.draft.stock(owner, site, lot)
     if quantity > stock.held - stock.reserved:
+        _not_a_case(step, lot)
         packed = f", {stock.reserved} of it packed under an SSCC" if stock.reserved else ""
         raise Violation(
             "position.overdrawn",

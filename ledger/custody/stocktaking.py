@@ -89,7 +89,13 @@ def relabel(step: Step, record: r.Relabel, amounts: r.Moved) -> None:
     own_site(step, record.site)
     lot = known_lot(step, record.lot)
     product = known_product(step, product_of(record.lot))
-    known_product(step, product_of(record.to_lot))
+    if product_of(record.to_lot) != product.product:
+        raise Violation(
+            "relabel.other-product",
+            f"{record.lot} is {product.name}, {record.to_lot} another product",
+            "correct the record that named the wrong product; to make one product of another is a transform",
+            "to_lot",
+        )
     source = e.position_path(record.lot, step.member, record.site)
     position = step.draft.position(source)
     bring_up_unknown(step, record.to_lot, record.production, record.expiry)
@@ -97,7 +103,7 @@ def relabel(step: Step, record: r.Relabel, amounts: r.Moved) -> None:
     check_measure(step, record.to_lot, amounts.grams)
     bits = e.passed_on(position.bits) if position is not None else 0
     if in_force_at(step.draft, lot, product, position, record.at):
-        bits |= e.Bit.HELD
+        bits |= e.Bit.HELD_BEFORE
     take(step, step.member, record.site, record.lot, amounts.quantity, grams, used=amounts.quantity)
     give(step, step.member, record.site, record.to_lot, amounts.quantity, grams)
     own = [step.element]

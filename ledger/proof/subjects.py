@@ -124,8 +124,12 @@ class Subjects:
             self.findings.append(Finding(Verdict.FACTS_NOTED, subject))
         return bad
 
-    def suspended(self) -> None:
-        """Members that took part and are suspended now."""
+    def signers(self) -> None:
+        """Members that took part and are suspended now; keys that signed since they may have been in wrong hands."""
+        for (name, _), key in self.evidence.suspect.items():
+            self.findings.append(
+                Finding(Verdict.KEY_SUSPECT, name, f"a key of it, {key.label or key.key.hex()[:16]}")
+            )
         for member in self.evidence.members.values():
             if member.suspended is not None:
                 self.findings.append(Finding(Verdict.MEMBER_SUSPENDED, member.member, member.name))

@@ -18,14 +18,15 @@ class Verdict(IntEnum):
     ENTERED_BY_ONE_SIGNATURE = 4
     NOT_COMMISSIONED_BY_MAKER = 5
     MEMBER_SUSPENDED = 6
-    ADVERSE_FACT = 7
-    DISPUTED = 8
-    BREACHED_ON_THE_WAY = 9
-    FAILED_TEST = 10
-    EXPIRED = 11
-    HELD = 12
-    RECALLED = 13
-    UNKNOWN_CODE = 14
+    KEY_SUSPECT = 7
+    ADVERSE_FACT = 8
+    DISPUTED = 9
+    BREACHED_ON_THE_WAY = 10
+    FAILED_TEST = 11
+    EXPIRED = 12
+    HELD = 13
+    RECALLED = 14
+    UNKNOWN_CODE = 15
 
 
 class Finding(Struct, frozen=True):
@@ -38,7 +39,9 @@ class Finding(Struct, frozen=True):
 
 _OF_BITS = (
     (e.Bit.RECALLED, Verdict.RECALLED),
+    (e.Bit.RECALLED_BEFORE, Verdict.RECALLED),
     (e.Bit.HELD, Verdict.HELD),
+    (e.Bit.HELD_BEFORE, Verdict.HELD),
     (e.Bit.FAILED_TEST, Verdict.FAILED_TEST),
     (e.Bit.BREACHED, Verdict.BREACHED_ON_THE_WAY),
     (e.Bit.DISPUTED_CLAIM, Verdict.DISPUTED),

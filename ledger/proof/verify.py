@@ -76,7 +76,7 @@ def verify_product(trusted: policy.Policy, query: Query, proof: bytes, now_ms: i
     way: list[Position] = []
     if lots and (query.voucher is not None or query.site is not None):
         way = follow(evidence, subjects, _start(evidence, query, lots[0].lot))
-    subjects.suspended()
+    subjects.signers()
     findings = sorted(set(subjects.findings), key=lambda found: (-found.verdict, found.subject, found.detail))
     return Product(
         verdict=worst(findings),

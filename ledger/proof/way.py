@@ -12,6 +12,7 @@ from ledger.proof.subjects import Subjects
 from ledger.proof.verdict import Finding, Verdict, of_bits
 
 _ELEMENTS = {e.WayKind.HANDOVER: 2, e.WayKind.RETURN: 2}
+_BEFORE = e.CLAIMS_BEFORE | e.IN_FORCE_BEFORE
 _FROM_POSITIONS = (e.WayKind.HANDOVER, e.WayKind.MOVE, e.WayKind.RELABEL)
 
 
@@ -52,15 +53,15 @@ def follow(evidence: Evidence, subjects: Subjects, start: Name) -> list[Position
         visited[name] = position
         todo.extend(sources)
         whole = whole and all(way.kind != e.WayKind.RETURN for way in position.ways)
-    _claims_before(subjects, list(visited.values()), whole)
+    _before(subjects, list(visited.values()), whole)
     return list(visited.values())
 
 
-def _claims_before(subjects: Subjects, way: list[Position], whole: bool) -> None:
-    """Where every position that the goods came through is shown, each says whether its own claims are open still;
-    what they were when the goods left counts only where a part of the way is not shown."""
+def _before(subjects: Subjects, way: list[Position], whole: bool) -> None:
+    """Where every position that the goods came through is shown, each says whether its claims are open and it is held
+    still; what was when the goods left counts only where a part of the way is not shown."""
     for position in way if not whole else ():
-        subjects.findings += of_bits(position.entry.bits & e.CLAIMS_BEFORE, f"{position.lot} at {position.site}")
+        subjects.findings += of_bits(position.entry.bits & _BEFORE, f"{position.lot} at {position.site}")
 
 
 def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Position, list[Name]]:
@@ -70,7 +71,7 @@ def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Posit
     if entry is None or (entry.lot, entry.owner, entry.site) != name:
         raise VerifyFailed("position", f"{owner} is not proven to have held {lot} at {site}")
     subjects.family(lot)
-    subjects.findings += of_bits(entry.bits & ~e.CLAIMS_BEFORE, f"{lot} at {site}")
+    subjects.findings += of_bits(entry.bits & ~_BEFORE, f"{lot} at {site}")
     subjects.note(path, f"{lot} at {site}", entry.adverse, entry.facts)
     evidence.member(owner)
     evidence.member(site.partition("/")[0])

@@ -113,15 +113,15 @@ def test_commands_show_and_erase(network: Network) -> None:
     with network.client(MAKER) as maker, network.client(DEALER):
         [receipt] = maker.submit([ship("command/1")])
     leaf, name = str(receipt.leaf), receipt.hashes[0].hex()
-    shown = json.loads(command(network, DEALER, "show", leaf, "0", "--record", name, "--json"))
+    shown = json.loads(command(network, DEALER, "show", f"{leaf}/0", "--record", name, "--json"))
     assert (shown["member"], shown["act"], shown["lot"], shown["record"]) == (MAKER.id, "ship", LOT, name)
     assert (shown["price"], shown["currency"], shown["readings"]) == (129_900, "CNY", "01")
-    assert "中山路1号" in command(network, MAKER, "show", leaf)
-    assert "not of" in command(network, MAKER, "show", leaf, "--record", "ab" * 32, code=1)
-    assert "64 hexadecimal" in command(network, MAKER, "show", leaf, "--record", "abc", code=1)
-    assert "it or a regulator erases" in command(network, DEALER, "erase", leaf, "--reason", "不", code=1)
-    assert json.loads(command(network, MAKER, "erase", leaf, "--reason", "客户要求", "--json"))["erased"] == 1
-    assert "客户要求" in command(network, DEALER, "show", leaf, code=1)
+    assert "中山路1号" in command(network, MAKER, "show", f"{leaf}/0")
+    assert "not of" in command(network, MAKER, "show", f"{leaf}/0", "--record", "ab" * 32, code=1)
+    assert "64 hexadecimal" in command(network, MAKER, "show", f"{leaf}/0", "--record", "abc", code=2)
+    assert "it or a regulator erases" in command(network, DEALER, "erase", f"{leaf}/0", "--reason", "不", code=1)
+    assert json.loads(command(network, MAKER, "erase", f"{leaf}/0", "--reason", "客户要求", "--json"))["erased"] == 1
+    assert "客户要求" in command(network, DEALER, "show", f"{leaf}/0", code=1)
 
 
 def test_what_was_given_survives_kill_dash_nine(network: Network) -> None:

@@ -429,3 +429,17 @@ def test_a_regulator_settles_whose_code_it_is(world: World) -> None:
     world.do(REGULATOR, world.register(product))
     world.do(MAKER, world.commission(1, f"{product}#A"))
     assert rules(world.refused(SHOP, world.commission(1, f"{product}#B", SHOP))) == ["lot.not-maker"]
+
+
+def test_recalled_goods_go_back_and_held_ones_stay(world: World) -> None:
+    world.hand_over(MAKER, DEALER, 60)
+    recall = world.do(REGULATOR, world.act(r.Recall, grade=1, reason="不合格", subject=world.lot_subject()))[0].hash
+    assert rules(world.refused(DEALER, world.ship(DEALER, SHOP, 10))) == ["goods.held"]
+    back = world.do(DEALER, world.ship(DEALER, MAKER, 40, returns=True))[0].hash
+    world.do(MAKER, world.receive(back, accepted=40))
+    assert (world.held(DEALER), world.held(MAKER)) == (20, 9_980)
+    world.do(REGULATOR, world.act(r.Hold, reason="查封", subject=world.position_subject(DEALER)))
+    assert rules(world.refused(DEALER, world.ship(DEALER, MAKER, 5, returns=True))) == ["goods.held"]
+    lift = world.act(r.Lift, reason="误判", subject=world.lot_subject(), target=recall)
+    world.do(REGULATOR, lift)
+    assert rules(world.refused(DEALER, world.ship(DEALER, MAKER, 5, returns=True))) == ["goods.held"]

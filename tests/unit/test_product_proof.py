@@ -445,3 +445,15 @@ def test_adverse_facts_about_a_site_or_product_show(world: World) -> None:
     shown = f.PROOF.decode(proof_of(world))
     without = [one for one in shown.chains if one.path != e.site_path(DEALER.site)]
     refused(world, forged(proof_of(world), chains=without), "no list")
+
+
+def test_what_a_stolen_key_signed_is_flagged_and_stays(world: World) -> None:
+    """A revocation never voids what was accepted; from when the key is suspect on, the proof says so."""
+    since = world.now
+    world.hand_over(DEALER, SHOP, 5)
+    key = {"member": DEALER.id, "key": DEALER.key}
+    world.do(REGULATOR, world.act(r.Key, change=r.KeyChange.REVOKE, suspect_from=since, **key))
+    for shop, voucher, suspect in ((SHOP, VOUCHER, True), (OTHER_SHOP, OTHER_VOUCHER, False)):
+        found = world.verify(world.proof(position=(shop.id, shop.site)), voucher=voucher)
+        assert [place.owner for place in found.way] == [shop.id, DEALER.id, MAKER.id]
+        assert (Verdict.KEY_SUSPECT in [one.verdict for one in found.findings]) is suspect

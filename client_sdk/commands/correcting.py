@@ -1,0 +1,137 @@
+"""`suyuan correct`: an own record was wrong, and what is right."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from msgspec import structs
+
+from client_sdk import build
+from client_sdk.client import Client
+from client_sdk.commands import parsing
+from client_sdk.commands.options import (
+    At,
+    Expiry,
+    FromLeaf,
+    Identity,
+    Json,
+    Production,
+    Queue,
+    Reason,
+    Ref,
+    unlocked,
+)
+from client_sdk.commands.parsing import Line
+from client_sdk.commands.signing import sign
+from client_sdk.errors import NotFound
+from client_sdk.wire import OwnRecord, clock_ms
+from ledger import records as r
+from ledger.errors import Malformed
+
+
+def correct(
+    identity: Identity,
+    what: Annotated[str, typer.Argument(metavar="LEAF/INDEX", help="The own record by its place, or its hash.")],
+    reason: Reason,
+    ref: Ref,
+    quantity: Annotated[int | None, typer.Option(min=0, help="What the quantity should have been.")] = None,
+    accepted: Annotated[int | None, typer.Option(min=0, help="Of a receive: what was accepted.")] = None,
+    grams: Annotated[int | None, typer.Option(min=0, help="What the weight should have been.")] = None,
+    used: Annotated[
+        list[Line],
+        typer.Option("--input", parser=parsing.line, metavar="LINE", help="Of a transform: LOT=QUANTITY[:GRAMS]."),
+    ] = [],  # noqa: B006
+    made: Annotated[
+        list[Line],
+        typer.Option("--output", parser=parsing.line, metavar="LINE", help="Of a transform: LOT=QUANTITY[:GRAMS]."),
+    ] = [],  # noqa: B006
+    did_not_occur: Annotated[bool, typer.Option("--did-not-occur", help="It never happened.")] = False,
+    production: Production = None,
+    expiry: Expiry = None,
+    from_leaf: FromLeaf = 0,
+    at: At = None,
+    queue: Queue = False,
+    as_json: Json = False,
+) -> None:
+    """Say that an own record was wrong, and what is right; what is not named stays as it is. Both stay visible."""
+    given = {"quantity": quantity, "accepted": accepted, "grams": grams}
+    changes = {name: value or None for name, value in given.items() if value is not None}
+    if quantity == 0:
+        changes["quantity"] = 0
+    if did_not_occur == bool(changes or used or made or production or expiry):
+        raise typer.BadParameter("say what is right (--quantity, --accepted, …), or --did-not-occur")
+    who = unlocked(identity)
+    with Client(*who) as member:
+        wrong, stands = _found(member, what, from_leaf)
+    instead = None if did_not_occur else _instead(wrong.record, stands, changes, used, made)
+    one = build.correct(
+        wrong.earlier, instead, reason=reason, ref=ref, at=at or clock_ms(), production=production, expiry=expiry
+    )
+    sign(who, queue, as_json, [one])
+
+
+def _found(member: Client, what: str, from_leaf: int) -> tuple[OwnRecord, r.Amounts]:
+    """An own record, and its amounts as the newest own correction left them."""
+    place, target = parsing.place(what), parsing.hex_bytes(what)
+    if place is None and target is None:
+        raise typer.BadParameter(f"{what!r} is neither LEAF/INDEX nor a record hash; `suyuan records` shows both")
+    wrong = member.own_record(*place) if place is not None else None
+    target = wrong.hash if wrong is not None else target
+    stands = wrong.amounts if wrong is not None else None
+    for envelope in member.own_envelopes(place[0] if place is not None else from_leaf):
+        for one in envelope.records:
+            if one.hash == target:
+                wrong, stands = one, one.amounts
+            elif isinstance(one.record, r.Correct) and one.record.target == target:
+                stands = _corrected(wrong, one.amounts) or stands
+    if wrong is None:
+        raise NotFound(f"you signed no record {what} from leaf {from_leaf} on; `suyuan records` shows what you did")
+    if stands is None:
+        raise Malformed("record", f"a {_act(wrong.record)} has no amounts to correct; declare or state it anew")
+    return wrong, stands
+
+
+def _corrected(wrong: OwnRecord | None, amounts: Any) -> r.Amounts | None:
+    """What a correction put in place of a record's amounts; None where it said that it did not occur."""
+    if wrong is None or amounts.instead is None:
+        return None
+    return r.AMOUNTS[type(wrong.record)].decode(amounts.instead)
+
+
+def _instead(
+    record: r.Record, stands: r.Amounts, changes: dict[str, Any], used: Sequence[Line], made: Sequence[Line]
+) -> r.Amounts:
+    """The amounts that stand, with what is right in them."""
+    if isinstance(record, r.Transform) and isinstance(stands, r.Transformed) and not changes:
+        outputs = [one.lot for one in record.outputs]
+        inputs, grams_in = _relined(record.inputs, stands.inputs, stands.grams_in, used)
+        made_now, grams_out = _relined(outputs, stands.outputs, stands.grams_out, made)
+        return structs.replace(stands, inputs=inputs, grams_in=grams_in, outputs=made_now, grams_out=grams_out)
+    unknown = [name for name in changes if name not in stands.__struct_fields__]
+    if used or made or unknown:
+        known = ", ".join(
+            f"--{name}" for name in ("quantity", "accepted", "grams") if name in stands.__struct_fields__
+        )
+        known = "--input and --output" if isinstance(record, r.Transform) else known
+        raise typer.BadParameter(f"a {_act(record)} is corrected by {known or '--did-not-occur'}")
+    return structs.replace(stands, **changes)
+
+
+def _relined(
+    lots: Sequence[str], quantities: Sequence[int], grams: Sequence[int] | None, lines: Sequence[Line]
+) -> tuple[list[int], list[int] | None]:
+    """Quantities and weights of a transform's lots, with those of the named lines in place of theirs."""
+    counts, weights = list(quantities), list(grams or [0] * len(lots))
+    for one in lines:
+        if one.lot not in lots:
+            raise typer.BadParameter(f"{one.lot} is none of its lots: {', '.join(lots)}")
+        counts[lots.index(one.lot)], weights[lots.index(one.lot)] = one.quantity, one.grams
+    return counts, weights if any(weights) else None
+
+
+def _act(record: r.Record) -> str:
+    return r.act_of_type(type(record)).name.lower().replace("_", " ")
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(correct)

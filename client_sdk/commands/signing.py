@@ -1,0 +1,38 @@
+"""The one place where acts are signed, and sent or queued, and how it is told where they stand."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from client_sdk.build import Act
+from client_sdk.client import Client
+from client_sdk.commands import outbox
+from client_sdk.commands.options import Unlocked, say, unlocked
+from client_sdk.trust import Receipt
+
+
+def sign(who: Path | Unlocked, queue: bool, as_json: bool, acts: Sequence[Act], **more: Any) -> None:
+    """Sign acts, together as far as they fit into an envelope, and say where they stand: sent, with verified
+    receipts; or kept in the outbox. `who` is an identity folder, or what was unlocked of it before."""
+    connection, identity = unlocked(who) if isinstance(who, Path) else who
+    if queue:
+        say(as_json, outbox.queue(identity, connection.chain_id, acts) | more)
+        return
+    with Client(connection, identity) as member:
+        receipts = member.submit(acts)
+    say(as_json, stands(receipts) | more)
+
+
+def stands(receipts: Sequence[Receipt]) -> dict[str, Any]:
+    """Where acts stand: their record hashes, by which other acts name them, and their places in the log, by which
+    they are corrected."""
+    rows = [
+        (one.hex(), f"{receipt.leaf}/{index}") for receipt in receipts for index, one in enumerate(receipt.hashes)
+    ]
+    names, places = ([row[column] for row in rows] for column in (0, 1))
+    told = _one_or_more("record", names) | _one_or_more("place", places)
+    return told | {"receipt": "verified: durable and cosigned by the quorum"}
+
+
+def _one_or_more(name: str, values: list[str]) -> dict[str, Any]:
+    return {name: values[0]} if len(values) == 1 else {f"{name}s": values}

@@ -1,0 +1,14 @@
+"""The programs that measure run: a figure that nobody can make again is no figure."""
+
+import pytest
+
+from tests.network import run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("load", ["trade", "all"])
+def test_throughput_runs_over_either_load(load: str) -> None:
+    told = run("bench.throughput", "--records", "2000", "--size", "20", "--acts", load).stdout
+    assert f"{load}, envelopes of 20, 2,000 records" in told
+    assert "rebuild of the index" in told
