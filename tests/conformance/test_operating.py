@@ -1,5 +1,6 @@
 """docs/operating.md as an operator follows it, and a node as a service manager sees it."""
 
+import json
 import os
 import re
 import shutil
@@ -129,7 +130,7 @@ def sell(network: Network, count: int, ref: str) -> None:
 def test_metrics_that_the_guide_names_are_there(network: Network) -> None:
     from urllib.request import urlopen
 
-    address = __import__("json").loads((network.data / "endpoints.json").read_text())["metrics"]
+    address = json.loads((network.data / "endpoints.json").read_text())["metrics"]
     text = urlopen(f"http://{address}/metrics", timeout=5).read().decode()
     named = set(re.findall(r"`(suyuan_[a-z_]+)", GUIDE))
     assert {name for name in named if not re.search(rf"^{name}\b|^# TYPE {name} ", text, re.M)} == set()
@@ -189,7 +190,7 @@ def test_a_backup_of_a_node_under_load_is_whole(network: Network, tmp_path: Path
         told = operate(
             "restore", str(tmp_path / f"backup-{number}"), str(tmp_path / f"node-{number}"), "--json"
         ).stdout
-        assert __import__("json").loads(told)["height"] >= before
+        assert json.loads(told)["height"] >= before
     last = tmp_path / f"node-{len(heights) - 1}"
     assert "DAMAGED" not in operate("check", str(last), "--replay").stdout
     assert "FAILS" not in run("client_sdk.commands", "audit", str(last)).stdout
