@@ -107,7 +107,7 @@ def back_up(data: Path, dest: Path, now_ms: int, progress: Progress | None = Non
     except (OSError, NotStored) as error:
         whole = read_manifest(dest)
         counts = "it holds no backup yet" if whole is None else f"what it holds counts up to block {whole.height}"
-        why = error.strerror if isinstance(error, OSError) else error
+        why = files.reason(error) if isinstance(error, OSError) else error
         raise SuyuanError(f"{dest}: {why}; {counts}. Mend that, and run the backup again") from error
     return Made(manifest, copied, flaws)
 
@@ -165,7 +165,7 @@ def _copy_small(
         for name in PRIVATE_FILES:
             (folder / name).unlink(missing_ok=True)
             _take_earlier(dest, old, folder, name)
-    for path in [data / GENESIS_FILE, data / CONFIG_FILE, *sorted((data / "keys").iterdir())]:
+    for path in [data / GENESIS_FILE, data / CONFIG_FILE, *sorted(data.glob("keys/*"))]:
         if path.is_file() and path.suffix != ".part":
             files.copy(path, folder / path.relative_to(data))
     write_policy(folder, genesis)

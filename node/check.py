@@ -45,6 +45,8 @@ def check_folder(
 ) -> list[Finding]:
     """Findings about everything in a data folder that no process uses; SuyuanError where one does. With `replay`,
     every row of the index is compared with those that running all blocks anew gives."""
+    if not any((data / name).exists() for name in (GENESIS_FILE, "blocks", "keys")):
+        raise Malformed(str(data), "no node keeps anything there")
     findings: list[Finding] = []
     with _locked(data):
         genesis = _genesis(data, findings)

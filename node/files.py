@@ -15,6 +15,11 @@ Copied = Callable[[int], None]
 """Told how many bytes more were copied."""
 
 
+def reason(error: OSError) -> str:
+    """What the operating system says, and about which file if it says so."""
+    return f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
+
+
 def sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:

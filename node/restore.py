@@ -88,7 +88,7 @@ def restore(
                     aside = _swap(data, now)
             (data / "LOCK").unlink()
     except OSError as error:
-        raise SuyuanError(f"{data}: {error.strerror}. Mend that, and run the restore again") from error
+        raise SuyuanError(f"{data}: {files.reason(error)}. Mend that, and run the restore again") from error
     with closing(ChainStore.rebuild(data, progress)) as store:
         head = store.head
     later = head.height - manifest.height
@@ -190,12 +190,12 @@ def _assemble(
     part = data / PART
     files.replace_folder(part)
     try:
-        (part / "blocks").mkdir(mode=0o700)
+        for name in ("blocks", "keys"):
+            (part / name).mkdir(mode=0o700)
         for name, size in manifest.blocks.items():
             files.append(dest / "blocks" / name, part / "blocks" / name, 0, size, lambda _: None)
         _take_later_blocks(data, part, links)
-        for name in manifest.files.keys() - set(PRIVATE_FILES):
-            files.copy((data if _stays(data, name, flaws) else dest / manifest.folder) / name, part / name)
+        _copy_small(dest / manifest.folder, manifest, data, part, flaws)
         write_policy(part, read_genesis(part))
         notes = _private_store(dest / manifest.folder, data, part, links.size, flaws, private)
         for folder in (part / "blocks", part / "keys", part):
@@ -206,6 +206,16 @@ def _assemble(
     part.rename(data / READY)
     files.sync_folder(data)
     return notes
+
+
+def _copy_small(saved: Path, manifest: Manifest, data: Path, part: Path, flaws: set[str]) -> None:
+    """What is sound in `data`, and from the backup what is not."""
+    own = [path for path in (data / GENESIS_FILE, data / CONFIG_FILE, *data.glob("keys/*")) if path.is_file()]
+    stays = {name for path in own if _stays(data, name := path.relative_to(data).as_posix(), flaws)}
+    for name in stays:
+        files.copy(data / name, part / name)
+    for name in manifest.files.keys() - stays - set(PRIVATE_FILES):
+        files.copy(saved / name, part / name)
 
 
 def _stays(data: Path, name: str, flaws: set[str]) -> bool:

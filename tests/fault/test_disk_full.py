@@ -345,13 +345,13 @@ def test_an_index_on_a_full_disk_says_so_and_not_that_it_is_damaged(tmp_path: Pa
 def test_a_backup_onto_a_full_disk_says_so_and_goes_on_later(network: Network) -> None:
     network.found_with_goods(MAKER)
     dest = network.folder / "backup"
-    unmount = mounted(dest, MIB)
+    unmount = mounted(dest, MIB // 4)
     try:
         trade = Trade()
         with network.client(MAKER) as maker:
             trade.sell(maker, 1)
             assert operate("backup", str(network.data), str(dest)).returncode == 0
-            trade.sell(maker, 2500)
+            trade.sell(maker, 600)
         failed = run("node.commands", "backup", str(network.data), str(dest), check=False)
         assert failed.returncode == 1
         assert failed.stderr.startswith(
@@ -360,7 +360,7 @@ def test_a_backup_onto_a_full_disk_says_so_and_goes_on_later(network: Network) -
         assert failed.stderr.count("\n") == 1
         restored = network.folder / "restored"
         operate("restore", str(dest), str(restored))
-        subprocess.run(["mount", "-o", f"remount,size={32 * MIB}", str(dest)], check=True)
+        subprocess.run(["mount", "-o", f"remount,size={8 * MIB}", str(dest)], check=True)
         assert operate("backup", str(network.data), str(dest)).returncode == 0
         assert network.stop() == 0
     finally:

@@ -145,6 +145,14 @@ def test_damage_in_the_node_does_not_replace_what_was_saved(data: Path, dest: Pa
     assert openings(tmp_path / "new", [60]) == [opening_of(10)]
 
 
+def test_lost_files_do_not_keep_the_blocks_from_being_saved(data: Path, dest: Path) -> None:
+    shutil.rmtree(data / "keys")
+    (data / "node.toml").unlink()
+    made = save(data, dest)
+    assert {flaw.split(":")[0] for flaw in made.flaws} == {"keys/log.key", "keys/validator.key", "keys/ca.pem"}
+    assert made.manifest.height == head(data)[0]
+
+
 def test_damage_in_a_backup_is_named_and_mended(data: Path, dest: Path) -> None:
     save(data, dest)
     path = dest / "blocks" / "000002.blk"
@@ -324,6 +332,15 @@ def test_a_damaged_file_is_restored_and_the_rest_kept(data: Path, dest: Path, na
     assert (data / "node.toml").read_text() == 'log_level = "debug"\n'
     assert openings(data, leaves) == [None if name == "private.db" else opening_of(7)]
     assert done.erasures_kept == (name != "private.db")
+
+
+def test_what_the_backup_lacks_is_kept(data: Path, dest: Path, tmp_path: Path) -> None:
+    """A backup made while the keys were gone, restored where they are."""
+    without = shutil.copytree(data, tmp_path / "without")
+    shutil.rmtree(without / "keys")
+    save(without, dest)
+    flip(data / "blocks" / "000001.blk", 3000)
+    bring_back(dest, data)
 
 
 def test_erasures_are_repeated(data: Path, dest: Path, tmp_path: Path) -> None:

@@ -161,6 +161,11 @@ def test_a_certificate_that_ends_soon_is_told(data: Path) -> None:
     assert (found.where, "renew" in found.remedy) == ("keys/server.pem", True)
 
 
+def test_a_folder_that_is_no_node_is_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(SuyuanError, match="no node keeps anything there"):
+        check_folder(tmp_path / "elsewhere", NOW)
+
+
 def test_nothing_is_checked_beside_a_running_node(data: Path) -> None:
     world = World(data)
     with pytest.raises(SuyuanError, match="in use by another process"):
