@@ -1,5 +1,7 @@
 """Step 6 of a verification: the way, from the position that was asked for back to where the goods began."""
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from ledger import entries as e
@@ -53,8 +55,10 @@ def follow(evidence: Evidence, subjects: Subjects, start: Name) -> list[Position
         visited[name] = position
         todo.extend(sources)
         whole = whole and all(way.kind != e.WayKind.RETURN for way in position.ways)
-    _before(subjects, list(visited.values()), whole)
-    return list(visited.values())
+    way = list(visited.values())
+    _before(subjects, way, whole)
+    _keepers(subjects, way)
+    return way
 
 
 def _before(subjects: Subjects, way: list[Position], whole: bool) -> None:
@@ -84,6 +88,28 @@ def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Posit
     if not ways:
         raise VerifyFailed("way", f"the position of {owner} at {site} has no way in")
     return Position(lot, owner, site, entry, site_entry, ways), sources
+
+
+def _keepers(subjects: Subjects, way: list[Position]) -> None:
+    """Title moves by its owners' word. Where another keeps the goods and has signed nothing that is shown of their
+    coming, staying or going, say so."""
+    sent = set(_sent(way))
+    for position in way:
+        lot, owner, site = position.lot, position.owner, position.site
+        keeper, subject = site.partition("/")[0], f"{lot} at {site}"
+        signed = {one.member for way_in in position.ways for one in way_in.newest}
+        signed |= {noted.signed.member for noted in subjects.facts if noted.subject == subject}
+        if keeper not in signed | {owner} and (lot, owner, site, keeper) not in sent:
+            remark = f"its keeper {keeper} has not signed for it"
+            subjects.findings.append(Finding(Verdict.FACTS_NOTED, subject, remark))
+
+
+def _sent(way: list[Position]) -> Iterator[tuple[str, str, str, str]]:
+    """(lot, owner, site, who signed) of every ship that is shown."""
+    for position in way:
+        for one in (signed for way_in in position.ways for signed in way_in.newest):
+            if isinstance(one.record, r.Ship):
+                yield one.record.lot, one.record.owner or one.member, one.record.site, one.member
 
 
 def _ways(evidence: Evidence, path: bytes, entry: e.PositionEntry) -> list[e.Way]:
