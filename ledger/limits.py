@@ -30,6 +30,7 @@ CODE_CHARS_MAX: Final = 32
 REF_CHARS_MAX: Final = 64
 TRANSFORM_LINES_MAX: Final = 64
 ANCESTORS_SHOWN_MAX: Final = 256
+ANCESTORS_COUNTED_MAX: Final = 1_000_000  # with repetition they double from one transformation to the next
 FACTS_SHOWN_MAX: Final = 64
 PATH_POSITIONS_MAX: Final = 64
 PRIVATE_HASHES_MAX: Final = 64  # of scanned documents, behind one seal

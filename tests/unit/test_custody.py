@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ledger import entries as e
+from ledger import limits
 from ledger import records as r
 from ledger import state as s
 from tests.world import (
@@ -443,3 +444,15 @@ def test_recalled_goods_go_back_and_held_ones_stay(world: World) -> None:
     lift = world.act(r.Lift, reason="误判", subject=world.lot_subject(), target=recall)
     world.do(REGULATOR, lift)
     assert rules(world.refused(DEALER, world.ship(DEALER, MAKER, 5, returns=True))) == ["goods.held"]
+
+
+def test_ancestors_are_counted_up_to_a_bound(world: World) -> None:
+    """With repetition their number grows by a factor with every transformation, and would pass every integer."""
+    lots = [f"{POWDER}#P{number}" for number in range(64)]
+    world.do(MAKER, *(world.commission(2, lot) for lot in lots))
+    for generation in range(5):
+        made = [f"{POWDER}#G{generation}-{number}" for number in range(64)]
+        world.do(MAKER, world.transform(MAKER, dict.fromkeys(lots, 1), dict.fromkeys(made, 1)))
+        lots = made
+    assert lot_entry(world, lots[0]).ancestors == limits.ANCESTORS_COUNTED_MAX
+    assert lot_entry(world, lots[0]).bits & e.Bit.ANCESTRY_IN_PART
