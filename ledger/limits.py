@@ -29,6 +29,7 @@ NAME_CHARS_MAX: Final = 128
 CODE_CHARS_MAX: Final = 32
 REF_CHARS_MAX: Final = 64
 TRANSFORM_LINES_MAX: Final = 64
+UNIT_DEPTH_MAX: Final = 8  # cartons on pallets in containers
 ANCESTORS_SHOWN_MAX: Final = 256
 ANCESTORS_COUNTED_MAX: Final = 1_000_000  # with repetition they double from one transformation to the next
 FACTS_SHOWN_MAX: Final = 64
