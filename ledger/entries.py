@@ -174,7 +174,7 @@ class ProductEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
 
 
 class LotEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A lot: `parents` are the direct ones, `ancestors` counts all of them (with repetition, as a bound). `stated`
+    """A lot: `parents` are the direct ones, `ancestors` counts all of them (with repetition, up to a bound). `stated`
     are production dates that were corrected since: a recall of any of them covers the lot."""
 
     adverse: Chain | None = None

@@ -141,7 +141,8 @@ class Line(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Unit(Struct, frozen=True, array_like=True):
-    """An SSCC in its newest use: where it was packed, its own lines that are still reserved, and the units on it."""
+    """An SSCC in its newest use: where it was packed, its own lines that are still reserved, and the units on it.
+    `depth` counts how deep units stood in one another when it was packed, itself included."""
 
     use: Count
     owner: MemberId
@@ -149,6 +150,7 @@ class Unit(Struct, frozen=True, array_like=True):
     lines: list[Line]
     units: list[str]
     parent: str
+    depth: Count
 
 
 class Proposal(Struct, frozen=True, array_like=True):

@@ -6,6 +6,7 @@ from msgspec import structs
 from ledger import entries as e
 from ledger import state as s
 from ledger.custody.step import Step, enter_position, extend, give
+from ledger.limits import INTEGER_MAX
 
 ON_THE_WAY = int(e.Bit.FAILED_TEST | e.Bit.BREACHED | e.Bit.ADVERSE_FACT)  # what facts about a handover can set
 
@@ -13,6 +14,12 @@ ON_THE_WAY = int(e.Bit.FAILED_TEST | e.Bit.BREACHED | e.Bit.ADVERSE_FACT)  # wha
 def pair_of(step: Step, supplier: str, receiver: str, site: str, lot: str) -> s.Pair:
     """What is open and what was delivered between a supplier and a receiver's site, of one lot."""
     return step.draft.get(s.pair_key(supplier, receiver, site, lot), s.PAIR.decode_trusted) or s.NO_PAIR
+
+
+def keep_pair(step: Step, supplier: str, receiver: str, site: str, lot: str, pair: s.Pair) -> None:
+    if pair.delivered > INTEGER_MAX:  # over several sites, each of which counts what it ships
+        pair = structs.replace(pair, delivered=INTEGER_MAX)
+    step.draft.put(s.pair_key(supplier, receiver, site, lot), pair)
 
 
 def arrive(step: Step, handover: s.Handover, answer: e.Element, bits: int) -> s.Handover:
@@ -78,14 +85,14 @@ def delivered(step: Step, handover: s.Handover, accepted: int, closed: bool) -> 
     ships = [one for one in pair.ships if one != handover.element.record] if closed else pair.ships
     more = 0 if handover.returns else accepted
     if more or ships != pair.ships:
-        key = s.pair_key(handover.owner, handover.to, handover.to_site, handover.lot)
-        step.draft.put(key, s.Pair(pair.claims, ships, pair.delivered + more))
+        pair = s.Pair(pair.claims, ships, pair.delivered + more)
+        keep_pair(step, handover.owner, handover.to, handover.to_site, handover.lot, pair)
 
 
 def returnable(step: Step, handover: s.Handover, by: int) -> int:
     """Change how much of an earlier delivery can still be returned, and say how much that was before."""
     pair = pair_of(step, handover.to, handover.owner, handover.site, handover.lot)
-    key = s.pair_key(handover.to, handover.owner, handover.site, handover.lot)
     if pair.delivered + by >= 0:
-        step.draft.put(key, structs.replace(pair, delivered=pair.delivered + by))
+        changed = structs.replace(pair, delivered=pair.delivered + by)
+        keep_pair(step, handover.to, handover.owner, handover.site, handover.lot, changed)
     return pair.delivered

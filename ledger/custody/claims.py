@@ -9,7 +9,7 @@ from msgspec import structs
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
-from ledger.custody.arrival import arrive, pair_of, settle
+from ledger.custody.arrival import arrive, keep_pair, pair_of, settle
 from ledger.custody.goods import bring_up_unknown
 from ledger.custody.step import (
     Step,
@@ -45,7 +45,7 @@ def claim(step: Step, record: r.Claim, amounts: r.Moved) -> None:
         left, grams_left = left - part, grams_left - weight
     if left:
         pair = _open(step, record, amounts.ref, pair, left, grams_left)
-    step.draft.put(s.pair_key(record.supplier, step.member, record.site, record.lot), pair)
+    keep_pair(step, record.supplier, step.member, record.site, record.lot, pair)
 
 
 def _answer(
@@ -108,7 +108,7 @@ def close_by_ship(step: Step, record: r.Ship, handover: s.Handover) -> s.Handove
             pair = structs.replace(pair, claims=left, delivered=pair.delivered + part)
     if handover.open and len(pair.ships) < PAIR_OPEN_ENTRIES_MAX:
         pair = structs.replace(pair, ships=[*pair.ships, step.element.record])
-    step.draft.put(s.pair_key(handover.owner, record.to, record.to_site, record.lot), pair)
+    keep_pair(step, handover.owner, record.to, record.to_site, record.lot, pair)
     return handover
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
-from ledger.custody.arrival import delivered, pair_of, settle
+from ledger.custody.arrival import delivered, keep_pair, pair_of, settle
 from ledger.custody.claims import reduce
 from ledger.custody.handovers import receiver_of
 from ledger.custody.lines import was_booked
@@ -229,7 +229,7 @@ def _claim(step: Step, fix: Fix) -> bool:
         _weigh_confirmed(step, fix, row.grams + fix.grams)
         pair = pair_of(step, one.supplier, step.member, one.site, one.lot)
         rest = structs.replace(pair, claims=[claim for claim in pair.claims if claim != fix.target])
-        step.draft.put(s.pair_key(one.supplier, step.member, one.site, one.lot), rest)
+        keep_pair(step, one.supplier, step.member, one.site, one.lot, rest)
     reduce(step, one.supplier, fix.target, row, -delta, -fix.grams)
     _adjust(step, Change(one.lot, step.member, one.site, delta, fix.grams))
     return True
@@ -317,7 +317,7 @@ def _propose(step: Step, fix: Fix, ship: bytes, delta: int, route: tuple[str, st
     if sent.owner != sent.to:
         pair = pair_of(step, sent.owner, sent.to, sent.to_site, sent.lot)
         kept = structs.replace(pair, delivered=max(0, pair.delivered + delta))
-        step.draft.put(s.pair_key(sent.owner, sent.to, sent.to_site, sent.lot), kept)
+        keep_pair(step, sent.owner, sent.to, sent.to_site, sent.lot, kept)
     return True
 
 

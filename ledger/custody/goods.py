@@ -22,7 +22,7 @@ from ledger.custody.step import (
     product_of,
     take,
 )
-from ledger.limits import ANCESTORS_SHOWN_MAX
+from ledger.limits import ANCESTORS_COUNTED_MAX, ANCESTORS_SHOWN_MAX
 
 FORMULA_CATEGORY = "129"  # food production licence category of infant formula
 # A hold on an ancestor, and a maker that is late, show on the ancestor as long as they last; whether an open claim
@@ -116,7 +116,7 @@ def _use_inputs(step: Step, record: r.Transform, amounts: r.Transformed) -> tupl
         grams = check_measure(step, lot, stated or None, "grams_in")
         take(step, step.member, record.site, lot, quantity, grams, used=quantity)
         bits |= e.passed_on(entry.bits & ~ANCESTOR_OWN | (position.bits if position is not None else 0))
-        ancestors += 1 + (entry.ancestors or 0)
+        ancestors = min(ancestors + 1 + (entry.ancestors or 0), ANCESTORS_COUNTED_MAX)
         total += grams or quantity * (product.grams or 0)
     return bits, ancestors, total
 

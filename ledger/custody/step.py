@@ -130,7 +130,7 @@ def change(step: Step, owner: str, site: str, lot: str, /, **by: int) -> s.Stock
     key = s.stock_key(owner, site, lot)
     stock = step.draft.get(key, s.STOCK.decode_trusted) or s.NO_STOCK
     values = {name: getattr(stock, name) + delta for name, delta in by.items() if delta}
-    if values and max(values.values()) > INTEGER_MAX:
+    if values and (max(values.values()) > INTEGER_MAX or min(values.values()) < -INTEGER_MAX):
         raise Violation(
             "position.too-much", f"a count would pass {INTEGER_MAX}", "use another lot number", "quantity"
         )

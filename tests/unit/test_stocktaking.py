@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from ledger import entries as e
+from ledger import limits
 from ledger import records as r
 from ledger import state as s
+from ledger.identifiers import gs1_check_digit
 from ledger.proof.verdict import Verdict
 from tests.unit.test_claims import kinds, verdict
 from tests.unit.test_custody import lot_entry, position, rules, stock
@@ -143,6 +145,24 @@ def test_a_pallet_of_cartons_ships_line_by_line_and_its_label_is_free_again(worl
     assert stock(world, MAKER) == s.Stock(held=9988, shipped=12)
     world.do(MAKER, world.pack(MAKER, PALLET, {LOT: 1}, use=2))
     assert unit_entry(world, PALLET).lots == [LOT]
+
+
+def sscc(number: int) -> str:
+    body = f"00690123456{number:06d}"
+    return body + str(gs1_check_digit(body))
+
+
+def test_units_stand_in_one_another_up_to_a_bound(world: World) -> None:
+    """Each would be looked at when the innermost line leaves."""
+    world.do(MAKER, world.pack(MAKER, sscc(0), {LOT: 12}))
+    for number in range(1, limits.UNIT_DEPTH_MAX):
+        world.do(MAKER, world.pack(MAKER, sscc(number), {}, [sscc(number - 1)]))
+    number = limits.UNIT_DEPTH_MAX
+    deeper = world.pack(MAKER, sscc(number), {LOT: 1}, [sscc(number - 1)])
+    assert rules(world.refused(MAKER, deeper)) == ["unit.depth"]
+    world.do(MAKER, world.ship(MAKER, SHOP, 12, unit=sscc(0)))
+    world.do(MAKER, *(world.pack(MAKER, sscc(each), {LOT: 1}, use=2) for each in range(number)))
+    assert stock(world, MAKER) == s.Stock(held=9988, shipped=12, reserved=number)
 
 
 def test_unpacking_a_pallet_leaves_its_cartons_packed(world: World) -> None:
