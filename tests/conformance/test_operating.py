@@ -71,7 +71,7 @@ def test_the_guide_names_every_setting_with_its_default() -> None:
         if name != "data":
             [row] = [line for line in table.splitlines() if f"`{name}`" in line]
             default = field.default
-            shown = {None: "none", True: "true"}.get(default, str(default))
+            shown = {None: "none", True: "true", False: "false"}.get(default, str(default))
             if isinstance(default, int) and default >= 1 << 20:
                 shown = f"{default >> 20} MiB"
             elif isinstance(default, int) and default >= 10_000:
@@ -83,11 +83,16 @@ def test_the_guide_has_the_figures_of_the_code() -> None:
     table = GUIDE.partition("## Limits")[2].partition("## Disk")[0]
     for text in (
         f"again after {embedded.RETRY_AFTER_MS} ms",
-        f"again after {grpc_server.CALL_AGAIN_MS} ms",
-        f"again after {grpc_server.SUBSCRIBE_AGAIN_MS // 1000} s",
+        f"2,000 | RESOURCE_EXHAUSTED: again after {grpc_server.CALL_AGAIN_MS // 1000} s",
+        f"again after {grpc_server.STREAM_AGAIN_MS // 1000} s",
         f"again after {disk.RETRY_AFTER_MS // 1000} s",
-        f"| calls at once | {limits.CALLS_REQUESTS_MAX:,} |",
-        f"| subscriptions of one member | {limits.MEMBER_STREAMS_MAX} |",
+        f"| calls at once, on each port | {limits.CALLS_REQUESTS_MAX:,} |",
+        f"| of one member: subscriptions, replays | {limits.MEMBER_STREAMS_MAX} each |",
+        f"| of one member: submit streams | {limits.MEMBER_SUBMIT_STREAMS_MAX} |",
+        f"| a submit stream on which nothing happens | {limits.STREAM_IDLE_SECONDS_MAX} s |",
+        f"| calls on one connection | {limits.CONNECTION_STREAMS_MAX} |",
+        f"{limits.MEMBER_CONNECTION_SECONDS_MAX // 3600} h, a reader's {limits.READER_CONNECTION_SECONDS_MAX} s",
+        f"calls have {limits.CONNECTION_GRACE_SECONDS_MAX} s to end",
         f"{limits.STREAM_ENVELOPES_MAX:,} envelopes, {limits.STREAM_BYTES_MAX >> 20} MiB",
         f"{limits.ENVELOPE_BYTES_MAX >> 20} MiB, {limits.ENVELOPE_RECORDS_MAX:,} records",
         f"{limits.RECORD_BYTES_MAX >> 10} KiB each",
@@ -98,6 +103,7 @@ def test_the_guide_has_the_figures_of_the_code() -> None:
         f"| private openings in one call | {limits.PRIVATE_ENTRIES_MAX:,} |",
     ):
         assert text in table, text
+    assert f"more than {limits.CLOCK_AHEAD_MS_MAX // 86_400_000} days ahead" in GUIDE
     assert f"fewer than {limits.FREE_ENTRIES_MIN} inodes" in GUIDE
     assert f"at least {limits.FREE_BYTES_MIN >> 20} MiB" in GUIDE
 
