@@ -53,7 +53,7 @@ def correct(step: Step, record: r.Correct, amounts: r.Corrected) -> None:
         _mend_dates(step, record, fix)
     if fix.old != fix.new:
         if _FIXES[type(fix.earlier)](step, fix):
-            step.draft.put(b"y" + fix.target, s.InForce(fix.instead))
+            step.draft.put(s.in_force_key(step.member, fix.target), s.InForce(fix.instead))
     elif not dated:
         raise Violation("correct.nothing", "this is what stands already", "say what is different", "instead")
 
@@ -70,7 +70,7 @@ def _read(step: Step, record: r.Correct, amounts: r.Corrected) -> Fix:
             "name a record that you signed and that was accepted",
             "target",
         )
-    since = step.draft.get(b"y" + record.target, s.IN_FORCE.decode_trusted)
+    since = step.draft.get(s.in_force_key(step.member, record.target), s.IN_FORCE.decode_trusted)
     if since is not None:
         old = codec.decode_trusted(since.amounts) if since.amounts else None
     instead = amounts.instead or b""
@@ -306,7 +306,7 @@ def _propose(step: Step, fix: Fix, ship: bytes, delta: int, route: tuple[str, st
         return False
     sent, got = (mine, other) if mine.owner else (other, mine)
     step.draft.delete(b"x" + ship)
-    step.draft.put(b"y" + other.target, s.InForce(other.instead))
+    step.draft.put(s.in_force_key(other.member, other.target), s.InForce(other.instead))
     there = Change(sent.lot, sent.to, sent.to_site, delta, got.grams)
     _adjust(step, Change(sent.lot, sent.owner, sent.site, -delta, -sent.grams, {"shipped": delta}), there)
     if sent.grams != got.grams:
