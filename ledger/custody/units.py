@@ -7,7 +7,7 @@ from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
 from ledger.custody.step import Step, Violation, change, check_measure, known_site, owner_or_keeper
-from ledger.limits import TRANSFORM_LINES_MAX, UNIT_DEPTH_MAX
+from ledger.limits import TRANSFORM_LINES_MAX, UNIT_LEVELS_MAX
 
 
 def pack(step: Step, record: r.Pack, amounts: r.Packed) -> None:
@@ -29,10 +29,10 @@ def pack(step: Step, record: r.Pack, amounts: r.Packed) -> None:
         raise Violation(
             "unit.lots", f"{len(lots)} lots on one unit, at most {TRANSFORM_LINES_MAX}", "use several units", "lots"
         )
-    if below >= UNIT_DEPTH_MAX:
+    if below >= UNIT_LEVELS_MAX:
         raise Violation(
             "unit.depth",
-            f"units would stand {below + 1} deep, at most {UNIT_DEPTH_MAX}",
+            f"units would stand {below + 1} deep, at most {UNIT_LEVELS_MAX}",
             "unpack an inner one",
             "units",
         )

@@ -155,9 +155,9 @@ def sscc(number: int) -> str:
 def test_units_stand_in_one_another_up_to_a_bound(world: World) -> None:
     """Each would be looked at when the innermost line leaves."""
     world.do(MAKER, world.pack(MAKER, sscc(0), {LOT: 12}))
-    for number in range(1, limits.UNIT_DEPTH_MAX):
+    for number in range(1, limits.UNIT_LEVELS_MAX):
         world.do(MAKER, world.pack(MAKER, sscc(number), {}, [sscc(number - 1)]))
-    number = limits.UNIT_DEPTH_MAX
+    number = limits.UNIT_LEVELS_MAX
     deeper = world.pack(MAKER, sscc(number), {LOT: 1}, [sscc(number - 1)])
     assert rules(world.refused(MAKER, deeper)) == ["unit.depth"]
     world.do(MAKER, world.ship(MAKER, SHOP, 12, unit=sscc(0)))
