@@ -100,7 +100,7 @@ class Account:
                     0,
                 )
             items[lot] += stock.held + stock.missing - stock.claimed - stock.overdrawn
-            grams[lot] += stock.grams + stock.grams_lost
+            grams[lot] += stock.grams + stock.grams_lost - stock.grams_overdrawn
             rows += 1
         for name, there, brought in (("", items, self.items), (" in grams", grams, self.grams)):
             for lot in set(there) | set(brought):

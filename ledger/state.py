@@ -70,6 +70,7 @@ class Stock(Struct, frozen=True, array_like=True, gc=False):
     overdrawn: Count = 0
     grams_lost: int = 0
     grams_sold: Count = 0
+    grams_overdrawn: Count = 0
 
 
 class HandoverFact(Struct, frozen=True, array_like=True):
