@@ -23,6 +23,7 @@ from ledger.custody.step import (
     known_product,
     known_site,
     product_of,
+    refuse_twice,
 )
 from ledger.custody.weights import share, weigh
 from ledger.limits import PAIR_OPEN_ENTRIES_MAX
@@ -34,6 +35,7 @@ def claim(step: Step, record: r.Claim, amounts: r.Moved) -> None:
         raise Violation("claim.own", "nobody supplies itself", "use a move between own sites", "supplier")
     known_site(step, record.site)
     known_product(step, product_of(record.lot))
+    refuse_twice(step.draft.get(s.claim_key(record.supplier, step.element.record), s.CLAIM.decode_trusted))
     bring_up_unknown(step, record.lot, record.production, record.expiry)
     grams = check_measure(step, record.lot, amounts.grams)
     pair = pair_of(step, record.supplier, step.member, record.site, record.lot)

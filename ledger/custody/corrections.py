@@ -14,11 +14,12 @@ from msgspec import Struct, structs
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
+from ledger.custody.adjust import Change, adjust
 from ledger.custody.arrival import delivered, keep_pair, pair_of, settle
 from ledger.custody.claims import reduce
 from ledger.custody.handovers import receiver_of
 from ledger.custody.lines import was_booked
-from ledger.custody.step import Step, Violation, adverse, change, enter_position, extend, known_lot, take
+from ledger.custody.step import Step, Violation, adverse, change, extend, known_lot, take
 from ledger.custody.weights import tolerance_of
 from ledger.seals import SALT_BYTES
 
@@ -53,7 +54,7 @@ def correct(step: Step, record: r.Correct, amounts: r.Corrected) -> None:
         _mend_dates(step, record, fix)
     if fix.old != fix.new:
         if _FIXES[type(fix.earlier)](step, fix):
-            step.draft.put(b"y" + fix.target, s.InForce(fix.instead))
+            step.draft.put(s.in_force_key(step.member, fix.target), s.InForce(fix.instead))
     elif not dated:
         raise Violation("correct.nothing", "this is what stands already", "say what is different", "instead")
 
@@ -70,7 +71,7 @@ def _read(step: Step, record: r.Correct, amounts: r.Corrected) -> Fix:
             "name a record that you signed and that was accepted",
             "target",
         )
-    since = step.draft.get(b"y" + record.target, s.IN_FORCE.decode_trusted)
+    since = step.draft.get(s.in_force_key(step.member, record.target), s.IN_FORCE.decode_trusted)
     if since is not None:
         old = codec.decode_trusted(since.amounts) if since.amounts else None
     instead = amounts.instead or b""
@@ -100,95 +101,51 @@ def _lot_adverse(step: Step, lot: str) -> None:
     )  # fmt: skip
 
 
-class Change(Struct, frozen=True):
-    """What a correction changes at one position: what it holds, and other counts."""
-
-    lot: str
-    owner: str
-    site: str
-    items: int
-    grams: int
-    counters: dict[str, int] = {}
-
-
-def _adjust(step: Step, *changes: Change) -> None:
-    """Change what positions hold. What is gone already is overdrawn: more went out than came in, and wherever this
-    correction reached carries the mark, so that no goods come out of it unseen."""
-    overdrawn = [_change(step, one) for one in changes]
-    for one in changes if any(overdrawn) else ():
-        path = e.position_path(one.lot, one.owner, one.site)
-        position = step.draft.position(path)
-        if position is not None:
-            marked = int(position.bits | e.Bit.MORE_OUT_THAN_IN)
-            step.draft.put(b"m" + path, structs.replace(position, bits=marked))
-
-
-def _change(step: Step, one: Change) -> bool:
-    """Whether it overdrew, in items or in weight. What comes back makes good what was overdrawn before, and the rest
-    came in by this."""
-    stock = step.draft.stock(one.owner, one.site, one.lot)
-    items, grams = one.items, one.grams
-    gone = max(0, -items - max(0, stock.held - stock.reserved))
-    good = min(max(0, items), stock.overdrawn)
-    thin = max(0, -grams - stock.grams)
-    for name, by in one.counters.items():
-        if getattr(stock, name) + by < 0:
-            raise Violation(
-                "correct.undone", f"{-by} of {name} would be undone, {getattr(stock, name)} are left", "", "instead"
-            )
-    change(
-        step, one.owner, one.site, one.lot,
-        held=items + gone - good, grams=grams + thin, overdrawn=gone - good, grams_lost=-thin, **one.counters,
-    )  # fmt: skip
-    if items > 0 or grams > 0:
-        enter_position(step, one.lot, one.owner, one.site, e.WayKind.CORRECT, b"", [step.element], 0)
-    adverse(step, one.lot, one.owner, one.site)
-    return gone > 0 or thin > tolerance_of(step, one.lot, -grams)
-
-
 def _commission(step: Step, fix: Fix) -> bool:
-    _adjust(step, Change(fix.earlier.lot, step.member, fix.earlier.site, fix.delta, fix.grams))
+    adjust(step, Change(fix.earlier.lot, step.member, fix.earlier.site, fix.delta, fix.grams))
     _lot_adverse(step, fix.earlier.lot)
     return True
 
 
 def _enter(step: Step, fix: Fix) -> bool:
-    _adjust(step, Change(fix.earlier.lot, step.member, fix.earlier.site, fix.delta, fix.grams))
+    adjust(step, Change(fix.earlier.lot, step.member, fix.earlier.site, fix.delta, fix.grams))
     return True
 
 
 def _take_back(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     counters = {"sold": -fix.delta, "grams_sold": -fix.grams}
-    _adjust(step, Change(one.lot, step.member, one.site, fix.delta, fix.grams, counters))
+    adjust(step, Change(one.lot, step.member, one.site, fix.delta, fix.grams, counters))
     return True
 
 
 def _sell(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     counters = {"sold": fix.delta, "grams_sold": fix.grams}
-    _adjust(step, Change(one.lot, step.member, one.site, -fix.delta, -fix.grams, counters))
+    adjust(step, Change(one.lot, step.member, one.site, -fix.delta, -fix.grams, counters, out=True))
     return True
 
 
 def _destroy(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     owner = one.owner or step.member
-    _adjust(step, Change(one.lot, owner, one.site, -fix.delta, -fix.grams, {"destroyed": fix.delta}))
+    adjust(step, Change(one.lot, owner, one.site, -fix.delta, -fix.grams, {"destroyed": fix.delta}, out=True))
     return True
 
 
 def _move(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     there = Change(one.lot, step.member, one.to_site, fix.delta, fix.grams)
-    _adjust(step, Change(one.lot, step.member, one.site, -fix.delta, -fix.grams, {"shipped": fix.delta}), there)
+    here = Change(one.lot, step.member, one.site, -fix.delta, -fix.grams, {"shipped": fix.delta}, out=True)
+    adjust(step, here, there)
     return True
 
 
 def _relabel(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     right = Change(one.to_lot, step.member, one.site, fix.delta, fix.grams)
-    _adjust(step, Change(one.lot, step.member, one.site, -fix.delta, -fix.grams, {"used": fix.delta}), right)
+    mistaken = Change(one.lot, step.member, one.site, -fix.delta, -fix.grams, {"used": fix.delta}, out=True)
+    adjust(step, mistaken, right)
     return True
 
 
@@ -196,9 +153,11 @@ def _transform(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     inputs = zip(one.inputs, _deltas(fix, "inputs"), _deltas(fix, "grams_in"), strict=True)
     outputs = zip((made.lot for made in one.outputs), _deltas(fix, "outputs"), _deltas(fix, "grams_out"), strict=True)
-    used = [Change(lot, step.member, one.site, -items, -grams, {"used": items}) for lot, items, grams in inputs]
+    used = [
+        Change(lot, step.member, one.site, -items, -grams, {"used": items}, out=True) for lot, items, grams in inputs
+    ]
     made = [Change(lot, step.member, one.site, items, grams) for lot, items, grams in outputs]
-    _adjust(step, *(each for each in used + made if each.items or each.grams))
+    adjust(step, *(each for each in used + made if each.items or each.grams))
     for each in made:
         if each.items or each.grams:
             _lot_adverse(step, each.lot)
@@ -231,7 +190,7 @@ def _claim(step: Step, fix: Fix) -> bool:
         rest = structs.replace(pair, claims=[claim for claim in pair.claims if claim != fix.target])
         keep_pair(step, one.supplier, step.member, one.site, one.lot, rest)
     reduce(step, one.supplier, fix.target, row, -delta, -fix.grams)
-    _adjust(step, Change(one.lot, step.member, one.site, delta, fix.grams))
+    adjust(step, Change(one.lot, step.member, one.site, delta, fix.grams))
     return True
 
 
@@ -270,7 +229,7 @@ def _ship(step: Step, fix: Fix) -> bool:
     more, back = max(0, delta), max(0, -delta)
     if more or fix.grams > 0:
         take(step, owner, one.site, one.lot, more, max(0, fix.grams), shipped=more)
-    _adjust(step, Change(one.lot, owner, one.site, back, max(0, -fix.grams), {"shipped": -back}))
+    adjust(step, Change(one.lot, owner, one.site, back, max(0, -fix.grams), {"shipped": -back}))
     whole = structs.replace(handover, quantity=handover.quantity + delta, open=handover.open + delta)
     if whole.open:
         step.draft.put(key, structs.replace(whole, grams=handover.grams + fix.grams))
@@ -306,9 +265,10 @@ def _propose(step: Step, fix: Fix, ship: bytes, delta: int, route: tuple[str, st
         return False
     sent, got = (mine, other) if mine.owner else (other, mine)
     step.draft.delete(b"x" + ship)
-    step.draft.put(b"y" + other.target, s.InForce(other.instead))
+    step.draft.put(s.in_force_key(other.member, other.target), s.InForce(other.instead))
     there = Change(sent.lot, sent.to, sent.to_site, delta, got.grams)
-    _adjust(step, Change(sent.lot, sent.owner, sent.site, -delta, -sent.grams, {"shipped": delta}), there)
+    here = Change(sent.lot, sent.owner, sent.site, -delta, -sent.grams, {"shipped": delta}, out=True)
+    adjust(step, here, there)
     if sent.grams != got.grams:
         change(step, sent.to, sent.to_site, sent.lot, grams_lost=sent.grams - got.grams)
     earlier = structs.replace(step, element=other.element)

@@ -21,6 +21,7 @@ from ledger.custody.step import (
     known_product,
     known_site,
     product_of,
+    refuse_twice,
     take,
 )
 from ledger.custody.units import ship_line
@@ -30,6 +31,9 @@ from ledger.custody.weights import share, weigh
 def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     owner = record.owner or step.member
     _signs_ship(step, record, owner)
+    name = step.element.record
+    key = s.handover_key(receiver_of(owner, record.to, record.to_site), name)
+    refuse_twice(step.draft.get(key, s.HANDOVER.decode_trusted), step.draft.get(b"c" + name, s.CLOSED.decode_trusted))
     known_member(step, record.to, "to")
     known_site(step, record.to_site, "to_site")
     lot = known_lot(step, record.lot)
@@ -64,9 +68,9 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     elif record.to != owner:
         handover = close_by_ship(step, record, handover)
     if handover.open:
-        step.draft.put(s.handover_key(receiver_of(owner, record.to, record.to_site), step.element.record), handover)
+        step.draft.put(key, handover)
     else:
-        step.draft.put(b"c" + step.element.record, closed_by(step, step.element))
+        step.draft.put(b"c" + name, closed_by(step, step.element))
 
 
 def _check_return(step: Step, handover: s.Handover) -> None:

@@ -264,6 +264,15 @@ def _further_way(
     return more + 1
 
 
+def refuse_twice(*known: object) -> None:
+    """`known` are rows under this record's hash: whoever knows its opening can sign the same bytes, and what answers
+    the record would then not tell the two apart."""
+    if any(row is not None for row in known):
+        raise Violation(
+            "record.twice", "a record of this very hash stands in the ledger already", "draw a salt of its own"
+        )
+
+
 def adverse(step: Step, lot: str, owner: str, site: str) -> None:
     """Let this record stand in the position's chain of adverse facts, always shown."""
     path = e.position_path(lot, owner, site)

@@ -254,12 +254,12 @@ class Custody:
         number = self.random.randrange(len(self.sales))
         who, lot, sale, stands = self.sales[number]
         more = (right or 0) - stands
-        fits = more != 0 and self.sold[who.id, lot] + more >= 0
+        fits = more != 0 and self.sold[who.id, lot] + more >= 0 and more <= self.free(who, lot)
         act = self.world.correct(sale, None if right is None else {"quantity": right})
         if self.attempt(who, act, fits) is not None:
-            gone = max(0, more - self.free(who, lot)) - min(max(0, -more), self.overdrawn[who.id, lot])
-            self.held[who.id, lot] += gone - more
-            self.overdrawn[who.id, lot] += gone
+            made_good = min(max(0, -more), self.overdrawn[who.id, lot])
+            self.held[who.id, lot] -= more + made_good
+            self.overdrawn[who.id, lot] -= made_good
             self.sold[who.id, lot] += more
             self.gone[lot] += more
             self.sales[number] = (who, lot, sale, right or 0)

@@ -33,6 +33,10 @@ def weighed(world: World, kind: type, quantity: int, grams: int, **fields: objec
 
 @pytest.fixture
 def fish(world: World) -> World:
+    return with_fish(world)
+
+
+def with_fish(world: World) -> World:
     """100 boxes of fish, 2,000 kg, at the importer; boxes are weighed, within 2 %."""
     given = {"declared_by": r.DeclaredBy.IMPORTER, "maker": None, "tolerance_permille": 20}
     world.do(IMPORTER, world.register(FISH, name="带鱼", **given), world.register(FILLET, name="鱼片", **given))
