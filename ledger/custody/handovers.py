@@ -73,7 +73,7 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     if handover.open:
         step.draft.put(key, handover)
     else:
-        step.draft.put(b"c" + name, closed_by(step, step.element))
+        step.draft.put(b"c" + name, closed_by(step, step.element, in_part=False))
 
 
 def _check_return(step: Step, handover: s.Handover, position: e.PositionEntry | None) -> None:
