@@ -181,6 +181,8 @@ def _claim(step: Step, fix: Fix) -> bool:
         keep_pair(step, one.supplier, step.member, one.site, one.lot, rest)
     reduce(step, one.supplier, fix.target, row, -delta, -fix.grams)
     adjust(step, Change(one.lot, step.member, one.site, delta, fix.grams))
+    if row.disputed:  # what both sides disagreed about stays in sight, whoever gave in
+        mark(step, e.position_path(one.lot, step.member, one.site), int(e.Bit.ADVERSE_FACT))
     return True
 
 

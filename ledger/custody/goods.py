@@ -66,6 +66,7 @@ def _bring_up(step: Step, lot: str, production: int, expiry: int | None, serials
             expiry=expiry,
             production=production,
             serials=serials,
+            stated=_stated(old, production),
         )
     else:
         _same_lot(step, old, production, expiry)
@@ -74,6 +75,13 @@ def _bring_up(step: Step, lot: str, production: int, expiry: int | None, serials
         entry = structs.replace(old, serials=old.serials or serials)
     step.draft.put(b"m" + e.lot_path(lot), entry)
     return entry
+
+
+def _stated(old: e.LotEntry, production: int) -> list[int]:
+    """The dates stated before, by whoever brought up the lot: a recall by date covers it by any of them."""
+    if old.production in (None, production) or old.production in old.stated:
+        return old.stated
+    return [*old.stated, old.production]
 
 
 def _same_lot(step: Step, old: e.LotEntry, production: int, expiry: int | None) -> None:

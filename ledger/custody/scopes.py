@@ -59,7 +59,9 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
     path = subject_path(subject)
     scopes = _scopes(step.draft, path)
     refuse_twice(next((scope for scope in scopes if scope.element.record == step.element.record), None))
-    room = SUBJECT_SCOPES_MAX if step.is_regulator else SUBJECT_SCOPES_MAX // 2  # nobody fills it up before a regulator
+    room = (
+        SUBJECT_SCOPES_MAX if step.is_regulator else SUBJECT_SCOPES_MAX // 2
+    )  # nobody fills it up before a regulator
     if len(scopes) >= room:
         raise Violation(
             "scope.too-many",

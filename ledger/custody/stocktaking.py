@@ -2,7 +2,7 @@
 
 from ledger import entries as e
 from ledger import records as r
-from ledger.custody.goods import bring_up_unknown
+from ledger.custody.goods import bits_for_another_lot, bring_up_unknown
 from ledger.custody.scopes import in_force_at
 from ledger.custody.step import (
     Step,
@@ -104,7 +104,7 @@ def relabel(step: Step, record: r.Relabel, amounts: r.Moved) -> None:
     bring_up_unknown(step, record.to_lot, record.production, record.expiry)
     grams = check_measure(step, record.lot, amounts.grams)
     check_measure(step, record.to_lot, amounts.grams)
-    bits = e.passed_on(position.bits) if position is not None else 0
+    bits = bits_for_another_lot(lot, position)
     if in_force_at(step.draft, lot, product, position, step.time):
         bits |= e.Bit.HELD_BEFORE
     take(step, step.member, record.site, record.lot, amounts.quantity, grams, used=amounts.quantity)

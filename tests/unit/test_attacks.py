@@ -85,9 +85,7 @@ def test_who_stole_a_key_does_not_clear_it(world: World) -> None:
     world.do(DEALER, world.act(r.Key, change=r.KeyChange.ADMIT, key=stolen.key, member=DEALER.id))
     suspect = world.now
     for since in (suspect, suspect + 1000, None):
-        revoke = world.act(
-            r.Key, change=r.KeyChange.REVOKE, key=stolen.key, member=DEALER.id, suspect_from=since
-        )
+        revoke = world.act(r.Key, change=r.KeyChange.REVOKE, key=stolen.key, member=DEALER.id, suspect_from=since)
         world.do(DEALER, revoke)
     row = world.store.get(b"m" + e.key_path(DEALER.id, e.key_id(stolen.key)))
     assert row is not None
@@ -144,6 +142,7 @@ def test_a_count_of_an_empty_position_gains_no_weight_unseen(world: World) -> No
     counted = world.act(
         r.Count,
         r.Counted(book=1, found=1, book_grams=10_000_000, found_grams=10_100_000, ref=world.ref()),
+        kind=r.CountKind.PERIODIC,
         lot=BEEF_LOT,
         site=SHOP.site,
     )
@@ -182,3 +181,32 @@ def test_relabelling_under_a_hold_is_not_dated_before_it(world: World) -> None:
     row = world.store.get(b"m" + e.position_path(f"{FORMULA}#A2", MAKER.id, MAKER.site))
     assert row is not None
     assert e.POSITION.decode(row).bits & e.Bit.HELD_BEFORE
+
+
+def test_relabelling_does_not_shed_what_was_found_of_the_lot(world: World) -> None:
+    test = world.act(r.Fact, kind=r.FactKind.TEST, adverse=True, text="lead", subject=world.lot_subject())
+    world.do(LAB, test)
+    world.do(MAKER, world.relabel(MAKER, 10, LOT, f"{FORMULA}#A2", production=20260101))
+    row = world.store.get(b"m" + e.position_path(f"{FORMULA}#A2", MAKER.id, MAKER.site))
+    assert row is not None
+    assert e.POSITION.decode(row).bits & e.Bit.FAILED_TEST
+
+
+def test_a_disputed_claim_that_is_withdrawn_leaves_a_mark(world: World) -> None:
+    claim = world.do(SHOP, world.claim(SHOP, DEALER, 10))[0]
+    world.do(DEALER, world.dispute(claim.hash, SHOP))
+    world.do(SHOP, world.correct(claim, None))
+    row = world.store.get(b"m" + e.position_path(LOT, SHOP.id, SHOP.site))
+    assert row is not None
+    assert e.POSITION.decode(row).bits & e.Bit.ADVERSE_FACT
+
+
+def test_a_late_maker_does_not_date_a_lot_out_of_a_recall(world: World) -> None:
+    """A recall by production date covers a lot by every date that was stated for it."""
+    lot = f"{FORMULA}#A9"
+    world.do(SHOP, world.enter(SHOP, 10, lot, production=20251001))
+    world.do(MAKER, world.commission(10, lot, production=20251101))
+    row = world.store.get(b"m" + e.lot_path(lot))
+    assert row is not None
+    assert e.made_within(e.LOT.decode(row), 20251001, 20251001)
+    assert e.made_within(e.LOT.decode(row), 20251101, 20251101)
