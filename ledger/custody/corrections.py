@@ -22,6 +22,7 @@ from ledger.custody.goods import LOT_INHERITS, bits_for_another_lot, weighs_more
 from ledger.custody.lines import was_booked
 from ledger.custody.step import Step, Violation, change, extend, known_lot
 from ledger.custody.weights import tolerance_of
+from ledger.limits import LOT_DATES_STATED_MAX
 from ledger.seals import SALT_BYTES
 
 
@@ -64,6 +65,8 @@ def _mend_dates(step: Step, record: r.Correct, fix: Fix) -> None:
     stated = lot.stated
     if record.production is not None and lot.production is not None and record.production != lot.production:
         stated = [*(day for day in stated if day != lot.production), lot.production]
+    if len(stated) > LOT_DATES_STATED_MAX:
+        raise Violation("correct.dates", f"{lot.lot} was dated {len(stated)} times", "ask a regulator to hold it")
     mended = structs.replace(
         lot, production=record.production or lot.production, expiry=record.expiry or lot.expiry, stated=stated
     )

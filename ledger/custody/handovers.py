@@ -5,7 +5,7 @@ from msgspec import structs
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
-from ledger.custody.arrival import arrive, closed_by, come_back, delivered, returnable, settle
+from ledger.custody.arrival import arrive, closed_by, come_back, delivered, returnable, settle, tell_sender
 from ledger.custody.claims import close_by_ship
 from ledger.custody.goods import is_irregular
 from ledger.custody.scopes import refuse_in_force
@@ -146,6 +146,10 @@ def receive(step: Step, record: r.Receive, amounts: r.Received) -> None:
         raise Violation("grams.nothing", "nothing was accepted, so nothing was weighed", "leave grams out", "grams")
     if destroyed:
         change(step, handover.to, handover.to_site, handover.lot, destroyed=destroyed)
+    if short:
+        tell_sender(step, handover)  # whose goods they still are, and may be found
+        if not accepted:
+            handover = structs.replace(handover, facts=[])
     if short or grams > back:
         lost = grams - back - (grams * accepted // total if accepted else 0)
         change(step, handover.owner, handover.site, handover.lot, missing=short, grams_lost=lost)

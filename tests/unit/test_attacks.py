@@ -210,3 +210,29 @@ def test_a_late_maker_does_not_date_a_lot_out_of_a_recall(world: World) -> None:
     assert row is not None
     assert e.made_within(e.LOT.decode(row), 20251001, 20251001)
     assert e.made_within(e.LOT.decode(row), 20251101, 20251101)
+
+
+def test_goods_found_short_and_found_again_keep_their_breach(world: World) -> None:
+    product = gtin(62)
+    lot = f"{product}#C1"
+    world.do(MAKER, world.register(product, temp_max_mc=4000))
+    world.do(MAKER, world.commission(100, lot))
+    ship = world.do(MAKER, world.ship(MAKER, DEALER, 100, lot))[0]
+    warm = r.Window(
+        count=3,
+        device="D",
+        gap_s=1,
+        max_mc=20_000,
+        mean_mc=19_000,
+        min_mc=18_000,
+        series=bytes(32),
+        start=world.now - 2,
+        until=world.now - 1,
+    )
+    subject = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship.hash, to=DEALER.id)
+    world.do(LAB, world.act(r.Fact, kind=r.FactKind.MEASURE, window=warm, subject=subject))
+    world.do(DEALER, world.receive(ship.hash, lot, short=100))
+    world.do(MAKER, world.count(MAKER, 0, 100, lot, missing=100))
+    row = world.store.get(b"m" + e.position_path(lot, MAKER.id, MAKER.site))
+    assert row is not None
+    assert e.POSITION.decode(row).bits & e.Bit.BREACHED
