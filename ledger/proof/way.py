@@ -42,6 +42,7 @@ def follow(evidence: Evidence, subjects: Subjects, start: Name) -> list[Position
     match, or a way in is not accounted for."""
     todo: list[Name] = [start]
     visited: dict[Name, Position] = {}
+    at_hand = {start}  # these goods themselves, and not what they were made of
     for name in todo:
         if name in visited:
             continue
@@ -51,8 +52,18 @@ def follow(evidence: Evidence, subjects: Subjects, start: Name) -> list[Position
         position, sources = _position(evidence, subjects, name)
         visited[name] = position
         todo.extend(sources)
+        if name in at_hand:
+            at_hand.update(source for source in sources if _same_goods(source, position))
+    for lot in sorted({name[0] for name in at_hand}):
+        subjects.expiry(lot)
     _before(subjects, list(visited.values()), all(name in visited for name in todo))
     return list(visited.values())
+
+
+def _same_goods(source: Name, position: Position) -> bool:
+    """Whether goods came from there as they are: of the same lot, or of one that they were relabelled from."""
+    relabelled = (way.newest[0].record for way in position.ways if way.kind == e.WayKind.RELABEL)
+    return source[0] == position.lot or any(isinstance(one, r.Relabel) and one.lot == source[0] for one in relabelled)
 
 
 def _before(subjects: Subjects, way: list[Position], whole: bool) -> None:
