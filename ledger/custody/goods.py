@@ -113,7 +113,8 @@ def _use_inputs(step: Step, record: r.Transform, amounts: r.Transformed) -> tupl
         product = known_product(step, product_of(lot))
         refuse_in_force(step, entry, product, position, record.at)
         grams = check_measure(step, lot, stated or None, "grams_in")
-        take(step, step.member, record.site, lot, quantity, grams, used=quantity)
+        irregular = quantity if is_past_date(entry, record.at) else 0
+        take(step, step.member, record.site, lot, quantity, grams, used=quantity, irregular=irregular)
         bits |= bits_for_another_lot(step.draft, entry, position)
         ancestors = min(ancestors + 1 + (entry.ancestors or 0), ANCESTORS_COUNTED_MAX)
     return bits, ancestors
@@ -227,11 +228,15 @@ def is_irregular(step: Step, lot: str, owner: str, site: str, at: int) -> bool:
     entry = step.draft.lot(lot)
     if entry is None:
         return False  # nothing is held of an unknown lot, and `take` says so
-    if entry.expiry is not None and day_of(at) > entry.expiry:
+    if is_past_date(entry, at):
         return True
     product = known_product(step, product_of(lot))
     position = step.draft.position(e.position_path(lot, owner, site))
     return in_force_at(step.draft, entry, product, position, at)
+
+
+def is_past_date(lot: e.LotEntry, at: int) -> bool:
+    return lot.expiry is not None and day_of(at) > lot.expiry
 
 
 def day_of(time_ms: int) -> int:

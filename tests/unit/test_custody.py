@@ -558,3 +558,10 @@ def test_a_recall_by_production_dates_is_not_shaken_off_by_another_lot(world: Wo
     world.do(MAKER, world.ship(MAKER, SHOP, 1, other))
     world.do(MAKER, world.relabel(MAKER, 5, LOT, other))
     assert rules(world.refused(MAKER, world.ship(MAKER, SHOP, 5, other))) == ["goods.held"]
+
+
+def test_what_is_used_after_its_date_is_taken_and_counted(world: World) -> None:
+    powder = f"{POWDER}#P1"
+    world.do(MAKER, world.commission(10, powder, expiry=20251101))
+    world.do(MAKER, world.transform(MAKER, {powder: 4}, {f"{FORMULA}#T1": 100}))
+    assert stock(world, MAKER, powder) == s.Stock(held=6, used=4, irregular=4)
