@@ -18,7 +18,8 @@ from ledger.custody.adjust import Change, Fix, adjust, amount, mark
 from ledger.custody.arrival import keep_pair, pair_of
 from ledger.custody.claims import reduce
 from ledger.custody.corrected_handovers import correct_receive, correct_ship
-from ledger.custody.goods import LOT_INHERITS, bits_for_another_lot, weighs_more
+from ledger.custody.goods import LOT_INHERITS, weighs_more
+from ledger.custody.inforce import bits_for_another_lot
 from ledger.custody.lines import was_booked
 from ledger.custody.step import Step, Violation, change, extend, known_lot
 from ledger.custody.weights import tolerance_of
@@ -142,7 +143,7 @@ def _transform(step: Step, fix: Fix) -> bool:
     bits = int(e.Bit.MORE_OUT_THAN_IN) if fix.new is not None and weighs_more(step, one, fix.new) else 0
     for lot in one.inputs:
         position = step.draft.position(e.position_path(lot, step.member, one.site))
-        bits |= bits_for_another_lot(known_lot(step, lot), position)
+        bits |= bits_for_another_lot(step.draft, known_lot(step, lot), position)
     for each in made:
         if each.items or each.grams:
             _mend_made(step, each, bits if each.takes else 0)

@@ -483,3 +483,85 @@ def test_ancestors_are_counted_up_to_a_bound(world: World) -> None:
         lots = made
     assert lot_entry(world, lots[0]).ancestors == limits.ANCESTORS_COUNTED_MAX
     assert lot_entry(world, lots[0]).bits & e.Bit.ANCESTRY_IN_PART
+
+
+def hold_own(world: World, who: Member, lot: str = LOT) -> bytes:
+    return world.do(who, world.act(r.Hold, reason="自查", subject=world.position_subject(who, lot)))[0].hash
+
+
+def test_what_left_before_a_hold_is_free_when_that_is_lifted(world: World) -> None:
+    """The dealer holds its stock; of what it had shipped that morning, the shop had sold on an hour later."""
+    world.hand_over(MAKER, DEALER, 100)
+    morning = world.now
+    world.now += 3_600_000
+    hold = hold_own(world, DEALER)
+    ship = world.do(DEALER, world.ship(DEALER, SHOP, 50, at=morning))[0].hash
+    world.do(SHOP, world.receive(ship, accepted=50))
+    assert position(world, SHOP).bits == e.Bit.HELD_BEFORE
+    assert rules(world.refused(SHOP, world.ship(SHOP, OTHER_SHOP, 5))) == ["goods.held"]
+    further = world.do(SHOP, world.ship(SHOP, OTHER_SHOP, 5, at=morning + 1000))[0].hash
+    world.do(OTHER_SHOP, world.receive(further, accepted=5))
+    assert rules(world.refused(OTHER_SHOP, world.ship(OTHER_SHOP, DEALER, 1))) == ["goods.held"]
+    world.do(DEALER, world.act(r.Lift, reason="误报", subject=world.position_subject(DEALER), target=hold))
+    world.do(SHOP, world.ship(SHOP, OTHER_SHOP, 5))
+    world.do(OTHER_SHOP, world.ship(OTHER_SHOP, DEALER, 1))
+
+
+def test_no_hold_is_shaken_off_through_a_return(world: World) -> None:
+    """A way that does not lead back through the holder counts as held, until a regulator lifts it there."""
+    world.hand_over(MAKER, DEALER, 100)
+    morning = world.now
+    world.now += 3_600_000
+    hold_own(world, DEALER)
+    back = world.do(DEALER, world.ship(DEALER, MAKER, 50, at=morning, returns=True))[0].hash
+    world.do(MAKER, world.receive(back, accepted=50))
+    assert rules(world.refused(MAKER, world.ship(MAKER, SHOP, 5))) == ["goods.held"]
+    subject = world.position_subject(MAKER)
+    cure = world.do(REGULATOR, world.act(r.Hold, reason="查", subject=subject))[0].hash
+    world.do(REGULATOR, world.act(r.Lift, reason="好", subject=subject, target=cure))
+    world.do(MAKER, world.ship(MAKER, SHOP, 5))
+
+
+def test_recalled_goods_are_collected_by_another_keeper(world: World) -> None:
+    """Bought where they lay, in a store, and brought home: from home they go back to the store, and from there."""
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 100, to_site=STORE.site))[0].hash
+    world.do(SHOP, world.receive(ship, accepted=100))
+    home = world.do(STORE, world.ship(STORE, SHOP, 100, owner=SHOP.id, site=STORE.site))[0].hash
+    world.do(SHOP, world.receive(home, accepted=100))
+    world.do(MAKER, world.act(r.Recall, grade=1, reason="召回", subject=world.lot_subject()))
+    to_store = world.do(SHOP, world.ship(SHOP, SHOP, 100, to_site=STORE.site))[0].hash
+    world.do(STORE, world.receive(to_store, accepted=100))
+    back = world.do(SHOP, world.ship(SHOP, MAKER, 100, site=STORE.site, returns=True))[0].hash
+    world.do(MAKER, world.receive(back, accepted=100))
+    assert world.held(MAKER) == 10_000
+    assert stock(world, SHOP).irregular == 0
+
+
+def test_relabelled_goods_of_a_recall_still_go_back(world: World) -> None:
+    mistaken = f"{FORMULA}#B2"
+    world.hand_over(MAKER, SHOP, 100)
+    world.do(SHOP, world.enter(SHOP, 5, mistaken))
+    world.do(MAKER, world.act(r.Recall, grade=1, reason="召回", subject=world.lot_subject(mistaken)))
+    world.do(SHOP, world.relabel(SHOP, 5, mistaken, LOT))
+    assert position(world, SHOP).bits & e.IN_FORCE_BEFORE == e.Bit.RECALLED_BEFORE
+    assert rules(world.refused(SHOP, world.ship(SHOP, DEALER, 5))) == ["goods.held"]
+    world.do(SHOP, world.ship(SHOP, MAKER, 5, returns=True))
+
+
+def test_a_recall_by_production_dates_is_not_shaken_off_by_another_lot(world: World) -> None:
+    """The span covers the mistaken lot, and not the one that it is given out for."""
+    other = f"{FORMULA}#B2"
+    world.do(MAKER, world.commission(10, other, production=20251201))
+    subject = r.Subject(kind=r.SubjectKind.PRODUCT, product=FORMULA)
+    span = {"made_from": 20251101, "made_until": 20251101}
+    world.do(REGULATOR, world.act(r.Recall, grade=1, reason="召回", subject=subject, **span))
+    world.do(MAKER, world.ship(MAKER, SHOP, 1, other))
+    world.do(MAKER, world.relabel(MAKER, 5, LOT, other))
+    assert rules(world.refused(MAKER, world.ship(MAKER, SHOP, 5, other))) == ["goods.held"]
+
+
+def test_what_is_used_after_its_date_is_taken_and_counted(world: World) -> None:
+    powder = f"{POWDER}#P1"
+    world.do(MAKER, world.commission(10, powder, expiry=20251101))
+    world.do(MAKER, world.transform(MAKER, {powder: 4}, {f"{FORMULA}#T1": 100}))
+    assert stock(world, MAKER, powder) == s.Stock(held=6, used=4, irregular=4)
