@@ -91,7 +91,8 @@ def key(step: Step, record: r.Key) -> None:
     elif record.change == r.KeyChange.RETIRE:
         entry = structs.replace(old, retired=old.retired or step.time)
     else:
-        entry = structs.replace(old, revoked=old.revoked or step.time, suspect_from=record.suspect_from)
+        suspect = [since for since in (old.suspect_from, record.suspect_from) if since is not None]
+        entry = structs.replace(old, revoked=old.revoked or step.time, suspect_from=min(suspect, default=None))
     step.draft.put(b"m" + path, entry)
 
 
@@ -154,6 +155,13 @@ def _may_replace(step: Step, old: e.ProductEntry, record: r.Register) -> None:
             "a declaration may be confirmed, not weakened",
             "keep `declared_by`",
             "declared_by",
+        )
+    if not provisional and old.maker is not None and record.maker != old.maker:
+        raise Violation(
+            "product.maker",
+            f"{old.maker} is declared as the maker of {old.product}, and its recalls rest on it",
+            "keep `maker`; a regulator settles who makes it",
+            "maker",
         )
     if not provisional and (old.tolerance_permille is None) != (record.tolerance_permille is None):
         raise Violation(

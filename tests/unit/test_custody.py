@@ -565,3 +565,28 @@ def test_what_is_used_after_its_date_is_taken_and_counted(world: World) -> None:
     world.do(MAKER, world.commission(10, powder, expiry=20251101))
     world.do(MAKER, world.transform(MAKER, {powder: 4}, {f"{FORMULA}#T1": 100}))
     assert stock(world, MAKER, powder) == s.Stock(held=6, used=4, irregular=4)
+
+
+def test_a_second_revocation_does_not_clear_the_first(world: World) -> None:
+    """Whoever holds another key of the member could else take the suspicion away."""
+    times = []
+    for suspect in (world.now - 500, None, world.now - 900, world.now - 100):
+        change = {"change": r.KeyChange.REVOKE, "key": SHOP.key, "member": SHOP.id, "suspect_from": suspect}
+        world.do(REGULATOR, world.act(r.Key, **change))
+        row = world.store.get(b"m" + e.key_path(SHOP.id, e.key_id(SHOP.key)))
+        assert row is not None
+        times.append((e.KEY.decode(row).revoked, e.KEY.decode(row).suspect_from))
+    first = times[0][0]
+    start = times[0][1] or 0
+    assert times == [(first, start), (first, start), (first, start - 400), (first, start - 400)]
+
+
+def test_an_importer_does_not_shake_off_the_maker_that_it_declared(world: World) -> None:
+    """A maker's recall covers all that is made by it."""
+    declared = {"declared_by": r.DeclaredBy.IMPORTER, "name": "奶酪"}
+    cheese = gtin(70)
+    world.do(IMPORTER, world.register(cheese, maker=MAKER.id, **declared))
+    for maker in (None, DEALER.id):
+        refused = world.refused(IMPORTER, world.register(cheese, maker=maker, **declared))
+        assert rules(refused) == ["product.maker"]
+    world.do(REGULATOR, world.register(cheese, maker=DEALER.id, **declared))
