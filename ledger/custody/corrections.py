@@ -23,7 +23,7 @@ from ledger.custody.inforce import bits_for_another_lot
 from ledger.custody.lines import was_booked
 from ledger.custody.step import Step, Violation, change, extend, known_lot
 from ledger.custody.weights import tolerance_of
-from ledger.limits import LOT_DATES_STATED_MAX
+from ledger.limits import LOT_DATE_ENTRIES_MAX
 from ledger.seals import SALT_BYTES
 
 
@@ -66,7 +66,7 @@ def _mend_dates(step: Step, record: r.Correct, fix: Fix) -> None:
     stated = lot.stated
     if record.production is not None and lot.production is not None and record.production != lot.production:
         stated = [*(day for day in stated if day != lot.production), lot.production]
-    if len(stated) > LOT_DATES_STATED_MAX:
+    if len(stated) > LOT_DATE_ENTRIES_MAX:
         raise Violation("correct.dates", f"{lot.lot} was dated {len(stated)} times", "ask a regulator to hold it")
     mended = structs.replace(
         lot, production=record.production or lot.production, expiry=record.expiry or lot.expiry, stated=stated

@@ -423,6 +423,51 @@ def test_a_limited_key_admits_no_other(world: World) -> None:
     assert rules(world.refused(till, mine)) == ["key.limited"]
 
 
+def key_of(world: World, who: Member, **bounds: Any) -> Member:
+    """A limited key of a member."""
+    limited = Member(who.id, b"limited key of a member.".ljust(32, b"."), who.kind)
+    given = r.KeyLimits(**bounds)
+    world.do(who, world.act(r.Key, change=r.KeyChange.ADMIT, key=limited.key, limits=given, member=who.id))
+    return limited
+
+
+def test_a_limited_key_does_not_escape_through_corrections(world: World) -> None:
+    world.hand_over(MAKER, SHOP, 100)
+    second = f"{SHOP.id}/two"
+    world.do(SHOP, world.act(r.Site, name="二店", region="CN-33", site=second))
+    till = key_of(world, SHOP, acts=[r.Act.SELL, r.Act.CORRECT], sites=[SHOP.site])
+    entered = world.do(SHOP, world.enter(SHOP, 10))[0]
+    there = world.do(SHOP, world.enter(SHOP, 10, site=second), world.sell(SHOP, 5, site=second))[1]
+    sold = world.do(till, world.sell(SHOP, 20))[0]
+    assert rules(world.refused(till, world.correct(entered, {"quantity": 1000}))) == ["key.act"]
+    assert rules(world.refused(till, world.correct(there, None))) == ["key.site"]
+    world.do(till, world.correct(sold, {"quantity": 2}))
+
+
+def test_a_limited_key_acts_at_every_site_that_it_touches(world: World) -> None:
+    world.hand_over(MAKER, SHOP, 100)
+    second = f"{SHOP.id}/two"
+    world.do(SHOP, world.act(r.Site, name="二店", region="CN-33", site=second))
+    till = key_of(world, SHOP, sites=[SHOP.site])
+    away = world.act(r.Move, world.moved(4), lot=LOT, site=SHOP.site, to_site=second)
+    assert rules(world.refused(till, away)) == ["key.site"]
+    for subject, holds in [
+        (world.position_subject(SHOP), True),
+        (r.Subject(kind=r.SubjectKind.SITE, site=SHOP.site), True),
+        (r.Subject(kind=r.SubjectKind.SITE, site=second), False),
+        (r.Subject(kind=r.SubjectKind.MEMBER, member=SHOP.id), False),
+    ]:
+        fact = world.act(r.Fact, kind=r.FactKind.NOTE, subject=subject, text="好")
+        assert (world.submit(till, fact).leaf is not None) == holds
+    ship = world.do(till, world.ship(SHOP, DEALER, 5))[0].hash
+    on_the_way = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship, to=DEALER.id)
+    world.do(till, world.act(r.Fact, kind=r.FactKind.NOTE, subject=on_the_way, text="好"))
+    world.do(till, world.withdraw(ship, DEALER))
+    hold = world.do(till, world.act(r.Hold, reason="自查", subject=world.position_subject(SHOP)))[0].hash
+    world.do(till, world.act(r.Lift, reason="好", subject=world.position_subject(SHOP), target=hold))
+    assert rules(world.refused(till, world.withdraw(ship, DEALER))) == ["key.site"]
+
+
 def test_a_maker_takes_back_a_lot_number_that_a_repacker_used(world: World) -> None:
     powder, squatted = f"{POWDER}#P1", f"{POWDER}#P2"
     world.do(MAKER, world.commission(10, powder))
@@ -565,3 +610,28 @@ def test_what_is_used_after_its_date_is_taken_and_counted(world: World) -> None:
     world.do(MAKER, world.commission(10, powder, expiry=20251101))
     world.do(MAKER, world.transform(MAKER, {powder: 4}, {f"{FORMULA}#T1": 100}))
     assert stock(world, MAKER, powder) == s.Stock(held=6, used=4, irregular=4)
+
+
+def test_a_second_revocation_does_not_clear_the_first(world: World) -> None:
+    """Whoever holds another key of the member could else take the suspicion away."""
+    times = []
+    for suspect in (world.now - 500, None, world.now - 900, world.now - 100):
+        change = {"change": r.KeyChange.REVOKE, "key": SHOP.key, "member": SHOP.id, "suspect_from": suspect}
+        world.do(REGULATOR, world.act(r.Key, **change))
+        row = world.store.get(b"m" + e.key_path(SHOP.id, e.key_id(SHOP.key)))
+        assert row is not None
+        times.append((e.KEY.decode(row).revoked, e.KEY.decode(row).suspect_from))
+    first = times[0][0]
+    start = times[0][1] or 0
+    assert times == [(first, start), (first, start), (first, start - 400), (first, start - 400)]
+
+
+def test_an_importer_does_not_shake_off_the_maker_that_it_declared(world: World) -> None:
+    """A maker's recall covers all that is made by it."""
+    declared = {"declared_by": r.DeclaredBy.IMPORTER, "name": "奶酪"}
+    cheese = gtin(70)
+    world.do(IMPORTER, world.register(cheese, maker=MAKER.id, **declared))
+    for maker in (None, DEALER.id):
+        refused = world.refused(IMPORTER, world.register(cheese, maker=maker, **declared))
+        assert rules(refused) == ["product.maker"]
+    world.do(REGULATOR, world.register(cheese, maker=DEALER.id, **declared))
