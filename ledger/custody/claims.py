@@ -25,7 +25,7 @@ from ledger.custody.step import (
     product_of,
     refuse_twice,
 )
-from ledger.custody.weights import share, weigh
+from ledger.custody.weights import fits, share, weigh
 from ledger.limits import PAIR_OPEN_ENTRIES_MAX
 
 
@@ -60,6 +60,8 @@ def _answer(
         raise ValueError(f"the pair's open ship {ship.hex()} is not open")
     part = min(handover.open, left)
     expected, weight = share(handover.grams, part, handover.open), share(grams_left, part, left)
+    if not fits(step, record.lot, expected, weight):
+        return 0, 0, pair  # both stay open, until one of the two corrects its weight
     bits = weigh(step, record.lot, step.member, record.site, expected, weight)
     give(step, step.member, record.site, record.lot, part, weight)
     handover = arrive(step, handover, step.element, bits)
@@ -104,6 +106,8 @@ def close_by_ship(step: Step, record: r.Ship, handover: s.Handover) -> s.Handove
         if handover.open and (record.claim is not None or not row.disputed):
             part = min(handover.open, row.open)
             weight = share(handover.grams, part, handover.open)
+            if record.claim is None and not fits(step, row.lot, weight, share(row.grams, part, row.open)):
+                continue
             _confirm(step, handover, name, row, part, weight)
             handover = structs.replace(handover, open=handover.open - part, grams=handover.grams - weight)
             left = [one for one in pair.claims if one != name] if part == row.open else pair.claims
@@ -114,6 +118,31 @@ def close_by_ship(step: Step, record: r.Ship, handover: s.Handover) -> s.Handove
     return handover
 
 
+def meet(step: Step, supplier: str, claimant: str, site: str, lot: str) -> None:
+    """After a weight was corrected: open claims and open ships of a pair that fit each other now are one handover."""
+    for name in pair_of(step, supplier, claimant, site, lot).claims:
+        for ship in pair_of(step, supplier, claimant, site, lot).ships:
+            row = step.draft.get(s.claim_key(supplier, name), s.CLAIM.decode_trusted)
+            key = s.handover_key(claimant, ship)
+            handover = step.draft.get(key, s.HANDOVER.decode_trusted)
+            if row is not None and handover is not None and not row.disputed:
+                _join(step, name, row, key, handover)
+
+
+def _join(step: Step, name: bytes, row: s.Claim, key: bytes, handover: s.Handover) -> None:
+    part = min(handover.open, row.open)
+    weight = share(handover.grams, part, handover.open)
+    if not fits(step, row.lot, weight, share(row.grams, part, row.open)):
+        return
+    pair = pair_of(step, handover.owner, row.claimant, row.site, row.lot)
+    claims = [one for one in pair.claims if one != name] if part == row.open else pair.claims
+    handover = _confirm(step, handover, name, row, part, weight)
+    closed = settle(step, key, handover, part, weight)
+    ships = [one for one in pair.ships if one != handover.element.record] if closed else pair.ships
+    met = s.Pair(claims, ships, pair.delivered + part)
+    keep_pair(step, handover.owner, row.claimant, row.site, row.lot, met)
+
+
 def open_claim(step: Step, supplier: str, name: bytes) -> s.Claim:
     row = step.draft.get(s.claim_key(supplier, name), s.CLAIM.decode_trusted)
     if row is None:
@@ -121,11 +150,12 @@ def open_claim(step: Step, supplier: str, name: bytes) -> s.Claim:
     return row
 
 
-def _confirm(step: Step, handover: s.Handover, name: bytes, row: s.Claim, part: int, weight: int) -> None:
+def _confirm(step: Step, handover: s.Handover, name: bytes, row: s.Claim, part: int, weight: int) -> s.Handover:
     claimed = share(row.grams, part, row.open)
     bits = weigh(step, row.lot, row.claimant, row.site, weight, claimed)
-    arrive(step, handover, row.element, bits)
+    handover = arrive(step, handover, row.element, bits)
     reduce(step, handover.owner, name, row, part, claimed)
+    return handover
 
 
 def reduce(step: Step, supplier: str, name: bytes, row: s.Claim, part: int, grams: int) -> None:

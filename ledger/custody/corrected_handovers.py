@@ -7,6 +7,7 @@ from ledger import entries as e
 from ledger import state as s
 from ledger.custody.adjust import Change, Fix, adjust, amount
 from ledger.custody.arrival import ON_THE_WAY, delivered, keep_pair, pair_of, settle, tell_sender
+from ledger.custody.claims import meet
 from ledger.custody.handovers import receiver_of
 from ledger.custody.step import Step, Violation, adverse, change, take
 from ledger.custody.weights import tolerance_of
@@ -43,6 +44,8 @@ def correct_ship(step: Step, fix: Fix) -> bool:
     whole = structs.replace(handover, bits=bits, quantity=handover.quantity + delta, open=handover.open + delta)
     if whole.open:
         step.draft.put(key, structs.replace(whole, grams=handover.grams + fix.grams))
+        if fix.grams and owner != one.to:
+            meet(step, owner, one.to, one.to_site, one.lot)
     else:
         settle(step, key, handover, handover.open, handover.grams)
         delivered(step, handover, 0, closed=True)

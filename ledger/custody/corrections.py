@@ -16,7 +16,7 @@ from ledger import records as r
 from ledger import state as s
 from ledger.custody.adjust import Change, Fix, adjust, amount, mark
 from ledger.custody.arrival import keep_pair, pair_of
-from ledger.custody.claims import reduce
+from ledger.custody.claims import meet, reduce
 from ledger.custody.corrected_handovers import correct_receive, correct_ship
 from ledger.custody.goods import LOT_INHERITS, weighs_more
 from ledger.custody.inforce import bits_for_another_lot
@@ -187,6 +187,8 @@ def _claim(step: Step, fix: Fix) -> bool:
     adjust(step, Change(one.lot, step.member, one.site, delta, fix.grams))
     if row.disputed:  # what both sides disagreed about stays in sight, whoever gave in
         mark(step, e.position_path(one.lot, step.member, one.site), int(e.Bit.ADVERSE_FACT))
+    if fix.grams:
+        meet(step, one.supplier, step.member, one.site, one.lot)
     return True
 
 

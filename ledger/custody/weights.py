@@ -16,11 +16,16 @@ def tolerance_of(step: Step, lot: str, grams: int) -> int:
     return grams * (product.tolerance_permille or 0) // 1000 if product is not None else 0
 
 
+def fits(step: Step, lot: str, expected: int, found: int) -> bool:
+    """Whether so much may be found where so much was sent: a gain beyond the tolerance would come out of nothing."""
+    return found <= expected + tolerance_of(step, lot, expected)
+
+
 def weigh(step: Step, lot: str, owner: str, site: str, expected: int, found: int) -> int:
     """Count the difference at the position where it was found, and return the bits that follow. A gain beyond the
     tolerance would be goods out of nothing; a loss beyond it is taken, because it happened, and shown."""
     tolerance = tolerance_of(step, lot, expected)
-    if found > expected + tolerance:
+    if not fits(step, lot, expected, found):
         raise Violation(
             "grams.more-than-shipped",
             f"{found} g were weighed, {expected} g were shipped, the tolerance is {tolerance} g",

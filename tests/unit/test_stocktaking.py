@@ -257,3 +257,27 @@ def test_a_claim_that_is_corrected_to_what_was_confirmed_gains_no_weight(fish: W
     assert rules(fish.refused(SHOP, heavy)) == ["grams.more-than-shipped"]
     fish.do(SHOP, fish.correct(made, {"quantity": 2, "grams": 40_500}))
     assert stock(fish, SHOP, CATCH) == s.Stock(held=2, grams=40_500, grams_lost=-500)
+
+
+@pytest.mark.parametrize("claim_first", [True, False])
+@pytest.mark.parametrize("corrects", ["claim", "ship"])
+def test_a_claim_that_weighs_too_much_blocks_no_ship_and_meets_it_when_corrected(
+    fish: World, claim_first: bool, corrects: str
+) -> None:
+    """However heavy a shop says its boxes were, the supplier can book what it sent."""
+    claim = weighed(fish, r.Claim, 10, 900_000, lot=CATCH, site=SHOP.site, supplier=IMPORTER.id)
+    place = {"lot": CATCH, "site": IMPORTER.site, "to": SHOP.id, "to_site": SHOP.site}
+    ship = weighed(fish, r.Ship, 10, 200_000, **place)
+    done = {}
+    for name in ("claim", "ship") if claim_first else ("ship", "claim"):
+        done[name] = fish.do(*((SHOP, claim) if name == "claim" else (IMPORTER, ship)))[0]
+    assert stock(fish, SHOP, CATCH) == s.Stock(held=10, grams=900_000, claimed=10)
+    assert [s.HANDOVER.decode(row).open for _, row in fish.store.scan(b"h")] == [10]
+    who, right = (SHOP, 201_000) if corrects == "claim" else (IMPORTER, 900_000)
+    fish.do(who, fish.correct(done[corrects], {"grams": right}))
+    assert not list(fish.store.scan(b"h"))
+    assert not list(fish.store.scan(b"d"))
+    lost = -1_000 if corrects == "claim" else 0
+    assert stock(fish, SHOP, CATCH) == s.Stock(held=10, grams=right, grams_lost=lost)
+    assert e.WayKind.HANDOVER in kinds(fish, SHOP, CATCH)
+    assert verdict(fish, SHOP, CATCH) == Verdict.FACTS_NOTED
