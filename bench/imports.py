@@ -12,6 +12,7 @@ import argparse
 import csv
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -48,8 +49,8 @@ def write(trade: world.Trade, path: Path, rows: int, cases: dict[str, str]) -> N
             )  # fmt: skip
 
 
-def run(home: Path, path: Path) -> tuple[float, int, dict[str, object]]:
-    """(seconds, peak memory in MB, what it said) of one `suyuan import`."""
+def run(home: Path, path: Path) -> tuple[float, resource.struct_rusage, dict[str, object]]:
+    """(seconds, what the process used, what it said) of one `suyuan import`."""
     command = [sys.executable, "-m", "client_sdk.commands", "import", str(path), "-i", str(home), "--json"]
     environment = os.environ | {keys.PASSPHRASE_VARIABLE: world.PASSPHRASE}
     begun = time.perf_counter()
@@ -59,7 +60,7 @@ def run(home: Path, path: Path) -> tuple[float, int, dict[str, object]]:
     seconds = time.perf_counter() - begun
     if status:
         raise SystemExit(f"the import ended with {os.waitstatus_to_exitcode(status)}: {told[-500:]}")
-    return seconds, usage.ru_maxrss // 1024, json.loads(told.splitlines()[-1])
+    return seconds, usage, json.loads(told.splitlines()[-1])
 
 
 def dealer_of(node: world.Node, trade: world.Trade) -> Path:
@@ -89,10 +90,12 @@ def main() -> None:
     for rows in (given.rows // 10, given.rows):
         path = node.folder / f"XS{rows}.csv"
         write(trade, path, rows, cases)
-        seconds, peak, told = run(home, path)
+        seconds, used, told = run(home, path)
         if told["booked"] != rows:
             raise SystemExit(f"not all rows were booked: {told}")
-        print(f"book of {rows:>9,} rows     {rows / seconds:>8,.0f} rows/s, peak memory {peak} MB", flush=True)
+        peak, busy = used.ru_maxrss // 1024, (used.ru_utime + used.ru_stime) / rows * 1e6
+        told_of = f"{rows / seconds:>8,.0f} rows/s, {busy:.0f} us of its own core a row, peak memory {peak} MB"
+        print(f"book of {rows:>9,} rows     {told_of}", flush=True)
         peaks.append(peak)
     print(f"ten times the rows         {peaks[1] / peaks[0]:>8.2f} x the memory")
     seconds, _, told = run(home, path)

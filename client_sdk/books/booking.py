@@ -33,7 +33,6 @@ from ledger.records import act_of_type
 CHUNK_ROWS: Final = REFS_A_CALL
 RECORDS_AN_ENVELOPE: Final = 1000
 BATCH_BYTES_MAX: Final = ENVELOPE_BYTES_MAX - build.HEADER_ROOM_BYTES
-_LETTERS: Final = {Side.IN: "i", Side.OUT: "o", Side.OWN: "w"}
 
 
 class Totals(Struct):
@@ -116,7 +115,7 @@ class Import:
             found = row
         elif row.line in twice:
             found = _stands_twice(row, twice[row.line])
-        elif (row.side, row.ref) in booked:
+        elif booked and (row.side, row.ref) in booked:
             self.totals.already += 1
             self._planner.skip(row)
             return None
@@ -131,18 +130,21 @@ class Import:
     def _twice(self, chunk: list[Row | BadRow]) -> dict[int, int]:
         """Line -> the earlier line of this book that has the same document line. The rules let records of one
         envelope share one, so it is seen here."""
-        lines = [(hash((_LETTERS[row.side], row.ref)), row.line) for row in chunk if isinstance(row, Row)]
+        lines = [(hash((row.side.value, row.ref)), row.line) for row in chunk if isinstance(row, Row)]
         return self._scratch.first_seen(lines)
 
     def _booked(self, chunk: list[Row | BadRow], twice: dict[int, int]) -> dict[tuple[Side, str], int]:
         """The leaf of each of a chunk's document lines that is booked already."""
-        found: dict[tuple[Side, str], int] = {}
-        rows = [row for row in chunk if isinstance(row, Row) and row.line not in twice]
-        for side in Side:
-            refs = [row.ref for row in rows if row.side == side]
-            if refs:
-                found |= {(side, one.ref): one.leaf for one in self._member.find_refs(side, refs)}
-        return found
+        asked: dict[Side, list[str]] = {side: [] for side in Side}
+        for row in chunk:
+            if isinstance(row, Row) and row.line not in twice:
+                asked[row.side].append(row.ref)
+        return {
+            (side, one.ref): one.leaf
+            for side, refs in asked.items()
+            if refs
+            for one in self._member.find_refs(side, refs)
+        }
 
     def _refuse(self, row: BadRow) -> None:
         self.totals.bad += 1

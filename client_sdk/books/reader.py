@@ -61,6 +61,7 @@ class BookFile:
                     raise flaw
                 if len(texts) != width:
                     texts = _fitted(texts, width)
+                texts.append("")
                 found = row(line, texts)
                 if found is not None:
                     yield found
@@ -90,12 +91,9 @@ def _fitted(texts: list[str], width: int) -> list[str]:
     return [*texts[:width], *[""] * (width - len(texts))]
 
 
-def _getter(places: dict[str, int], fields: tuple[str, ...]) -> Callable[[list[str]], tuple[str, ...]]:
-    """The cells of some fields, and "" for those that the book has no column for."""
-    at = [places.get(field, -1) for field in fields]
-    if len(at) > 1 and -1 not in at:
-        return itemgetter(*at)
-    return lambda texts: tuple(texts[place] if place >= 0 else "" for place in at)
+def _getter(head: Head, fields: tuple[str, ...]) -> Callable[[list[str]], tuple[str, ...]]:
+    """The cells of two or more fields; those that the book has no column for stand in the empty cell at the end."""
+    return itemgetter(*(head.places.get(field, len(head.headers)) for field in fields))
 
 
 class _RowReader:
@@ -106,15 +104,14 @@ class _RowReader:
         self._units = head.units
         self._has_unit = "unit" in head.places
         self._private = any(field in head.places for field in PRIVATE)
-        self._goods_of = _getter(head.places, GOODS)
-        self._party_of = _getter(head.places, ("party", "party_code"))
-        self._private_of = _getter(head.places, PRIVATE)
-        self._rest_of = _getter(head.places, REST)
+        self._goods_of, self._party_of = _getter(head, GOODS), _getter(head, ("party", "party_code"))
+        self._private_of, self._rest_of = _getter(head, PRIVATE), _getter(head, REST)
         self._known_goods: dict[tuple[str, ...], tuple[Goods, str]] = {}
         self._known_parties: dict[tuple[str, ...], tuple[str, str, str]] = {}
 
     def row(self, line: int, texts: list[str]) -> Row | None:
-        """None where nothing stands there, or a sum; BadCell where a cell does not say what it must."""
+        """Of as many cells as there are headers, and an empty one. None where nothing stands there, or a sum; BadCell
+        where a cell does not say what it must."""
         said = self._goods_of(texts)
         known = self._known_goods.get(said)
         if known is None:

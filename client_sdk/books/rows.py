@@ -1,12 +1,21 @@
 """What a book's reader hands out: rows, each checked by itself, and rows that cannot be read."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 
 from client_sdk.books.columns import Book
 from client_sdk.wire import Side
 from ledger.private import Private
+
+
+_SIDES: Final = {  # of what goes the book's way, and of what went back
+    Book.PURCHASE: (Side.IN, Side.OUT),
+    Book.SALE: (Side.OUT, Side.IN),
+    Book.PRODUCTION: (Side.OWN, Side.OWN),
+    Book.STOCK: (Side.OWN, Side.OWN),
+}
 
 
 class Goods(Struct, frozen=True, eq=False):
@@ -51,9 +60,7 @@ class Row(Struct, frozen=True, gc=False):
     @property
     def side(self) -> Side:
         """The side of the book that its document line stands on, as the rules have it (`custody.side_of`)."""
-        if self.book in (Book.PRODUCTION, Book.STOCK):
-            return Side.OWN
-        return Side.IN if (self.book == Book.PURCHASE) == (self.quantity >= 0) else Side.OUT
+        return _SIDES[self.book][self.quantity < 0]
 
 
 class BadRow(Struct, frozen=True):
