@@ -18,7 +18,7 @@ _DATE: Final = re.compile(
     re.ASCII,
 )
 _QUANTITY: Final = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+)(?:\.0{1,2})?", re.ASCII)
-_MINUS: Final = ("-", "\u2212", "(")  # a negative number, or one in brackets
+_MINUS: Final = ("-", "\u2212")
 _SPAN: Final = re.compile(r"(\d{1,5})(天|日|个月|月|年)?", re.ASCII)
 _MONTHS: Final = {"个月": 1, "月": 1, "年": 12}
 
@@ -77,9 +77,9 @@ def signed(text: str) -> int:
 
 def without_sign(text: str) -> tuple[str, bool]:
     """(the number, whether it had a minus or stood in brackets)."""
-    if text[:1] not in _MINUS:
-        return text, False
-    return (text[1:-1] if text[0] == "(" and text[-1] == ")" else text[1:]).strip(), True
+    if text[:1] == "(" and text[-1:] == ")":
+        return text[1:-1].strip(), True
+    return (text[1:].strip(), True) if text[:1] in _MINUS else (text, False)
 
 
 def count(text: str, field: str) -> int:

@@ -1,6 +1,7 @@
 """The headers of a book: which line has them, which book they belong to, and where each column stands."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from msgspec import Struct
 
@@ -9,6 +10,8 @@ from client_sdk.books.columns import COLUMNS, IGNORED, Book, recognise, unit_of
 from client_sdk.books.source import Lines, Record
 from ledger.errors import Malformed
 from ledger.limits import BOOK_TITLE_LINES_MAX
+
+SHOWN_CHARS_MAX: Final = 300
 
 
 class Head(Struct, frozen=True):
@@ -43,6 +46,11 @@ def head(candidates: Iterable[Lines], own: Mapping[str, str], where: str) -> Hea
     raise Malformed(where, min(flaws, key=lambda flaw: flaw[0])[1] if flaws else "it is empty")
 
 
+def _shown(headers: list[str]) -> str:
+    text = ", ".join(headers)[:SHOWN_CHARS_MAX]
+    return text if text.isprintable() else ascii(text)
+
+
 class _NoHeaders(Struct, frozen=True):
     """Why a line has not the headers of a book; `missing` is how far it is from having them."""
 
@@ -67,6 +75,5 @@ def _judged(headers: list[str], own: Mapping[str, str]) -> tuple[Book, dict[str,
         else:
             places[column.field], units[column.field] = meant.index(found), unit_of(found)
     if missing:
-        told = f"the columns {', '.join(missing)} are missing; found: {', '.join(headers)}"
-        return _NoHeaders(len(missing), told)
+        return _NoHeaders(len(missing), f"the columns {', '.join(missing)} are missing; found: {_shown(headers)}")
     return kind, places, units

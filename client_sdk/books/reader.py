@@ -54,6 +54,12 @@ class BookFile:
         return self._head.lines.share
 
     def __iter__(self) -> Iterator[Row | BadRow]:
+        try:
+            yield from self._read()
+        finally:
+            self._head.lines.close()
+
+    def _read(self) -> Iterator[Row | BadRow]:
         width, row = len(self.headers), self._rows.row
         for line, texts, flaw in self._head.records:
             try:

@@ -33,12 +33,12 @@ class SheetLines(Lines):
 
     def __iter__(self) -> Iterator[Record]:
         rows = enumerate(self._sheet.iter_rows(max_col=BOOK_ROW_FIELDS_MAX, values_only=True), 1)
-        try:
-            while (found := self._next(rows)) is not None:
-                self._done, values = found
-                yield _record(self._done, values)
-        finally:
-            self._workbook.close()
+        while (found := self._next(rows)) is not None:
+            self._done, values = found
+            yield _record(self._done, values)
+
+    def close(self) -> None:
+        self._workbook.close()
 
     def _next(self, rows: Iterator[tuple[int, Any]]) -> tuple[int, Any] | None:
         try:
@@ -57,7 +57,9 @@ def sheets(path: Path) -> list[SheetLines]:
         raise broken(path, error) from None
 
 
-def broken(path: Path, error: Exception | str, where: str = "") -> Malformed:
+def broken(path: Path, error: BaseException | str, where: str = "") -> Malformed:
+    while isinstance(error, BaseException) and (error.__cause__ or error.__context__) is not None:
+        error = error.__cause__ or error.__context__ or error  # the library wraps what it met
     remedy = "open it in the spreadsheet program and save it again as .xlsx, or as CSV UTF-8"
     what = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     return Malformed(str(path), f"not a whole .xlsx file{where} ({what}); {remedy}")

@@ -20,6 +20,10 @@ class Lines(ABC):
     def __iter__(self) -> Iterator[Record]:
         """The records, once."""
 
+    def close(self) -> None:
+        """When no more is read of the file, of this and its other candidates."""
+        return
+
     @property
     @abstractmethod
     def share(self) -> float:
