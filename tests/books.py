@@ -8,14 +8,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from msgspec.structs import replace
+
 from client_sdk import errors
 from client_sdk.books.booking import Import, Totals
-from client_sdk.books.holdings import Holdings, OpenShip, Stock
+from client_sdk.books.holdings import Holdings, Stock
 from client_sdk.books.line import Planned
 from client_sdk.books.mapping import Mapping
 from client_sdk.books.planner import Planner
 from client_sdk.books.reader import BookFile, read
 from client_sdk.books.rows import BadRow, Row
+from client_sdk.books.waiting import OpenShip
 from client_sdk.build import SignedEnvelope
 from client_sdk.trust import Receipt
 from client_sdk.wire import clock_ms
@@ -114,7 +117,9 @@ def plan(
     """What each row becomes, for the shop that holds so much of LOT (or these stocks, by lot)."""
     stocks = {LOT: Stock(held)} if isinstance(held, int) and held else held or {}
     assert isinstance(stocks, dict)
-    holdings = Holdings(((lot, f"{member}/main", stock) for lot, stock in stocks.items()), ships)
+    holdings = Holdings(
+        ((lot, f"{member}/main", replace(stock)) for lot, stock in stocks.items()), [replace(one) for one in ships]
+    )
     mapping = Mapping(**words)
     clock = clock_ms if now_ms is None else lambda: now_ms
     planner = Planner(node or Node(), member, holdings, mapping, clock)

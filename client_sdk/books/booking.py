@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from client_sdk import build
 from client_sdk.books.columns import Book
-from client_sdk.books.holdings import Holdings, OpenShip, Stock
+from client_sdk.books.holdings import Holdings, Stock
 from client_sdk.books.line import Planned
 from client_sdk.books.mapping import Mapping
 from client_sdk.books.pending import Pending
@@ -23,6 +23,7 @@ from client_sdk.books.planner import Planner
 from client_sdk.books.rows import BadRow, Row
 from client_sdk.books.scratch import Scratch
 from client_sdk.books.sending import Batch, Sender
+from client_sdk.books.waiting import OpenShip
 from client_sdk.build import Sealed
 from client_sdk.client import Client
 from client_sdk.wire import REFS_A_CALL, Side
@@ -32,7 +33,8 @@ from ledger.records import act_of_type
 
 CHUNK_ROWS: Final = REFS_A_CALL
 RECORDS_AN_ENVELOPE: Final = 1000
-BATCH_BYTES_MAX: Final = ENVELOPE_BYTES_MAX - build.HEADER_ROOM_BYTES
+ROW_RECORDS_MAX: Final = ENVELOPE_RECORDS_MAX // 2
+ROW_BYTES_MAX: Final = ENVELOPE_BYTES_MAX // 2 - build.HEADER_ROOM_BYTES
 
 
 class Totals(Struct):
@@ -156,19 +158,19 @@ class Import:
         self._size, self._planner.desk.holdings = _snapshot(self._member)
 
     def _batches(self, rows: Iterable[Row | BadRow]) -> Iterator[Batch | None]:
-        """Batches of planned rows; None where what is under way is to be answered first."""
+        """Batches of planned rows; None where what is under way is to be answered first. A batch goes as soon as it
+        is full, so that whenever this is asked for more, every row that was planned is under way."""
         batch = Batch()
         for planned in self._planned(rows):
             sealed = None if planned is None else self._sealed(planned)
-            size = sum(one.size for one in sealed or ())
-            full = len(batch.sealed) >= RECORDS_AN_ENVELOPE or batch.size + size > BATCH_BYTES_MAX
+            if planned is not None and sealed is not None:
+                batch.add(planned, sealed)
+            full = len(batch.sealed) >= RECORDS_AN_ENVELOPE or batch.size > ROW_BYTES_MAX
             if batch.rows and (planned is None or full):
                 yield batch
                 batch = Batch()
             if planned is None:
                 yield None
-            elif sealed:
-                batch.add(planned, sealed, size)
         if batch.rows:
             yield batch
         self._ended = True
@@ -180,7 +182,7 @@ class Import:
             if row.private is not None:
                 acts = [build.with_private(acts[0], row.private), *acts[1:]]
             sealed = [build.sealed(act) for act in acts]
-            if len(sealed) > ENVELOPE_RECORDS_MAX or sum(one.size for one in sealed) > BATCH_BYTES_MAX:
+            if len(sealed) > ROW_RECORDS_MAX or sum(one.size for one in sealed) > ROW_BYTES_MAX:
                 raise Malformed(
                     "数量", f"it answers {len(sealed)} ships, more than fit into one envelope; split the row"
                 )

@@ -2,8 +2,8 @@
 
 from client_sdk import build
 from client_sdk.books.cells import BadCell
-from client_sdk.books.holdings import OpenShip, answers, document_of
 from client_sdk.books.line import Desk, Line, Planned
+from client_sdk.books.waiting import OpenShip, Wanted, document_of
 from client_sdk.build import Act
 
 
@@ -45,7 +45,7 @@ def came_back(desk: Desk, line: Line) -> Planned:
     """From a member: the receive of what it shipped back. From a consumer: taken back, never more than was sold."""
     row = line.row
     if desk.known.is_member(row.party_code) and row.party_code != desk.member:
-        there = sum(one.open for one in desk.holdings.ships(line.lot, row.party_code, _named(line), returns=True))
+        there = desk.holdings.waiting.open_of(_wanted(line, returns=True))
         if there < line.quantity or row.portion:
             remedy = (
                 "the customer books what it sends back (a negative row in its purchase book); then import this again"
@@ -72,14 +72,13 @@ def _receives(desk: Desk, line: Line, returns: bool) -> tuple[list[Act], list[st
     """Receives of as much of the party's open ships as the row names, what they say, and what is left of the row's
     quantity and weight."""
     row = line.row
-    ships = desk.holdings.ships(line.lot, row.party_code, _named(line), returns)
-    found = answers(ships, line.quantity, document_of(row.ref)) if ships else []
+    waiting = desk.holdings.waiting
+    found = waiting.answers(_wanted(line, returns), line.quantity, document_of(row.ref))
     weights, rest = _shared(line, found)
     acts: list[Act] = []
     says: list[str] = []
     for (ship, part), grams in zip(found, weights, strict=True):
-        expected = ship.grams * part // ship.open
-        ship.open, ship.grams = ship.open - part, ship.grams - expected
+        waiting.take(ship, part)
         _arrived(desk, line, ship.site, part, grams)
         acts.append(build.receive(ship=ship.ship, lot=line.lot, ref=row.ref, at=line.at, accepted=part, grams=grams))
         still = f", {ship.open} stay open" if ship.open else ""
@@ -109,9 +108,9 @@ def _arrived(desk: Desk, line: Line, site: str, quantity: int, grams: int | None
     stock.grams += grams or 0
 
 
-def _named(line: Line) -> str:
-    """The site that the row names; empty: whatever site it was shipped to."""
-    return line.site if line.row.site else ""
+def _wanted(line: Line, returns: bool) -> Wanted:
+    """To the site that the row names; else whatever site it was shipped to."""
+    return Wanted(line.lot, line.row.party_code, line.site if line.row.site else "", returns)
 
 
 def _much(line: Line) -> str:

@@ -9,7 +9,6 @@ from client_sdk.books.columns import Book
 from client_sdk.wire import Side
 from ledger.private import Private
 
-
 _SIDES: Final = {  # of what goes the book's way, and of what went back
     Book.PURCHASE: (Side.IN, Side.OUT),
     Book.SALE: (Side.OUT, Side.IN),

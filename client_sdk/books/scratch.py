@@ -75,7 +75,7 @@ class Spill(Generic[T]):
         self._near.clear()
         self._spilled = True
 
-    def keys(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[str]:
         """All of them; nothing may be put meanwhile."""
         if not self._spilled:
             return iter(self._near)

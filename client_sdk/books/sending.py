@@ -6,7 +6,7 @@ are its own: its rows are named, and the rest is signed anew. Those behind it ar
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct, field
@@ -31,11 +31,12 @@ class Batch(Struct):
     sealed: list[Sealed] = field(default_factory=list)
     size: int = 0
 
-    def add(self, row: Planned, sealed: list[Sealed], size: int) -> None:
+    def add(self, row: Planned, sealed: list[Sealed]) -> None:
         self.rows.append(row)
         self.counts.append(len(sealed))
         self.sealed += sealed
-        self.size += size
+        for one in sealed:
+            self.size += one.size
 
     def without(self, refused: EnvelopeRefused) -> tuple[list[BadRow], "Batch"]:
         """(the rows that were refused, what is left); raises the refusal where it is about the whole envelope."""
@@ -48,7 +49,7 @@ class Batch(Struct):
             sealed = self.sealed[at : at + count]
             at += count
             if (problem := wrong.get(number)) is None:
-                left.add(planned, sealed, 0)
+                left.add(planned, sealed)
                 continue
             row = planned.row
             what = problem.field or problem.rule
@@ -84,7 +85,7 @@ class Sender:
                 yield Booked(batch, envelope, result)
             elif isinstance(result, EnvelopeRefused | Overloaded):
                 self._halted = True
-                self._forget(envelope)
+                self._pending.drop(envelope)
                 refused.append((number, batch, result))
             else:
                 raise result
@@ -106,13 +107,8 @@ class Sender:
 
     def _signed(self, batch: Batch) -> SignedEnvelope:
         envelope = self._member.sign_sealed(batch.sealed)
-        if envelope.private:
-            self._pending.keep(envelope)
+        self._pending.keep(envelope)
         return envelope
-
-    def _forget(self, envelope: SignedEnvelope) -> None:
-        if envelope.private:
-            self._pending.drop(envelope.id)
 
     def _mend(self, batch: Batch, error: SuyuanError | None) -> Iterator[Booked | BadRow]:
         """Send what is left of a batch until it is booked; `error` is what is known to be wrong with it."""
@@ -129,15 +125,15 @@ class Sender:
             try:
                 receipt = self._member.submit_envelope(envelope)
             except (EnvelopeRefused, Overloaded) as found:
-                self._forget(envelope)
+                self._pending.drop(envelope)
                 error = found
             else:
                 yield Booked(batch, envelope, receipt)
                 return
 
 
-def _wait(error: Overloaded, give_up: float, sleep: Callable[[float], None] = time.sleep) -> None:
+def _wait(error: Overloaded, give_up: float) -> None:
     """As long as the node asks for; raises where it takes nothing at all, or has asked for too long."""
     if isinstance(error, ReadOnly) or time.monotonic() > give_up:
         raise error
-    sleep(error.retry_after_ms / 1000)
+    time.sleep(error.retry_after_ms / 1000)
