@@ -6,7 +6,6 @@ import may be run again at any time. Envelopes are sent in the order of the rows
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
 from itertools import islice
 from typing import Final
 
@@ -164,7 +163,7 @@ class Import:
         for planned in self._planned(rows):
             sealed = None if planned is None else self._sealed(planned)
             if planned is not None and sealed is not None:
-                batch.add(planned, sealed)
+                batch.add(planned.row, tuple([act.kind for act in planned.acts]), sealed)
             full = len(batch.sealed) >= RECORDS_AN_ENVELOPE or batch.size > ROW_BYTES_MAX
             if batch.rows and (planned is None or full):
                 yield batch
@@ -193,9 +192,9 @@ class Import:
 
     def _count(self, batch: Batch) -> None:
         self.totals.booked += len(batch.rows)
-        for row in batch.rows:
-            for act in row.acts:
-                self.totals.acts[_name(act.kind)] += 1
+        for kinds, rows in Counter(batch.kinds).items():
+            for kind in kinds:
+                self.totals.acts[act_of_type(kind).name.lower().replace("_", " ")] += rows
 
 
 def opened(mapping: Mapping, kind: Book, empty: bool) -> Mapping:
@@ -237,8 +236,3 @@ def _stands_twice(row: Row, first: int) -> BadRow:
         "suyuan mapping column 行号 -"
     )
     return BadRow(row.line, "行号", message, remedy, row.cells)
-
-
-@cache
-def _name(kind: type) -> str:
-    return act_of_type(kind).name.lower().replace("_", " ")

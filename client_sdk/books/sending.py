@@ -11,9 +11,8 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from client_sdk.books.line import Planned
 from client_sdk.books.pending import Pending
-from client_sdk.books.rows import BadRow
+from client_sdk.books.rows import BadRow, Row
 from client_sdk.build import Sealed, SignedEnvelope
 from client_sdk.client import Client
 from client_sdk.errors import EnvelopeRefused, Overloaded, ReadOnly
@@ -24,34 +23,33 @@ OVERLOADED_SECONDS_MAX: Final = 60
 
 
 class Batch(Struct):
-    """The rows of one envelope, and their sealed acts; `counts` says how many acts each row has."""
+    """The rows of one envelope, the kinds of each one's acts, and the acts of all of them as they were sealed."""
 
-    rows: list[Planned] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    kinds: list[tuple[type, ...]] = field(default_factory=list)
     sealed: list[Sealed] = field(default_factory=list)
     size: int = 0
 
-    def add(self, row: Planned, sealed: list[Sealed]) -> None:
+    def add(self, row: Row, kinds: tuple[type, ...], sealed: list[Sealed]) -> None:
         self.rows.append(row)
-        self.counts.append(len(sealed))
+        self.kinds.append(kinds)
         self.sealed += sealed
         for one in sealed:
             self.size += one.size
 
     def without(self, refused: EnvelopeRefused) -> tuple[list[BadRow], "Batch"]:
         """(the rows that were refused, what is left); raises the refusal where it is about the whole envelope."""
-        row_of = [number for number, count in enumerate(self.counts) for _ in range(count)]
+        row_of = [number for number, kinds in enumerate(self.kinds) for _ in kinds]
         wrong = {row_of[p.record]: p for p in reversed(refused.problems) if p.record is not None}
         if not wrong:
             raise refused
         bad, left, at = [], Batch(), 0
-        for number, (planned, count) in enumerate(zip(self.rows, self.counts, strict=True)):
-            sealed = self.sealed[at : at + count]
-            at += count
+        for number, (row, kinds) in enumerate(zip(self.rows, self.kinds, strict=True)):
+            sealed = self.sealed[at : at + len(kinds)]
+            at += len(kinds)
             if (problem := wrong.get(number)) is None:
-                left.add(planned, sealed)
+                left.add(row, kinds, sealed)
                 continue
-            row = planned.row
             what = problem.field or problem.rule
             bad.append(BadRow(row.line, what, problem.message, problem.remedy, row.cells, problem.rule, row.ref))
         return bad, left
@@ -66,21 +64,20 @@ class Booked(Struct, frozen=True):
 
 
 class Sender:
-    """Sends batches of one member; `refused` says that some were refused since it was asked last."""
+    """Sends batches of one member."""
 
     def __init__(self, member: Client, pending: Pending) -> None:
         self._member, self._pending = member, pending
-        self._sent: dict[bytes, tuple[int, Batch, SignedEnvelope]] = {}
+        self._sent: dict[bytes, tuple[int, Batch]] = {}
         self._halted = False
-        self.refused = False
 
     def send(self, batches: Iterator[Batch | None]) -> Iterator[Booked | BadRow]:
         """Until the batches end, or None comes in their place, or one is refused: then all is answered, and more may
         be asked of the same iterator."""
-        self._halted, self.refused = False, False
+        self._halted = False
         refused: list[tuple[int, Batch, SuyuanError]] = []
         for envelope, result in self._member.submit_stream(self._envelopes(batches)):
-            number, batch, _ = self._sent.pop(envelope.id)
+            number, batch = self._sent.pop(envelope.id)
             if isinstance(result, Receipt):
                 yield Booked(batch, envelope, result)
             elif isinstance(result, EnvelopeRefused | Overloaded):
@@ -101,7 +98,7 @@ class Sender:
         number = 0
         while not self._halted and (batch := next(batches, None)) is not None:
             envelope = self._signed(batch)
-            self._sent[envelope.id] = number, batch, envelope
+            self._sent[envelope.id] = number, batch
             number += 1
             yield envelope
 

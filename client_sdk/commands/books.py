@@ -63,7 +63,7 @@ def import_book(
 
 def _book(run: Import, file: BookFile) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=notes, transient=True) as bar:
+    with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as bar:
         task = bar.add_task("booking", total=1.0)
 
         def progress() -> None:
