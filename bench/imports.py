@@ -3,12 +3,12 @@ receipt verified.
 
 python -m bench.imports [--rows 1000000] [--prices]
 
-The books are one dealer's. Sales: 2,000 lots, two of three documents to 200 member shops (cases, by their own code or
-by the can's with the specification), the others to consumers, of which some number no documents; some goods come back,
-some rows cannot be booked. Purchases, a tenth as many: what the maker shipped, whole and in part, and what it had not
-booked yet. Each is imported by the command in a process of its own, the sales once more, which books nothing. Memory is
-the peak of the importing process, for this book and for one of a tenth of its rows. With --prices each row has
-something private.
+The books are one dealer's. Sales: 2,000 lots, two of three documents to 200 member shops (cases, by their own code
+or by the can's with the specification), the others to consumers, of which some number no documents; some goods come
+back, some rows cannot be booked. Purchases, a tenth as many: what the maker shipped, whole and in part, and what it
+had not booked yet. Each is imported by the command in a process of its own, the sales once more, which books nothing.
+Memory is the peak of the importing process, for this book and for one of a tenth of its rows. With --prices each row
+has something private.
 """
 
 import argparse

@@ -204,8 +204,8 @@ def killed(network: Network, who: Member, path: str) -> None:
 def test_an_import_killed_in_the_middle_and_run_again_is_as_one_run(
     network: Network, typed: Typed, tmp_path: Path
 ) -> None:
-    """Two members get the same ships, whole, in two parts and not at all; one import is killed, and run again at once,
-    while the node still books what was under way."""
+    """Two members get the same ships, whole, in two parts and not at all; one import is killed, and run again at
+    once, while the node still books what was under way."""
     steady, hasty = NEWCOMERS[5], NEWCOMERS[6]
     lot = f"{FORMULA}#K1"
     lines = [row("K", n, str(2 + n % 3), MAKER.id, lot="K1", price=str(n)) for n in range(ROWS)]

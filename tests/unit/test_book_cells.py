@@ -96,8 +96,10 @@ def test_shelf_life_that_is_none(text: str, made: int | None) -> None:
 @pytest.mark.parametrize(
     ("text", "unit", "grams"),
     [
-        ("6.125", "kg", 6125), ("6125", "g", 6125), ("6.125kg", "", 6125), ("6.125 KG", "g", 6125), ("500克", "kg", 500),
-        ("2斤", "", 1000), ("1.5公斤", "", 1500), ("1,200.5", "kg", 1_200_500), ("0.001", "kg", 1), ("12.5000", "kg", 12500),
+        ("6.125", "kg", 6125), ("6125", "g", 6125), ("6.125kg", "", 6125), ("6.125 KG", "g", 6125),
+        ("500克", "kg", 500),
+        ("2斤", "", 1000), ("1.5公斤", "", 1500), ("1,200.5", "kg", 1_200_500), ("0.001", "kg", 1),
+        ("12.5000", "kg", 12500),
         ("3千克", "", 3000),
     ],
 )  # fmt: skip
@@ -109,7 +111,8 @@ def test_a_weight_in_the_unit_that_is_named(text: str, unit: str, grams: int) ->
     ("text", "unit", "why"),
     [
         ("6.125", "", "no unit"), ("6磅", "kg", "磅"), ("1.0005", "kg", "whole grams"), ("0", "kg", "above zero"),
-        ("-1", "kg", "not a weight"), ("12.5", "g", "whole grams"), ("1,5", "kg", "not a weight"), ("", "kg", "not a weight"),
+        ("-1", "kg", "not a weight"), ("12.5", "g", "whole grams"), ("1,5", "kg", "not a weight"),
+        ("", "kg", "not a weight"),
         (f"{QUANTITY_MAX}", "kg", "not a weight"),
     ],
 )  # fmt: skip
@@ -150,7 +153,8 @@ def test_a_price_may_have_decimals_beyond_fen() -> None:
         ("800g x 6 罐/箱", 6), ("6*800g", 6), ("400g/罐*24罐/箱", 24), ("800g(6罐/箱)", 6), ("800g/罐,6罐/箱", 6),
         ("250ml*24", 24), ("6罐装", 6), ("3段800g*6罐/箱", 6),
         ("800g", None), ("800g/罐", None), ("2kg/盒", None), ("800g*6罐*2盒/箱", None), ("", None), ("*", None),
-        ("2*12", None), ("0*6", None), ("1*1", None), ("6", None), ("800g*0", None), ("大箱", None), ("800g*6*罐", None),
+        ("2*12", None), ("0*6", None), ("1*1", None), ("6", None), ("800g*0", None), ("大箱", None),
+        ("800g*6*罐", None),
     ],
 )  # fmt: skip
 def test_items_a_case(text: str, items: int | None) -> None:
@@ -171,7 +175,8 @@ def product(code: str) -> e.ProductEntry:
         (CASE, "箱", "", {}, 6), (CASE, "箱", "800g*6罐/箱", {}, 6), (CASE, "", "", {}, 6),
         (FORMULA, "提", "", {"提": 4}, 4), (FORMULA, "大件", "800g*6", {"大件": "case"}, 6),
         (FORMULA, "箱", "", {f"{FORMULA} 箱": 12}, 12), (FORMULA, "箱", "800g*6", {f"{FORMULA} 箱": 12}, 12),
-        (CASE, "罐", "", {f"{CASE} 罐": 1}, 1), (CASE, "提", "", {"提": 6}, 6), (CASE, "盘", "", {f"{CASE} 盘": "case"}, 6),
+        (CASE, "罐", "", {f"{CASE} 罐": 1}, 1), (CASE, "提", "", {"提": 6}, 6),
+        (CASE, "盘", "", {f"{CASE} 盘": "case"}, 6),
     ],
 )  # fmt: skip
 def test_what_code_unit_and_specification_say_together(

@@ -219,10 +219,12 @@ def test_entities_are_not_expanded(tmp_path: Path) -> None:
 
 def test_an_archive_made_to_harm_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "bomb.xlsx"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("xl/sharedStrings.xml", "w") as part:
-            for _ in range(limits.XLSX_PARTS_BYTES_MAX // 2**20 + 1):
-                part.write(bytes(2**20))
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("xl/sharedStrings.xml", "w") as part,
+    ):
+        for _ in range(limits.XLSX_PARTS_BYTES_MAX // 2**20 + 1):
+            part.write(bytes(2**20))
     assert path.stat().st_size < 2**20
     with pytest.raises(Malformed, match="unpacked"):
         BookFile(path)

@@ -13,8 +13,10 @@ from tests.books import LOT
 from tests.world import FORMULA, MAKER, SHRIMP
 
 WORDS = (
-    ("column", "货号", "商品条码"), ("column", "备注", "-"), ("column", "重量", "重量(g)"), ("product", "K-17", FORMULA),
-    ("product", "白菜", f"{MAKER.id}/CABBAGE"), ("party", "南湖配送", MAKER.id), ("unit", "提", "4"), ("unit", "大箱", "case"),
+    ("column", "货号", "商品条码"), ("column", "备注", "-"), ("column", "重量", "重量(g)"),
+    ("product", "K-17", FORMULA),
+    ("product", "白菜", f"{MAKER.id}/CABBAGE"), ("party", "南湖配送", MAKER.id), ("unit", "提", "4"),
+    ("unit", "大箱", "case"),
     ("unit", f"{FORMULA} 箱", "12"), ("lot", f"{FORMULA}#2O250101A", LOT), ("lot", LOT, LOT), ("opening", "none", ""),
 )  # fmt: skip
 
@@ -38,7 +40,8 @@ def test_what_is_said_is_kept_and_forgotten(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "own", "means", "why"),
     [
-        ("column", "货号", "条形", "no header"), ("product", "K", "123", "products, K"), ("party", "某", "123", "parties, 某"),
+        ("column", "货号", "条形", "no header"), ("product", "K", "123", "products, K"),
+        ("party", "某", "123", "parties, 某"),
         ("unit", "提", "0", "neither"), ("unit", "提", "四", "neither"), ("unit", "提", "²", "neither"),
         ("lot", LOT, f"{SHRIMP}#1", "another product"), ("lot", "x", LOT, "lots"), ("lot", LOT, "", "say what"),
         ("word", "x", "y", "name one of"), ("unit", "", "", "name one of"), ("opening", "maybe", "", "say none"),
@@ -56,7 +59,8 @@ def test_what_means_nothing_is_refused_and_nothing_changes(
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"{", b"[]", b'{"colums": {}}', b'{"units": {"x": 0}}', b'{"units": {"x": "box"}}', b'{"opening": "yes"}',
+        b"", b"{", b"[]", b'{"colums": {}}', b'{"units": {"x": 0}}', b'{"units": {"x": "box"}}',
+        b'{"opening": "yes"}',
         b'{"lots": {"x": "y"}}', b"\xff\xfe", b"[" * 100_000, b'{"columns": {"x": ' * 2,
         b'"' + bytes(limits.MAPPING_BYTES_MAX) + b'"',
     ],

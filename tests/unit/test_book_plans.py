@@ -118,7 +118,8 @@ def test_what_goes_back_to_its_supplier(tmp_path: Path) -> None:
 def test_sales_are_ships_and_sells_in_base_items(tmp_path: Path) -> None:
     lines = [
         row(行号="1", 商品条码=CASE, 单位="箱", 数量="2"), row(行号="2", 数量="3", **ONE),
-        row(行号="3", 单位="箱", 数量="1"), row(行号="4", 数量="99"), row(行号="5", 数量="1", 客户信用代码=OTHER_SHOP.id),
+        row(行号="3", 单位="箱", 数量="1"), row(行号="4", 数量="99"),
+        row(行号="5", 数量="1", 客户信用代码=OTHER_SHOP.id),
     ]  # fmt: skip
     found = plan(tmp_path, SALES, lines, held=20)
     assert acts(found) == [("Ship", 12), ("Sell", 3), ("Sell", 1)]
@@ -177,7 +178,8 @@ def test_what_is_weighed_needs_its_weight_and_nothing_else_does(tmp_path: Path) 
 
 
 def test_a_delivery_in_parts_weighs_as_its_senders_scales_said(tmp_path: Path) -> None:
-    """Ships of 10 and 5 heavier boxes, received as 18 boxes of 1 % less: within tolerance each, the surplus by number."""
+    """Ships of 10 and 5 heavier boxes, received as 18 boxes of 1 % less: each within tolerance, the surplus by
+    number."""
     boxes = row(数量="18", 商品条码=SHRIMP, 单位="盒", **{"重量(kg)": "19.8"})
     ships = [ship(1, 10, WEIGHED, grams=10_000), ship(2, 5, WEIGHED, grams=6_667)]
     found = only(plan(tmp_path, PURCHASES, [boxes], ships=ships))
@@ -320,7 +322,8 @@ def test_lots_of_other_days_may_differ_in_one_character(tmp_path: Path, number: 
 
 def test_lots_that_a_book_brings_up_are_known_to_its_later_rows(tmp_path: Path) -> None:
     lines = [
-        row(**ONE, 批号="L202501A", 生产日期="2025-01-01"), row(**ONE, 行号="2", 批号="L202501B", 生产日期="2025-01-02"),
+        row(**ONE, 批号="L202501A", 生产日期="2025-01-01"),
+        row(**ONE, 行号="2", 批号="L202501B", 生产日期="2025-01-02"),
         row(**ONE, 行号="3", 批号="L2O2501A", 生产日期="2025-01-01"), row(**ONE, 行号="4", 批号="L202501A"),
     ]  # fmt: skip
     found = plan(tmp_path, PURCHASES, lines, node=Node([]))
@@ -344,7 +347,8 @@ def test_what_is_not_declared_is_named_with_the_cure(tmp_path: Path) -> None:
     ("written", "clock", "at"),
     [
         ("2025-11-03", "2025-11-03 09:00", "2025-11-03 09:00"),  # today, before noon: now
-        ("2025-11-03", "2025-11-03 15:00", "2025-11-03 12:00"), ("2025-11-02", "2025-11-03 09:00", "2025-11-02 12:00"),
+        ("2025-11-03", "2025-11-03 15:00", "2025-11-03 12:00"),
+        ("2025-11-02", "2025-11-03 09:00", "2025-11-02 12:00"),
         ("2025-11-03 09:03", "2025-11-03 09:00", "2025-11-03 09:03"), ("2025-11-03 13:00", "2025-11-03 09:00", None),
         ("2025-11-04", "2025-11-03 23:00", None),
     ],

@@ -98,7 +98,8 @@ def test_what_depends_on_a_refused_envelope_is_booked_after_it(tmp_path: Path, w
     world.do(MAKER, world.sell(MAKER, 10_000))
     bad_ship = {"批号": "R1", "客户信用代码": DEALER.id}
     rows = sales(
-        bad_ship, {"数量": "-5"}, {"数量": "2"}, {"数量": "3"}, {"数量": "-3"}, bad_ship, {"数量": "1"}, {"数量": "2"},
+        bad_ship, {"数量": "-5"}, {"数量": "2"}, {"数量": "3"}, {"数量": "-3"}, bad_ship, {"数量": "1"},
+        {"数量": "2"},
     )  # fmt: skip
     totals, told = imported(maker, write(tmp_path / "sold.csv", SALES, rows))
     assert [(one.line, one.rule, bool(one.remedy)) for one in told] == [
