@@ -4,7 +4,8 @@
     ├── Malformed       input bytes are not what the format says: the caller corrects its encoding
     ├── Refused         well-formed, but a rule says no: the caller corrects its records
     ├── VerifyFailed    a proof, receipt, checkpoint or signature does not hold: do not trust it
-    └── Damaged         stored bytes are not what was written: the operator rebuilds or restores
+    ├── Damaged         stored bytes are not what was written: the operator rebuilds or restores
+    └── WriteFailed     the disk did not take what had to be stored: the operator makes room, and starts again
 
 A programmer's error stays a plain ValueError or TypeError.
 """
@@ -74,3 +75,13 @@ class Damaged(SuyuanError):
         self.where = where
         self.message = message
         self.remedy = remedy
+
+
+class WriteFailed(SuyuanError):
+    """A write or fsync failed, so nobody knows what of it is on disk; the chain must be opened again."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(
+            f"{what} could not be stored: {why}. Nothing of it was acknowledged. Make room or mend the disk, "
+            "and start the node again: what was acknowledged is there"
+        )

@@ -17,6 +17,7 @@ LOG_LEAF_BYTES_MAX: Final = 64 * 1024 - 1  # tlog-tiles: an entry has a 16-bit l
 # Time, in milliseconds since the Unix epoch unless the name says otherwise
 CLAIMED_TIME_AHEAD_MS_MAX: Final = 5 * 60 * 1000
 ENVELOPE_LIFETIME_MS_MAX: Final = 14 * 24 * 3600 * 1000
+CLOCK_AHEAD_MS_MAX: Final = 13 * 24 * 3600 * 1000  # of a node, over what it knows: the longest envelope outlives it
 RETIRED_KEY_GRACE_MS: Final = 14 * 24 * 3600 * 1000
 TIME_MS_MAX: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 WITNESS_WINDOW_MS: Final = 10 * 60 * 1000
@@ -28,7 +29,9 @@ NAME_CHARS_MAX: Final = 128
 CODE_CHARS_MAX: Final = 32
 REF_CHARS_MAX: Final = 64
 TRANSFORM_LINES_MAX: Final = 64
+UNIT_LEVELS_MAX: Final = 8  # cartons on pallets in containers
 ANCESTORS_SHOWN_MAX: Final = 256
+ANCESTORS_COUNTED_MAX: Final = 1_000_000  # with repetition they double from one transformation to the next
 FACTS_SHOWN_MAX: Final = 64
 PATH_POSITIONS_MAX: Final = 64
 PRIVATE_HASHES_MAX: Final = 64  # of scanned documents, behind one seal
@@ -50,17 +53,24 @@ NOTE_SIGNATURES_MAX: Final = 64
 POLICY_CHARS_MAX: Final = 64 * 1024
 INCLUSION_HASHES_MAX: Final = 63
 
-
 # Serving (node)
 PAGE_ROWS_MAX: Final = 1000
 PAGE_BYTES_MAX: Final = 2 * 1024 * 1024
-CALLS_REQUESTS_MAX: Final = 2000  # at once; beyond it gRPC answers RESOURCE_EXHAUSTED
-MEMBER_STREAMS_MAX: Final = 8  # subscriptions of one member at once
+CALLS_REQUESTS_MAX: Final = 2000  # at once on each port; beyond it the answer is RESOURCE_EXHAUSTED
+CONNECTION_STREAMS_MAX: Final = 256  # calls at once on one connection
+MEMBER_CONNECTION_SECONDS_MAX: Final = 24 * 3600  # then a connection ends, and its client opens another
+READER_CONNECTION_SECONDS_MAX: Final = 600
+CONNECTION_GRACE_SECONDS_MAX: Final = 60  # for calls that are under way then
+MEMBER_STREAMS_MAX: Final = 8  # subscriptions of one member at once, and likewise replays
+MEMBER_SUBMIT_STREAMS_MAX: Final = 32
 EVENT_BLOCKS_MAX: Final = 64  # read for one message of a subscription
+EVENT_LEAVES_MAX: Final = 4096  # passed over in silence before a subscriber is told how far it came
+EVENTS_BYTES_MAX: Final = 32 * 1024 * 1024  # of events that a node remembers for its subscribers
 PRIVATE_ENTRIES_MAX: Final = 1000  # openings in one call
 REFS_ENTRIES_MAX: Final = 4096  # document lines in one question
 STREAM_ENVELOPES_MAX: Final = 2048  # in flight on one submit stream
 STREAM_BYTES_MAX: Final = 8 * 1024 * 1024
+STREAM_IDLE_SECONDS_MAX: Final = 600  # a submit stream with nothing in flight, on which nothing comes
 
 # The outbox of a member (client)
 OUTBOX_ENVELOPES_MAX: Final = 100_000  # waiting, sent or refused
@@ -76,3 +86,7 @@ XLSX_SHEETS_BYTES_MAX: Final = 1024 * 1024 * 1024  # unpacked; read as a stream
 XLSX_PARTS_BYTES_MAX: Final = 128 * 1024 * 1024  # unpacked; held in memory
 MAPPING_BYTES_MAX: Final = 4 * 1024 * 1024
 MAPPING_ENTRIES_MAX: Final = 100_000
+
+# Disk (node): below the reserve of the setting free_bytes_min, or with fewer entries free, it takes nothing new
+FREE_BYTES_MIN: Final = 16 * 1024 * 1024  # the smallest reserve that may be set: a block, its rows, and a compaction
+FREE_ENTRIES_MIN: Final = 256  # inodes: files that can still be made

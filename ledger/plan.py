@@ -210,13 +210,13 @@ def _timely(opened: Opened, time: int) -> Problem | None:
         return Problem(
             "envelope.expired",
             f"it ran out at {header.not_after}, the block's time is {time}",
-            "sign it anew",
+            "sign it anew; if it should not have run out, your clock or the node's is wrong",
         )
     if header.time > time + limits.CLAIMED_TIME_AHEAD_MS_MAX:
         return Problem(
             "envelope.future",
             f"its time {header.time} lies ahead of the block's {time}",
-            "set the clock right",
+            "your clock or the node's is wrong: set it right, and send it again",
         )
     return None
 

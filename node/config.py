@@ -14,12 +14,24 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ledger import policy
+from ledger.genesis import Genesis
+from ledger.limits import FREE_BYTES_MIN
+
 CONFIG_FILE = "node.toml"
+POLICY_FILE = "policy.txt"
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
+def write_policy(data: Path, genesis: Genesis) -> None:
+    """What readers pin, as the genesis yields it."""
+    (data / POLICY_FILE).write_text(policy.format_policy(policy.of_genesis(genesis)))
+
+
 class Settings(BaseSettings):
-    """`host` is where the node listens. Port 0 picks a free one, and `endpoints.json` says which."""
+    """`host` is where the node listens. Port 0 picks a free one, and `endpoints.json` says which. A relative
+    `log_file` lies in the data folder; without one the log goes to stderr; with `log_file_bytes_max` 0 others rotate
+    it. Below `free_bytes_min` of disk the node takes nothing new."""
 
     model_config = SettingsConfigDict(env_prefix="SUYUAN_", extra="forbid")
 
@@ -30,8 +42,13 @@ class Settings(BaseSettings):
     metrics_port: Port = 7412
     log_level: str = "info"
     log_json: bool = True
+    clock_is_right: bool = False  # the operator's word, after the node stood still for weeks
     in_flight_envelopes_max: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     in_flight_bytes_max: Annotated[int, Field(ge=1_048_576)] = 64 * 1024 * 1024
+    free_bytes_min: Annotated[int, Field(ge=FREE_BYTES_MIN)] = 256 * 1024 * 1024
+    log_file: Path | None = None
+    log_file_bytes_max: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
+    log_files_kept: Annotated[int, Field(ge=1, le=1000)] = 5
 
     @field_validator("log_level")
     @classmethod

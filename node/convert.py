@@ -6,9 +6,11 @@ from ledger import state as s
 from ledger.errors import Malformed, Problem, Refused, SuyuanError
 from node.admission import Unsigned
 from node.app import Held, Receipt
-from node.engine import Overloaded
+from node.engine import Overloaded, ReadOnly
 from node.feed import Event
 from proto.suyuan.v1 import ledger_pb2 as pb
+
+READ_ONLY = "node.read_only"
 
 
 def receipt(value: Receipt, with_checkpoint: bool = True) -> pb.Receipt:
@@ -31,6 +33,11 @@ def refusal(error: SuyuanError) -> pb.Refusal:
     """Why an envelope was not taken. Stopped and other failures are not refusals: nothing is known then."""
     if isinstance(error, Overloaded):
         return pb.Refusal(kind=pb.Refusal.KIND_OVERLOADED, retry_after_ms=error.retry_after_ms)
+    if isinstance(error, ReadOnly):
+        found = Problem(READ_ONLY, str(error), "wait, or tell the node's operator")
+        return pb.Refusal(
+            kind=pb.Refusal.KIND_READ_ONLY, problems=[problem(found)], retry_after_ms=error.retry_after_ms
+        )
     if isinstance(error, Malformed):
         found = Problem("envelope.malformed", error.message, "", None, error.where)
         return pb.Refusal(kind=pb.Refusal.KIND_MALFORMED, problems=[problem(found)])

@@ -6,8 +6,10 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from ledger.errors import Damaged, Malformed, Refused, SuyuanError
 from node import convert
 from node.admission import Unsigned
-from node.app import Forbidden, NotFound
-from node.engine import Overloaded, Stopped
+from node.convert import READ_ONLY
+from node.engine import Overloaded, ReadOnly, Stopped
+from node.errors import Forbidden, NotFound, NotStored
+from node.streams import Idle
 
 DOMAIN = "suyuan"
 
@@ -19,7 +21,10 @@ _CODES: tuple[tuple[type[SuyuanError], int], ...] = (
     (NotFound, code_pb2.NOT_FOUND),
     (Forbidden, code_pb2.PERMISSION_DENIED),
     (Overloaded, code_pb2.RESOURCE_EXHAUSTED),
+    (ReadOnly, code_pb2.RESOURCE_EXHAUSTED),
     (Stopped, code_pb2.UNAVAILABLE),
+    (NotStored, code_pb2.UNAVAILABLE),
+    (Idle, code_pb2.DEADLINE_EXCEEDED),
     (Damaged, code_pb2.DATA_LOSS),
 )
 
@@ -37,15 +42,19 @@ def status_of(error: SuyuanError, request_id: str) -> status_pb2.Status:
 
 
 def pushback(error: SuyuanError) -> tuple[tuple[str, str], ...]:
-    """The trailer by which a client's gRPC library knows when to try again."""
+    """The trailer by which a client's gRPC library knows when to try again; -1 leaves that to the client itself, as
+    a disk is not emptied while a call waits."""
+    if isinstance(error, ReadOnly):
+        return (("grpc-retry-pushback-ms", "-1"),)
     return (("grpc-retry-pushback-ms", str(error.retry_after_ms)),) if isinstance(error, Overloaded) else ()
 
 
 def _details(error: SuyuanError) -> list[object]:
     if isinstance(error, Overloaded):
-        delay = duration_pb2.Duration()
-        delay.FromMilliseconds(error.retry_after_ms)
-        return [error_details_pb2.RetryInfo(retry_delay=delay)]
+        return [_retry(error.retry_after_ms)]
+    if isinstance(error, ReadOnly):
+        reason = error_details_pb2.ErrorInfo(reason=READ_ONLY, domain=DOMAIN, metadata={"why": error.why})
+        return [reason, convert.refusal(error), _retry(error.retry_after_ms)]
     if isinstance(error, Refused | Malformed):
         refusal = convert.refusal(error)
         request = error_details_pb2.BadRequest()
@@ -55,3 +64,9 @@ def _details(error: SuyuanError) -> list[object]:
         reason = refusal.problems[0].rule if refusal.problems else "refused"
         return [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN), request, refusal]
     return []
+
+
+def _retry(after_ms: int) -> error_details_pb2.RetryInfo:
+    delay = duration_pb2.Duration()
+    delay.FromMilliseconds(after_ms)
+    return error_details_pb2.RetryInfo(retry_delay=delay)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -22,27 +22,34 @@ from ledger.errors import Malformed, SuyuanError
 from ledger.limits import (
     BLOCK_BYTES_MAX,
     CALLS_REQUESTS_MAX,
+    CONNECTION_GRACE_SECONDS_MAX,
+    CONNECTION_STREAMS_MAX,
+    EVENT_LEAVES_MAX,
+    MEMBER_CONNECTION_SECONDS_MAX,
     MEMBER_STREAMS_MAX,
-    STREAM_BYTES_MAX,
-    STREAM_ENVELOPES_MAX,
+    MEMBER_SUBMIT_STREAMS_MAX,
+    READER_CONNECTION_SECONDS_MAX,
 )
 from node import convert, tls
-from node.app import App, Forbidden, Receipt
+from node.app import App
 from node.engine import Overloaded
+from node.errors import Forbidden
 from node.grpc_errors import pushback, status_of
+from node.streams import SubmitStream
 from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
 
 log = structlog.get_logger(__name__)
 
 MESSAGE_BYTES_MAX = BLOCK_BYTES_MAX + 64 * 1024
-RESULTS_A_MESSAGE_MAX = 1024
 REQUEST_ID = "x-request-id"
-SUBSCRIBE_AGAIN_MS = 5_000
+CALL_AGAIN_MS = 1_000
+STREAM_AGAIN_MS = 5_000
 VERSION = "0.1.0"
 Answer = TypeVar("Answer")
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _Method = Callable[[Any, Any, Context], Awaitable[Answer]]
+_StreamMethod = Callable[[Any, Any, Context], AsyncIterator[Answer]]
 
 
 def _request_id(context: Context) -> str:
@@ -62,7 +69,8 @@ def unary(method: _Method[Answer]) -> _Method[Answer]:
         context.set_trailing_metadata(((REQUEST_ID, request_id),))
         name = method.__name__
         try:
-            answer = await method(self, request, context)
+            with self.one_call(name):
+                answer = await method(self, request, context)
         except SuyuanError as error:
             await self.fail(name, request_id, error, context)
             raise
@@ -72,10 +80,57 @@ def unary(method: _Method[Answer]) -> _Method[Answer]:
     return call
 
 
+def streaming(method: _StreamMethod[Answer]) -> _StreamMethod[Answer]:
+    """The same around a method that answers with a stream."""
+
+    @wraps(method)
+    async def call(self: "LedgerService", request: Any, context: Context) -> AsyncIterator[Answer]:
+        request_id = _request_id(context)
+        context.set_trailing_metadata(((REQUEST_ID, request_id),))
+        name = method.__name__
+        try:
+            with self.one_call(name):
+                async with aclosing(method(self, request, context)) as messages:  # type: ignore[type-var]
+                    async for message in messages:
+                        yield message
+        except SuyuanError as error:
+            await self.fail(name, request_id, error, context)
+        self.app.metrics.calls.labels(name, "OK").inc()
+
+    return call
+
+
 class LedgerService(ledger_pb2_grpc.LedgerServicer):
     def __init__(self, app: App) -> None:
         self.app = app
-        self._subscriptions: Counter[str] = Counter()
+        self._calls = 0
+        self._streams: Counter[tuple[str, str]] = Counter()
+
+    @contextmanager
+    def one_call(self, name: str) -> Iterator[None]:
+        """Calls at once are bounded; gRPC's own bound lies above, and gives no hint when to come again."""
+        if self._calls >= CALLS_REQUESTS_MAX:
+            raise Overloaded(CALL_AGAIN_MS)
+        self._calls += 1
+        try:
+            with self.app.metrics.open_calls.labels(name).track_inprogress():
+                yield
+        finally:
+            self._calls -= 1
+
+    @contextmanager
+    def _stream_of(self, member: str, name: str, streams_max: int) -> Iterator[None]:
+        """Streams that stay open are bounded for each member, so that nobody takes all calls of the node."""
+        key = (member, name)
+        if self._streams[key] >= streams_max:
+            raise Overloaded(STREAM_AGAIN_MS)
+        self._streams[key] += 1
+        try:
+            yield
+        finally:
+            self._streams[key] -= 1
+            if not self._streams[key]:
+                del self._streams[key]
 
     async def fail(self, name: str, request_id: str, error: SuyuanError, context: Context) -> None:
         """End the call with the status of an error; never returns."""
@@ -109,18 +164,14 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
         self.app.metrics.seconds.observe(time.perf_counter() - start)
         return pb.SubmitResult(tag=request.tag, receipt=convert.receipt(receipt))
 
+    @streaming
     async def SubmitStream(  # noqa: N802
         self, requests: AsyncIterator[pb.SubmitRequests], context: Context
     ) -> AsyncIterator[pb.SubmitResults]:
-        request_id = _request_id(context)
-        context.set_trailing_metadata(((REQUEST_ID, request_id),))
-        try:
-            self.member(context)
-            async for message in _Stream(self.app).run(requests):
-                yield message
-        except SuyuanError as error:
-            await self.fail("SubmitStream", request_id, error, context)
-        self.app.metrics.calls.labels("SubmitStream", "OK").inc()
+        with self._stream_of(self.member(context), "SubmitStream", MEMBER_SUBMIT_STREAMS_MAX):
+            async with aclosing(SubmitStream(self.app).run(requests)) as messages:  # type: ignore[type-var]
+                async for message in messages:
+                    yield message
 
     # Reading
 
@@ -165,30 +216,14 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
         rows, following = self.app.claims(self.member(context), request.against_me, page.after, page.limit)
         return pb.ListClaimsResponse(claims=[convert.claim(*row) for row in rows], next=following)
 
+    @streaming
     async def Subscribe(  # noqa: N802
         self, request: pb.SubscribeRequest, context: Context
     ) -> AsyncIterator[pb.Events]:
-        request_id = _request_id(context)
-        try:
-            member = self.member(context)
-            with self._subscription(member):
-                async for events in self._events(member, request):
-                    yield events
-        except SuyuanError as error:
-            await self.fail("Subscribe", request_id, error, context)
-
-    @contextmanager
-    def _subscription(self, member: str) -> Iterator[None]:
-        """Streams that stay open are bounded for each member, so that nobody takes all calls of the node."""
-        if self._subscriptions[member] >= MEMBER_STREAMS_MAX:
-            raise Overloaded(SUBSCRIBE_AGAIN_MS)
-        self._subscriptions[member] += 1
-        try:
-            yield
-        finally:
-            self._subscriptions[member] -= 1
-            if not self._subscriptions[member]:
-                del self._subscriptions[member]
+        member = self.member(context)
+        with self._stream_of(member, "Subscribe", MEMBER_STREAMS_MAX):
+            async for events in self._events(member, request):
+                yield events
 
     async def _events(self, member: str, request: pb.SubscribeRequest) -> AsyncIterator[pb.Events]:
         leaf, told = request.from_leaf, request.from_leaf
@@ -196,7 +231,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
             growth, view = self.app.growth(), self.app.view
             found, leaf = await asyncio.to_thread(self.app.feed.read, view, member, leaf)
             caught_up = leaf >= view.head.log.size
-            if found or (caught_up and leaf > told):
+            if found or leaf - told >= EVENT_LEAVES_MAX or (request.until_now and caught_up and leaf > told):
                 yield pb.Events(from_leaf=told, next_leaf=leaf, events=[convert.event(one) for one in found])
                 told = leaf
             if caught_up and request.until_now:
@@ -206,15 +241,16 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
 
     @unary
     async def PutPrivate(self, request: pb.PutPrivateRequest, context: Context) -> pb.PutPrivateResponse:  # noqa: N802
+        self.app.disk.require_room()
         openings = [(one.leaf, one.index, one.opening) for one in request.openings]
-        kept = await asyncio.to_thread(self.app.put_private, self.member(context), openings, list(request.nodes))
+        kept = await asyncio.to_thread(self.app.openings.put, self.member(context), openings, list(request.nodes))
         return pb.PutPrivateResponse(kept=kept)
 
     @unary
     async def GetPrivate(self, request: pb.GetPrivateRequest, context: Context) -> pb.GetPrivateResponse:  # noqa: N802
         member = self.member(context)
-        opening = await asyncio.to_thread(self.app.get_private, member, request.leaf, request.index)
-        return pb.GetPrivateResponse(opening=opening)
+        found = await asyncio.to_thread(self.app.openings.get, member, request.leaf, request.index)
+        return pb.GetPrivateResponse(opening=found.opening, record=found.record, member=found.member)
 
     @unary
     async def ErasePrivate(  # noqa: N802
@@ -223,7 +259,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
         places = [(one.leaf, one.index) for one in request.openings]
         now_ms = time.time_ns() // 1_000_000
         member = self.member(context)
-        erased = await asyncio.to_thread(self.app.erase_private, member, places, request.reason, now_ms)
+        erased = await asyncio.to_thread(self.app.openings.erase, member, places, request.reason, now_ms)
         return pb.ErasePrivateResponse(erased=erased)
 
     @unary
@@ -256,17 +292,16 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
             raise Malformed("subject", "name a product, lot, member, site or unit")
         return pb.LookupResponse(entry=self.app.lookup(kind, getattr(request, kind)))
 
+    @streaming
     async def StreamBlocks(  # noqa: N802
         self, request: pb.StreamBlocksRequest, context: Context
     ) -> AsyncIterator[pb.StoredBlock]:
-        request_id = _request_id(context)
-        try:
-            self.app.may_replay(self.member(context))
+        member = self.member(context)
+        self.app.may_replay(member)
+        with self._stream_of(member, "StreamBlocks", MEMBER_STREAMS_MAX):
             blocks = self.app.blocks(request.from_height)
             while (found := await asyncio.to_thread(next, blocks, None)) is not None:
                 yield pb.StoredBlock(height=found[0], block=found[1])
-        except SuyuanError as error:
-            await self.fail("StreamBlocks", request_id, error, context)
 
     @unary
     async def GetNodeInfo(self, request: pb.GetNodeInfoRequest, context: Context) -> pb.NodeInfo:  # noqa: N802
@@ -281,85 +316,47 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
             version=VERSION,
             time_ms=time.time_ns() // 1_000_000,
             node=self.app.name,
+            read_only=self.app.disk.shortage,
         )
 
 
-class _Stream:
-    """One submit stream: reads requests while too much is not in flight, and answers as blocks are stored."""
+class Servers:
+    """The members' server and the readers', each with calls of its own: readers cannot take those of members."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self._results: list[tuple[int, Receipt | SuyuanError]] = []
-        self._changed = asyncio.Event()
-        self._in_flight = 0
-        self._bytes = 0
-        self._room = asyncio.Event()
-        self._room.set()
+    def __init__(self, *servers: grpc.aio.Server) -> None:
+        self._servers = servers
 
-    async def run(self, requests: AsyncIterator[pb.SubmitRequests]) -> AsyncIterator[pb.SubmitResults]:
-        reading = asyncio.create_task(self._read(requests))
-        try:
-            while not (reading.done() and self._in_flight == 0 and not self._results):
-                if not self._results:
-                    self._changed.clear()
-                    await self._wait(reading)
-                    continue
-                taken, self._results = (
-                    self._results[:RESULTS_A_MESSAGE_MAX],
-                    self._results[RESULTS_A_MESSAGE_MAX:],
-                )
-                for message in convert.results(taken):
-                    yield message
-            reading.result()
-        finally:
-            reading.cancel()
-
-    async def _wait(self, reading: "asyncio.Task[None]") -> None:
-        changed = asyncio.ensure_future(self._changed.wait())
-        waiting = {changed} if reading.done() else {changed, reading}
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        changed.cancel()
-
-    async def _read(self, requests: AsyncIterator[pb.SubmitRequests]) -> None:
-        async for message in requests:
-            for request in message.requests:
-                await self._room.wait()
-                self._offer(request.tag, request.envelope)
-            await asyncio.sleep(0)
-
-    def _offer(self, tag: int, wire: bytes) -> None:
-        size = len(wire)
-
-        def done(result: Receipt | SuyuanError) -> None:
-            self._in_flight -= 1
-            self._bytes -= size
-            self._room.set()
-            self._add(tag, result)
-
-        self._in_flight += 1
-        self._bytes += size
-        if self._in_flight >= STREAM_ENVELOPES_MAX or self._bytes >= STREAM_BYTES_MAX:
-            self._room.clear()
-        try:
-            self._app.offer(wire, done)
-        except SuyuanError as error:
-            done(error)
-
-    def _add(self, tag: int, result: Receipt | SuyuanError) -> None:
-        self._results.append((tag, result))
-        self._changed.set()
+    async def stop(self, grace_seconds: float) -> None:
+        await asyncio.gather(*(server.stop(grace_seconds) for server in self._servers))
 
 
-async def serve(
-    app: App, keys: Path, host: str, members_port: int, readers_port: int
-) -> tuple[grpc.aio.Server, int, int]:
-    """Start the service; returns the server and the two ports it listens on. OSError where one is taken."""
+async def serve(app: App, keys: Path, host: str, members_port: int, readers_port: int) -> tuple[Servers, int, int]:
+    """Start the service; returns the servers and the two ports they listen on. OSError where one is taken."""
+    pair = [((keys / tls.SERVER_KEY).read_bytes(), (keys / tls.SERVER_CERT).read_bytes())]
+    ca = (keys / tls.CA_CERT).read_bytes()
+    for_members = grpc.ssl_server_credentials(pair, ca, require_client_auth=True)
+    members = await _server(app, MEMBER_CONNECTION_SECONDS_MAX)
+    readers = await _server(app, READER_CONNECTION_SECONDS_MAX)
+    ports = (
+        _listen(members, f"{host}:{members_port}", for_members),
+        _listen(readers, f"{host}:{readers_port}", grpc.ssl_server_credentials(pair)),
+    )
+    await members.start()
+    await readers.start()
+    return Servers(members, readers), *ports
+
+
+async def _server(app: App, connection_seconds_max: int) -> grpc.aio.Server:
+    """One server. Its connections end after a time: a client that does not read its answers, or never ends its
+    request, holds a call as long as its connection lasts."""
     server = grpc.aio.server(
-        maximum_concurrent_rpcs=CALLS_REQUESTS_MAX,
+        maximum_concurrent_rpcs=2 * CALLS_REQUESTS_MAX,
         options=[
             ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
             ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
-            ("grpc.max_concurrent_streams", 256),
+            ("grpc.max_concurrent_streams", CONNECTION_STREAMS_MAX),
+            ("grpc.max_connection_age_ms", connection_seconds_max * 1000),
+            ("grpc.max_connection_age_grace_ms", CONNECTION_GRACE_SECONDS_MAX * 1000),
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.http2.max_ping_strikes", 4),
             ("grpc.so_reuseport", 0),
@@ -372,10 +369,12 @@ async def serve(
     for name in ("", service):
         await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
     reflection.enable_server_reflection([service, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    pair = [((keys / tls.SERVER_KEY).read_bytes(), (keys / tls.SERVER_CERT).read_bytes())]
-    ca = (keys / tls.CA_CERT).read_bytes()
-    for_members = grpc.ssl_server_credentials(pair, ca, require_client_auth=True)
-    members = server.add_secure_port(f"{host}:{members_port}", for_members)
-    readers = server.add_secure_port(f"{host}:{readers_port}", grpc.ssl_server_credentials(pair))
-    await server.start()
-    return server, members, readers
+    return server
+
+
+def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials) -> int:
+    """The port; OSError where the address cannot be listened on."""
+    try:
+        return server.add_secure_port(address, credentials)
+    except RuntimeError:
+        raise OSError(f"cannot listen on {address}: is the port taken, and the address this machine's?") from None

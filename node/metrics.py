@@ -4,7 +4,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
 class Metrics:
-    """`outcome` is one of accepted, earlier, refused, malformed, unsigned, overloaded."""
+    """`outcome` is one of accepted, earlier, refused, malformed, unsigned, overloaded,
+    read_only."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -13,6 +14,9 @@ class Metrics:
         self.calls = Counter(
             "suyuan_calls", "gRPC calls by method and code", ["method", "code"], registry=self.registry
         )
+        self.open_calls = Gauge(
+            "suyuan_open_calls", "gRPC calls under way by method", ["method"], registry=self.registry
+        )
         self.seconds = Histogram(
             "suyuan_submit_seconds",
             "From an envelope's arrival to its durable outcome",
@@ -20,4 +24,9 @@ class Metrics:
         )
         self.height = Gauge("suyuan_height", "Height of the last block", registry=self.registry)
         self.size = Gauge("suyuan_log_leaves", "Leaves of the log", registry=self.registry)
+        self.read_only = Gauge("suyuan_read_only", "1 while the node takes no envelopes", registry=self.registry)
+        self.free_bytes = Gauge("suyuan_free_bytes", "Free on the fullest disk it writes to", registry=self.registry)
+        self.certificate_ends = Gauge(
+            "suyuan_certificate_end_seconds", "When the server's certificate ends (Unix time)", registry=self.registry
+        )
         self.waiting = Gauge("suyuan_waiting_envelopes", "Envelopes that wait for a block", registry=self.registry)

@@ -5,28 +5,35 @@ answered before the process leaves, and the exit code tells a failure from a wis
 """
 
 import asyncio
+import datetime as dt
 import gc
 import json
 import signal
 import sys
 import time
+from collections.abc import Coroutine
+from contextlib import closing
 from pathlib import Path
+from typing import Any
+from wsgiref.simple_server import WSGIServer
 
 import structlog
 from prometheus_client import start_http_server
 
+from ledger.errors import SuyuanError
 from ledger.storage.chainstore import ChainStore
+from node import logs, notify, tls
 from node.app import App
 from node.config import Settings
+from node.disk import LOOK_AGAIN_SECONDS, Disk
 from node.engine.embedded import Embedded
-from node.grpc_server import serve
-from node.keys import LOG_KEY, VALIDATOR_KEY, load_seed
+from node.grpc_server import Servers, serve
+from node.keys import LOG_KEY, VALIDATOR_KEY, load_own
 from node.metrics import Metrics
-from node.private import PrivateStore
+from node.private import ROWS_FILE, PrivateStore
 from node.receipts import CheckpointSigner
 
 ENDPOINTS_FILE = "endpoints.json"
-PRIVATE_FILE = "private.db"
 GRACE_SECONDS = 5
 SWITCH_SECONDS = 0.0002
 log = structlog.get_logger(__name__)
@@ -48,19 +55,24 @@ def open_store(settings: Settings) -> ChainStore:
 
 def signer_of(store: ChainStore, keys: Path) -> CheckpointSigner:
     genesis = store.genesis
-    validator = load_seed(keys, VALIDATOR_KEY)
-    return CheckpointSigner(genesis.name, load_seed(keys, LOG_KEY), genesis.validators[0].name, validator)
+    log_seed, validator = (load_own(keys, name, genesis) for name in (LOG_KEY, VALIDATOR_KEY))
+    return CheckpointSigner(genesis.name, log_seed, genesis.validators[0].name, validator)
 
 
 async def run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; raises what else ended the node."""
-    store = open_store(settings)
-    calm_garbage_collector()
-    _share_the_interpreter()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reopen_log)
     try:
-        await _serve(settings, store)
-    finally:
-        store.close()
+        store = open_store(settings)
+        calm_garbage_collector()
+        _share_the_interpreter()
+        try:
+            await _serve(settings, store)
+        finally:
+            store.close()
+    except (SuyuanError, OSError) as error:
+        log.error("failed", reason=str(error))
+        raise
 
 
 def calm_garbage_collector() -> None:
@@ -79,46 +91,92 @@ def _share_the_interpreter() -> None:
 
 async def _serve(settings: Settings, store: ChainStore) -> None:
     keys = settings.data / "keys"
-    metrics = Metrics()
     engine = Embedded(
         store,
         signer_of(store, keys),
         clock_ms,
         settings.in_flight_envelopes_max,
         settings.in_flight_bytes_max,
+        settings.clock_is_right,
     )
-    private = PrivateStore(settings.data / PRIVATE_FILE)
-    app = App(store, engine, metrics, private)
-    metrics.height.set_function(lambda: store.head.height)
-    metrics.size.set_function(lambda: store.head.log.size)
-    metrics.waiting.set_function(lambda: engine.waiting)
-    server, members, readers = await serve(app, keys, settings.host, settings.members_port, settings.readers_port)
-    web, _ = start_http_server(settings.metrics_port, settings.host, metrics.registry)
-    endpoints = {
-        "members": f"{settings.host}:{members}",
-        "readers": f"{settings.host}:{readers}",
-        "metrics": f"{settings.host}:{web.server_port}",
-    }
-    _write_endpoints(settings.data, endpoints)
-    log.info("serving", chain=store.head.chain.hex(), height=store.head.height, **endpoints)
-    engine_task = asyncio.create_task(engine.run(), name="engine")
-    stop_task = asyncio.create_task(_stop_signal(), name="signal")
+    disk = Disk(settings.data, settings.free_bytes_min)
+    metrics = _metrics(store, engine, disk, _certificate(keys))
+    with closing(_private_store(settings.data)) as private:
+        app = App(store, engine, metrics, private, disk)
+        server, members, readers = await serve(app, keys, settings.host, settings.members_port, settings.readers_port)
+        web = _serve_metrics(settings, metrics)
+        endpoints = {
+            "members": f"{settings.host}:{members}",
+            "readers": f"{settings.host}:{readers}",
+            "metrics": f"{settings.host}:{web.server_port}",
+        }
+        _write_endpoints(settings.data, endpoints)
+        log.info("serving", chain=store.head.chain.hex(), height=store.head.height, **endpoints)
+        notify.tell("READY=1")
+        try:
+            await _until_one_ends(engine.run(), _watch(disk), _stop_signal(), server=server)
+        finally:
+            web.shutdown()
+            (settings.data / ENDPOINTS_FILE).unlink(missing_ok=True)
+            log.info("stopped", height=store.head.height)
+
+
+async def _until_one_ends(*parts: Coroutine[Any, Any, None], server: Servers) -> None:
+    """Run the parts of the node until one ends; then the others end, in order, and what ended it is raised."""
+    tasks = [asyncio.create_task(part) for part in parts]
     try:
-        done, _ = await asyncio.wait({engine_task, stop_task}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        log.info("stopping", height=store.head.height)
+        log.info("stopping")
+        notify.tell("STOPPING=1")
         stopping = asyncio.create_task(server.stop(GRACE_SECONDS))
         await asyncio.sleep(0)
-        engine_task.cancel()
-        stop_task.cancel()
-        await asyncio.gather(engine_task, stop_task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await stopping
-        web.shutdown()
-        private.close()
-        (settings.data / ENDPOINTS_FILE).unlink(missing_ok=True)
-        log.info("stopped", height=store.head.height)
+
+
+def _metrics(store: ChainStore, engine: Embedded, disk: Disk, certificate_ends: dt.datetime) -> Metrics:
+    metrics = Metrics()
+    metrics.height.set_function(lambda: store.head.height)
+    metrics.size.set_function(lambda: store.head.log.size)
+    metrics.waiting.set_function(lambda: engine.waiting)
+    metrics.read_only.set_function(lambda: bool(disk.shortage))
+    metrics.free_bytes.set_function(lambda: disk.free_bytes)
+    metrics.certificate_ends.set(certificate_ends.timestamp())
+    return metrics
+
+
+def _certificate(keys: Path) -> dt.datetime:
+    """When the server's certificate ends; Malformed where it, its key or its authority does not hold."""
+    ends = tls.load_server(keys).not_valid_after_utc
+    left = ends - dt.datetime.now(dt.UTC)
+    if left < tls.ENDS_SOON:
+        log.warning("the server's certificate ends soon; make it anew: suyuan-node renew", days=left.days)
+    return ends
+
+
+def _serve_metrics(settings: Settings, metrics: Metrics) -> WSGIServer:
+    try:
+        return start_http_server(settings.metrics_port, settings.host, metrics.registry)[0]
+    except OSError as error:
+        raise OSError(f"cannot listen on {settings.host}:{settings.metrics_port}: {error.strerror}") from None
+
+
+def _private_store(data: Path) -> PrivateStore:
+    if not (data / ROWS_FILE).exists():
+        log.warning("there was no store of private openings; an empty one is made", file=ROWS_FILE)
+    return PrivateStore(data / ROWS_FILE)
+
+
+async def _watch(disk: Disk) -> None:
+    """The log says when the node becomes read-only and when that ends, also while nobody calls."""
+    while True:
+        disk.look()
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
 def _write_endpoints(data: Path, endpoints: dict[str, str]) -> None:
@@ -135,3 +193,8 @@ async def _stop_signal() -> None:
         loop.add_signal_handler(number, asked.set)
     await asked.wait()
     log.info("asked to stop")
+
+
+def _reopen_log() -> None:
+    logs.reopen()
+    log.info("log opened again")

@@ -10,14 +10,17 @@ import os
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ledger.errors import Malformed
 from ledger.identifiers import check_member_id
+from node.keys import require_private
 
 CA_DAYS, LEAF_DAYS = 3650, 825
+ENDS_SOON = dt.timedelta(days=30)
 CA_KEY, CA_CERT = "ca.key", "ca.pem"
 SERVER_KEY, SERVER_CERT = "server.key", "server.pem"
 
@@ -26,13 +29,21 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    pem = key.private_bytes(
+def _private_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    """Whole or not at all: written beside, synced, then renamed."""
+    part = path.with_name(path.name + ".part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(handle, "wb") as file:
-        file.write(pem)
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
 
 
 def _builder(
@@ -49,27 +60,39 @@ def _builder(
     )
 
 
-def make_authority(folder: Path, name: str, hosts: list[str], now: dt.datetime) -> None:
-    """Write the node's authority and a server certificate for `hosts` (names or addresses) into `folder`."""
+def make_authority(folder: Path, name: str, now: dt.datetime) -> None:
+    """Write the node's authority, which issues the certificates of the node and its members, into `folder`."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    key = ec.generate_private_key(ec.SECP256R1())
     issuer = _name(f"{name} node authority")
-    ca = (
-        _builder(issuer, issuer, ca_key.public_key(), now, CA_DAYS)
+    certificate = (
+        _builder(issuer, issuer, key.public_key(), now, CA_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(ca_key, hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
-    names = [_alternative(host) for host in hosts]
-    server = (
-        _builder(_name(name), issuer, server_key.public_key(), now, LEAF_DAYS)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+    _write(folder / CA_KEY, _private_bytes(key), 0o600)
+    _write(folder / CA_CERT, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def make_server(folder: Path, name: str, hosts: list[str], now: dt.datetime) -> dt.datetime:
+    """Write a server key and its certificate for `hosts` (names or addresses); returns when it ends."""
+    authority_key, authority = load_authority_key(folder), load_authority(folder)
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        _builder(_name(name), authority.subject, key.public_key(), now, LEAF_DAYS)
+        .add_extension(x509.SubjectAlternativeName([_alternative(host) for host in hosts]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(ca_key, hashes.SHA256())
+        .sign(authority_key, hashes.SHA256())
     )
-    _write_key(folder / CA_KEY, ca_key)
-    _write_key(folder / SERVER_KEY, server_key)
-    (folder / CA_CERT).write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    (folder / SERVER_CERT).write_bytes(server.public_bytes(serialization.Encoding.PEM))
+    _write(folder / SERVER_KEY, _private_bytes(key), 0o600)
+    _write(folder / SERVER_CERT, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    return certificate.not_valid_after_utc
+
+
+def hosts_of(certificate: x509.Certificate) -> list[str]:
+    """The names and addresses that a server certificate is for."""
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(name.value) for name in names]
 
 
 def _alternative(host: str) -> x509.GeneralName:
@@ -92,13 +115,72 @@ def certify(folder: Path, request_pem: bytes, member: str, now: dt.datetime) -> 
     public_key = request.public_key()
     if not isinstance(public_key, ec.EllipticCurvePublicKey):
         raise Malformed("certificate request", "an EC P-256 key is expected")
-    ca_key = serialization.load_pem_private_key((folder / CA_KEY).read_bytes(), None)
-    ca = x509.load_pem_x509_certificate((folder / CA_CERT).read_bytes())
-    if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
-        raise Malformed(str(folder / CA_KEY), "an EC key is expected")
+    authority_key, authority = load_authority_key(folder), load_authority(folder)
     certificate = (
-        _builder(_name(member), ca.subject, public_key, now, LEAF_DAYS)
+        _builder(_name(member), authority.subject, public_key, now, LEAF_DAYS)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .sign(ca_key, hashes.SHA256())
+        .sign(authority_key, hashes.SHA256())
     )
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+# Loading, each held against the other files
+
+
+def load_authority(folder: Path) -> x509.Certificate:
+    """The node's authority; Malformed where it does not hold."""
+    certificate = read_certificate(folder / CA_CERT)
+    _require_issued_by(folder / CA_CERT, certificate, certificate)
+    return certificate
+
+
+def load_authority_key(folder: Path) -> ec.EllipticCurvePrivateKey:
+    return _key_of(folder / CA_KEY, load_authority(folder))
+
+
+def load_server(folder: Path) -> x509.Certificate:
+    """The server's certificate; Malformed where it, its key or the authority does not hold."""
+    certificate = load_server_certificate(folder)
+    _key_of(folder / SERVER_KEY, certificate)
+    return certificate
+
+
+def load_server_certificate(folder: Path) -> x509.Certificate:
+    certificate = read_certificate(folder / SERVER_CERT)
+    _require_issued_by(folder / SERVER_CERT, certificate, load_authority(folder))
+    return certificate
+
+
+def read_certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError as error:
+        raise Malformed(str(path), f"it is no certificate: {error}") from None
+
+
+def _require_issued_by(path: Path, certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        raise Malformed(str(path), f"the authority's signature over it does not hold ({CA_CERT})") from None
+
+
+def _key_of(path: Path, certificate: x509.Certificate) -> ec.EllipticCurvePrivateKey:
+    """The private key of a certificate, tried out: a key file holds both halves, and either may be damaged."""
+    require_private(path)
+    public = certificate.public_key()
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise Malformed(str(path), f"it is no private key: {error}") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(public, ec.EllipticCurvePublicKey):
+        raise Malformed(str(path), "an EC P-256 key is expected")
+    probe = b"one key"
+    try:
+        public.verify(key.sign(probe, ec.ECDSA(hashes.SHA256())), probe, ec.ECDSA(hashes.SHA256()))
+        same = key.public_key().public_numbers() == public.public_numbers()
+    except (ValueError, InvalidSignature):
+        same = False
+    if not same:
+        raise Malformed(str(path), "it is not the key of its certificate")
+    return key

@@ -132,7 +132,7 @@ def _given(member: Client, envelope: SignedEnvelope, leaf: int) -> bool:
     """Whether the node took an envelope's openings."""
     try:
         if envelope.private:
-            member.put_private(envelope.openings_at(leaf))
+            member.put_private(leaf, envelope.private)
     except ClientError:
         return False
     return True

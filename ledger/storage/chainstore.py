@@ -6,6 +6,7 @@
         b leaf                where the block whose first leaf this is lies, and its envelopes in it
         g height              the first leaf of the block at this height
         !head                 height and header hash that the index stands at
+        !blocks               while a rebuild is under way: how many blocks there were when it began
     FOLDER/tile/          full tiles and entry bundles as tlog-tiles lays them out
 
 `commit` stores a plan in the order block, fsync, tiles, index, head. A crash between any two leaves the index
@@ -14,6 +15,7 @@ behind the block files, and `open` runs the missing blocks through the same code
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -26,17 +28,18 @@ from ledger import merkle, statemap, tiles
 from ledger import state as s
 from ledger.encoding import Codec
 from ledger.envelope import ENVELOPE, HEADER, Envelope, envelope_leaf, open_envelope
-from ledger.errors import Damaged, Malformed, SuyuanError
+from ledger.errors import Damaged, Malformed, SuyuanError, WriteFailed
 from ledger.limits import TILE_HASHES
 from ledger.plan import Checked, Head, Plan, genesis_head, genesis_writes, plan_block
-from ledger.storage.blockfile import BlockFiles, Location
-from ledger.storage.index import Index, Snapshot
+from ledger.storage.blockfile import REFETCH, BlockFiles, Location
+from ledger.storage.index import REBUILD, Index, Snapshot
 from ledger.storage.tilefiles import TileFiles
 
 ENVELOPES_CACHED: Final = 64  # what many proofs show: the commission of a lot, a dealer's deliveries
-_HEAD_KEY: Final = b"!head"
-REFETCH: Final = "Fetch the block files from a peer, or restore a backup"
-_REBUILD: Final = "Rebuild the index from the block files: suyuan-node rebuild"
+HEAD_KEY: Final = b"!head"
+_BLOCKS_KEY: Final = b"!blocks"
+GENESIS_FILE: Final = "genesis.json"
+UNFINISHED_FILE: Final = "init.unfinished"  # stands in a folder whose making is under way, or was interrupted
 
 
 class BlockRow(Struct, frozen=True, array_like=True, gc=False):
@@ -89,54 +92,83 @@ class ChainStore:
     def create(cls, folder: Path, genesis: g.Genesis) -> None:
         """Lay out a new chain in `folder`, which must not hold one."""
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "genesis.json").open("xb") as file:
+        with (folder / GENESIS_FILE).open("xb") as file:
             file.write(g.to_json(genesis))
         BlockFiles.create(folder, g.chain_id(genesis)).close()
         cls._create_index(folder, genesis)
 
     @staticmethod
-    def _create_index(folder: Path, genesis: g.Genesis) -> None:
+    def _create_index(folder: Path, genesis: g.Genesis, more: Sequence[tuple[bytes, bytes]] = ()) -> None:
         index = Index.create(folder / "index")
         row = HEAD_ROW.encode(HeadRow(0, g.chain_id(genesis)))
         writes = [(key, value) for key, value in genesis_writes(genesis) if value is not None]
-        index.write([*writes, (_HEAD_KEY, row)], [])
+        index.write([*writes, (HEAD_KEY, row), *more], [])
         index.close()
 
     @classmethod
     def rebuild(cls, folder: Path, progress: Callable[[int, int], None] | None = None) -> "ChainStore":
-        """Make index and tiles anew from the block files, and open the chain."""
+        """Make index and tiles anew from the block files, and open the chain. Nothing is thrown away before the block
+        files are locked and their end is found whole: what the old index knew to be stored, or a rebuild before this
+        one that did not finish, must be there."""
         genesis = read_genesis(folder)
-        shutil.rmtree(folder / "index", ignore_errors=True)
-        shutil.rmtree(folder / "tile", ignore_errors=True)
-        cls._create_index(folder, genesis)
+        blocks = BlockFiles.open(folder, g.chain_id(genesis), _known_blocks(folder))
+        try:
+            shutil.rmtree(folder / "index", ignore_errors=True)
+            shutil.rmtree(folder / "tile", ignore_errors=True)
+            cls._create_index(folder, genesis, ((_BLOCKS_KEY, s.NUMBER.encode(blocks.last_height)),))
+        finally:
+            blocks.close()
         return cls.open(folder, progress)
+
+    @classmethod
+    def replay(
+        cls, folder: Path, scratch: Path, height: int, progress: Callable[[int, int], None] | None = None
+    ) -> "ChainStore":
+        """The chain in `folder` run anew up to a height, with its index and tiles in `scratch`: to compare with."""
+        genesis = read_genesis(folder)
+        blocks = BlockFiles.open_read_only(folder, g.chain_id(genesis))
+        try:
+            cls._create_index(scratch, genesis)
+            store = cls(scratch, genesis, blocks, Index.open(scratch / "index"))
+        except BaseException:
+            blocks.close()
+            raise
+        try:
+            store._catch_up(progress, height)
+        except BaseException:
+            store.close()
+            raise
+        return store
 
     @classmethod
     def open(cls, folder: Path, progress: Callable[[int, int], None] | None = None) -> "ChainStore":
         """Open a chain, bring its index up to the block files, and refuse it where they disagree (Damaged)."""
         genesis = read_genesis(folder)
-        chain = g.chain_id(genesis)
-        index = Index.open(folder / "index")
+        blocks = BlockFiles(folder, g.chain_id(genesis), writer=True)
         try:
-            data = index.get(_HEAD_KEY)
-            if data is None:
-                raise Damaged(str(folder / "index"), "it does not say which block it stands at", _REBUILD)
-            row = HEAD_ROW.decode_trusted(data)
-            blocks = BlockFiles.open(folder, chain, row.height)
+            index = Index.open(folder / "index")
         except BaseException:
-            index.close()
+            blocks.close()
             raise
         store = cls(folder, genesis, blocks, index)
         try:
+            row = read_head(index)
+            rebuilt = _rebuilt_from(index)
+            blocks.load(max(row.height, rebuilt))
             store._load(row)
             store._catch_up(progress)
+            index.write([], [_BLOCKS_KEY] if rebuilt else [])
         except BaseException:
             store.close()
             raise
         return store
 
     def _load(self, row: HeadRow) -> None:
-        """Restore the head from the index, and compare it with the block it stands at."""
+        """Restore the head from the index, and compare it with the block it stands at. Each block was written in one
+        batch, so an index that names them all has lost none."""
+        named = self._index.count(b"g")
+        if named != row.height:
+            raise Damaged("index", f"it names {named} of its {row.height} blocks", REBUILD)
         if row.height == 0:
             return
         first = self._first_leaf(row.height)
@@ -145,10 +177,10 @@ class ChainStore:
         header = b.HEADER.decode_trusted(block.header)
         where = f"index at block {row.height}"
         if b.header_hash(block.header) != row.header_hash:
-            raise Damaged(where, "its header is not the one in the block files", _REBUILD)
+            raise Damaged(where, "its header is not the one in the block files", REBUILD)
         state = statemap.build((key[1:], value) for key, value in self._index.scan(b"m"))
         if state[0] != header.state:
-            raise Damaged(where, "its rows do not give the block's state root", _REBUILD)
+            raise Damaged(where, "its rows do not give the block's state root", REBUILD)
         size = header.first + header.count + 1
         self._bundle = self._entries(size - size % TILE_HASHES, size)
         log = tiles.LogTree.restore(size, self._tiles.read, [merkle.leaf_hash(entry) for entry in self._bundle])
@@ -169,12 +201,14 @@ class ChainStore:
             leaf += len(made)
         return entries
 
-    def _catch_up(self, progress: Callable[[int, int], None] | None) -> None:
+    def _catch_up(self, progress: Callable[[int, int], None] | None, last: int | None = None) -> None:
         """Run blocks that are stored but not indexed through the same code that planned them."""
-        last = self._blocks.last_height
+        last = self._blocks.last_height if last is None else last
         if self.head.height >= last:
             return
         for height, payload, location in self._blocks.scan(self.head.height + 1):
+            if height > last:
+                return
             plan = self._replan(height, payload)
             self._store_derived(plan, location)
             if progress is not None:
@@ -200,13 +234,16 @@ class ChainStore:
         return plan_block(self.head, self._index, envelopes, time, self.cache)
 
     def commit(self, plan: Plan) -> None:
-        """Store a planned block so that it survives a crash, then move the head. Raises OSError, or Damaged
-        where the index fails; then the head stays, and the chain must be opened again."""
+        """Store a planned block so that it survives a crash, then move the head. WriteFailed where the disk does not
+        take it; then the head stays, and the chain must be opened again."""
         if plan.block is None:
             return
         location = self._blocks.append(plan.head.height, plan.block)
         self._blocks.sync()
-        self._store_derived(plan, location)
+        try:
+            self._store_derived(plan, location)
+        except OSError as error:
+            raise WriteFailed(f"a tile of block {plan.head.height}", error.strerror or str(error)) from error
 
     def _store_derived(self, plan: Plan, location: Location) -> None:
         """Tiles first: the index must not say that the log is longer than its full tiles."""
@@ -220,7 +257,7 @@ class ChainStore:
         puts = [(key, value) for key, value in plan.writes if value is not None]
         puts.append((b"b" + header.first.to_bytes(8, "big"), BLOCK_ROW.encode(row)))
         puts.append((b"g" + header.height.to_bytes(8, "big"), header.first.to_bytes(8, "big")))
-        puts.append((_HEAD_KEY, HEAD_ROW.encode(HeadRow(header.height, plan.head.header_hash))))
+        puts.append((HEAD_KEY, HEAD_ROW.encode(HeadRow(header.height, plan.head.header_hash))))
         self._index.write(puts, [key for key, value in plan.writes if value is None])
         plan.draft.publish()
         self.head = plan.head
@@ -302,13 +339,13 @@ class ChainStore:
     def _first_leaf(self, height: int) -> int:
         data = self._index.get(b"g" + height.to_bytes(8, "big"))
         if data is None:
-            raise Damaged(f"index at block {height}", "it does not know this block", _REBUILD)
+            raise Damaged(f"index at block {height}", "it does not know this block", REBUILD)
         return int.from_bytes(data, "big")
 
     def _block_row(self, first_leaf: int) -> BlockRow:
         data = self._index.get(b"b" + first_leaf.to_bytes(8, "big"))
         if data is None:
-            raise Damaged(f"index at leaf {first_leaf}", "no block begins there", _REBUILD)
+            raise Damaged(f"index at leaf {first_leaf}", "no block begins there", REBUILD)
         return BLOCK_ROW.decode_trusted(data)
 
     @staticmethod
@@ -335,13 +372,13 @@ class ChainStore:
                 found["tiles"] += 1
             found["blocks"], found["envelopes"] = height, found["envelopes"] + len(made) - 1
         if log.root() != self.head.log.root():
-            raise Damaged("log", "the block files give another root than the index", _REBUILD)
+            raise Damaged("log", "the block files give another root than the index", REBUILD)
         return found
 
     @staticmethod
     def _compare(path: str, stored: bytes, expected: bytes) -> None:
         if stored != expected:
-            raise Damaged(path, "its bytes are not those that the block files give", _REBUILD)
+            raise Damaged(path, "its bytes are not those that the block files give", REBUILD)
 
     def close(self) -> None:
         self._index.close()
@@ -380,12 +417,43 @@ class ChainView:
         self._snapshot.close()
 
 
-def read_genesis(folder: Path) -> g.Genesis:
-    """The genesis of the chain in `folder`; Malformed where there is none."""
+def _rebuilt_from(index: Snapshot) -> int:
+    """How many blocks there were when a rebuild began that is not finished; 0 where none is under way."""
+    data = index.get(_BLOCKS_KEY)
+    return 0 if data is None else s.NUMBER.decode_trusted(data)
+
+
+def _known_blocks(folder: Path) -> int | None:
+    """How many blocks an index that is about to be thrown away knows to be stored; None where it does not say."""
     try:
-        return g.from_json((folder / "genesis.json").read_bytes())
+        with closing(Index.open(folder / "index")) as index:
+            return max(read_head(index).height, _rebuilt_from(index))
+    except Damaged:
+        return None
+
+
+def read_genesis(folder: Path) -> g.Genesis:
+    """The genesis of the chain in `folder`. Malformed where there is none, Damaged where it cannot be read."""
+    if (folder / UNFINISHED_FILE).exists():
+        raise Malformed(str(folder), "its init was interrupted: run suyuan-node init again")
+    try:
+        return g.from_json((folder / GENESIS_FILE).read_bytes())
     except FileNotFoundError:
         raise Malformed(str(folder), "there is no genesis.json: make a chain with suyuan-node init") from None
+    except Malformed as error:
+        remedy = "Restore it from a backup, or take it from another node of this chain"
+        raise Damaged(str(folder / GENESIS_FILE), error.message, remedy) from None
+
+
+def read_head(index: Snapshot) -> HeadRow:
+    """What an index stands at; Damaged where it does not say so."""
+    data = index.get(HEAD_KEY)
+    if data is None:
+        raise Damaged("index", "it does not say which block it stands at", REBUILD)
+    try:
+        return HEAD_ROW.decode(data)
+    except Malformed as error:
+        raise Damaged("index", str(error), REBUILD) from None
 
 
 def block_entries(block: b.Block) -> list[bytes]:

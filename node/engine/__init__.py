@@ -29,8 +29,29 @@ class Overloaded(SuyuanError):
         self.retry_after_ms = retry_after_ms
 
 
+class ReadOnly(SuyuanError):
+    """The node takes nothing new for a while, because of `why`; nothing was taken. Try again after
+    `retry_after_ms`."""
+
+    def __init__(self, why: str, retry_after_ms: int) -> None:
+        super().__init__(f"this node only reads now: {why}; nothing was taken, try again in {retry_after_ms} ms")
+        self.why = why
+        self.retry_after_ms = retry_after_ms
+
+
 class Stopped(SuyuanError):
     """The engine takes nothing more: the node is shutting down, or could not store a block."""
+
+
+class ClockWrong(Stopped):
+    """The machine's clock cannot be believed: nothing is ordered until it is set right, and then all goes on."""
+
+    def __init__(self, now_ms: int, known_ms: int) -> None:
+        days = (now_ms - known_ms) // 86_400_000
+        super().__init__(
+            f"the node takes nothing: its clock is {days} days ahead of what it knows from its last block. Its "
+            "operator sets the clock right; or, if it is right, starts the node with SUYUAN_CLOCK_IS_RIGHT=1"
+        )
 
 
 Done = Callable[[Outcome | SuyuanError], None]

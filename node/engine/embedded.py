@@ -6,6 +6,7 @@ before the signature and whose headers give size and root of every checkpoint.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import structlog
 
-from ledger.errors import Problem
+from ledger.errors import Problem, SuyuanError
 from ledger.limits import BLOCK_BYTES_MAX
 from ledger.plan import Checked, Verdict
 from ledger.storage.chainstore import ChainStore, ChainView
-from node.engine import Done, Outcome, Overloaded, Stopped
+from node.engine import ClockWrong, Done, Outcome, Overloaded, Stopped
+from node.engine.clock import Clock
 from node.receipts import CheckpointSigner
 
 COSIGN_AGAIN_SECONDS = 60
@@ -27,6 +29,11 @@ RETRY_AFTER_MS = 200
 WIRE_OVERHEAD_BYTES = 5
 
 log = structlog.get_logger(__name__)
+
+
+def steady_ms() -> int:
+    """Counts on whatever the wall clock is set to, also while the machine sleeps."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
 class Embedded:
@@ -39,10 +46,13 @@ class Embedded:
         clock_ms: Callable[[], int],
         envelopes_max: int,
         bytes_max: int,
+        clock_is_right: bool = False,
+        steady_ms: Callable[[], int] = steady_ms,
     ) -> None:
         self._store = store
         self._signer = signer
-        self._clock_ms = clock_ms
+        last_block_ms = None if store.head.header is None else store.head.time
+        self._clock = Clock(clock_ms, steady_ms, last_block_ms, clock_is_right)
         self._envelopes_max = envelopes_max
         self._bytes_max = bytes_max
         self._queue: deque[tuple[Checked, Done]] = deque()
@@ -79,7 +89,9 @@ class Embedded:
         finally:
             self._stop()
 
-    async def _finish(self, batch: list[tuple[Checked, Done]], future: "asyncio.Future[list[Outcome]]") -> None:
+    async def _finish(
+        self, batch: list[tuple[Checked, Done]], future: "asyncio.Future[list[Outcome | SuyuanError]]"
+    ) -> None:
         """A block that was begun is finished even while the node stops, and its envelopes get their answer; where
         it cannot be stored, they are told that nobody knows."""
         try:
@@ -112,10 +124,13 @@ class Embedded:
             batch.append(self._queue.popleft())
         return batch
 
-    def _make_block(self, batch: list[tuple[Checked, Done]]) -> list[Outcome]:
+    def _make_block(self, batch: list[tuple[Checked, Done]]) -> list[Outcome | SuyuanError]:
         """In the worker thread: plan, store, cosign, prove. What fails to be stored stops the engine."""
         store = self._store
-        time = max(self._clock_ms(), store.head.time)
+        try:
+            time = max(self._clock.now_ms(), store.head.time)
+        except ClockWrong as error:
+            return [error] * len(batch)
         try:
             plan = store.plan([checked for checked, _ in batch], time)
         except (ArithmeticError, LookupError, TypeError, ValueError, msgspec.MsgspecError):
@@ -126,7 +141,7 @@ class Embedded:
             self.view = self._cosign()
         return [self._outcome(verdict) for verdict in plan.verdicts]
 
-    def _isolate(self, batch: list[tuple[Checked, Done]]) -> list[Outcome]:
+    def _isolate(self, batch: list[tuple[Checked, Done]]) -> list[Outcome | SuyuanError]:
         """An error of ours in a rule: planning changes nothing, so the batch is halved until the envelope that
         meets the error stands alone, and only that one is refused."""
         if len(batch) > 1:
@@ -144,7 +159,7 @@ class Embedded:
 
     def _cosign(self) -> ChainView:
         head = self._store.head
-        return self._store.view(self._signer.sign(head.log.size, head.log.root(), self._clock_ms()))
+        return self._store.view(self._signer.sign(head.log.size, head.log.root(), self._clock.stamp_ms()))
 
     def _stop(self) -> None:
         """Nobody is left without an answer: what was not begun is answered as not taken."""

@@ -57,7 +57,7 @@ def test_seeds_are_private_files(tmp_path: Path) -> None:
         keys.load_seed(tmp_path, "log.key")
     (tmp_path / "bad.key").write_text("zz")
     (tmp_path / "bad.key").chmod(0o600)
-    with pytest.raises(Malformed, match="64 hexadecimal"):
+    with pytest.raises(Malformed, match="a seed is 64 digits"):
         keys.load_seed(tmp_path, "bad.key")
 
 
@@ -69,7 +69,7 @@ def request(name: str, key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def test_a_certificate_is_for_the_member_that_its_request_names(tmp_path: Path) -> None:
     now = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
-    tls.make_authority(tmp_path, "test", ["127.0.0.1", "node.example"], now)
+    tls.make_authority(tmp_path, "test", now)
     key = ec.generate_private_key(ec.SECP256R1())
     made = x509.load_pem_x509_certificate(tls.certify(tmp_path, request(MAKER.id, key), MAKER.id, now))
     made.verify_directly_issued_by(x509.load_pem_x509_certificate((tmp_path / tls.CA_CERT).read_bytes()))
@@ -166,7 +166,7 @@ async def test_a_block_that_cannot_be_stored_stops_the_engine_and_leaves_nobody_
     answers: list[Outcome | SuyuanError] = []
 
     def fail(plan: object) -> None:
-        raise WriteFailed("no space left on device")
+        raise WriteFailed("block 9", "no space left on device")
 
     monkeypatch.setattr(world.store, "commit", fail)
     running = asyncio.create_task(engine.run())

@@ -1,0 +1,5 @@
+"""`python -m node.commands`."""
+
+from node.commands import main
+
+main()

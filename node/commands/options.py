@@ -1,0 +1,36 @@
+"""Arguments that several commands share, and how they answer: lines for people, JSON for programs."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Data = Annotated[Path, typer.Argument(help="The node's data folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+
+
+def say(as_json: bool, values: dict[str, Any]) -> None:
+    if as_json:
+        print(json.dumps(values, ensure_ascii=False))
+    else:
+        for name, value in values.items():
+            print(f"{name:<12} {value}")
+
+
+def warn(message: str) -> None:
+    print(f"suyuan-node: {message}", file=sys.stderr)
+
+
+class Progress:
+    """A counting line on stderr, where that is a terminal."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._shown = sys.stderr.isatty()
+
+    def __call__(self, done: int, last: int) -> None:
+        if self._shown and (done % 100 == 0 or done == last):
+            end = "\n" if done == last else ""
+            print(f"\r{self._what} {done} of {last}", end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,53 @@
+"""`suyuan-node run` and `status`."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+import uvloop
+
+from ledger import genesis as g
+from ledger.storage.blockfile import BlockFiles, InUse
+from ledger.storage.chainstore import ChainStore, read_genesis
+from node import logs
+from node.commands.options import Data, Json, say
+from node.config import Settings
+from node.run import ENDPOINTS_FILE
+from node.run import run as run_node
+
+
+def run(
+    data: Data,
+    members_port: Annotated[int | None, typer.Option(help="gRPC port for members (0: any free one).")] = None,
+    readers_port: Annotated[int | None, typer.Option(help="gRPC port for readers (0: any free one).")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics (0: any free one).")] = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM. Settings: node.toml in DATA, then SUYUAN_… variables, then options."""
+    given: dict[str, Any] = {"members_port": members_port, "readers_port": readers_port, "metrics_port": metrics_port}
+    settings = Settings(data=data, **{name: value for name, value in given.items() if value is not None})
+    logs.set_up(settings)
+    uvloop.run(run_node(settings))
+
+
+def status(data: Data, as_json: Json = False) -> None:
+    """Where this node's log stands, and where it listens while it runs."""
+    genesis = read_genesis(data)
+    values: dict[str, Any] = {"name": genesis.name, "chain": g.chain_id(genesis).hex()}
+    try:
+        BlockFiles(data, b"", writer=True).close()
+    except InUse:
+        endpoints = data / ENDPOINTS_FILE
+        values |= {"running": True} | (json.loads(endpoints.read_text()) if endpoints.exists() else {})
+    else:
+        store = ChainStore.open(data)
+        try:
+            values |= {"running": False, "height": store.head.height, "leaves": store.head.log.size}
+            values |= {"root": store.head.log.root().hex(), "state": store.head.state[0].hex()}
+        finally:
+            store.close()
+    say(as_json, values)
+
+
+def register(app: typer.Typer) -> None:
+    for command in (run, status):
+        app.command()(command)

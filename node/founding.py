@@ -1,0 +1,48 @@
+"""Making a node's folder in one go. A mark stands in it from the first step to the last, so that an init that was
+interrupted can simply be run again; nothing else is ever thrown away."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ledger.errors import Malformed
+from ledger.storage.blockfile import sync_folder
+from ledger.storage.chainstore import GENESIS_FILE, UNFINISHED_FILE
+from node.config import POLICY_FILE
+from node.private import BYTES_FILE, ROWS_FILE
+
+_PRIVATE: Final = (ROWS_FILE, f"{ROWS_FILE}-journal", BYTES_FILE)
+_MADE: Final = ("keys", "blocks", "index", "tile", GENESIS_FILE, POLICY_FILE, *_PRIVATE)
+
+
+@contextmanager
+def in_one_go(data: Path) -> Iterator[None]:
+    """Around all that init makes in `data`. Malformed where something is there that no interrupted init left."""
+    _clear(data)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mark = data / UNFINISHED_FILE
+    mark.touch()
+    sync_folder(data)
+    yield
+    os.sync()
+    mark.unlink()
+    sync_folder(data)
+
+
+def _clear(data: Path) -> None:
+    found = [name for name in _MADE if (data / name).exists()]
+    if found and not (data / UNFINISHED_FILE).exists():
+        if GENESIS_FILE in found:
+            raise Malformed(str(data), "a chain is there already; nothing was changed")
+        names = ", ".join(found)
+        what = f"{names} stand there without {GENESIS_FILE}; nothing was changed"
+        raise Malformed(str(data), f"{what}. Restore {GENESIS_FILE} from a backup, or name an empty folder")
+    for name in found:
+        path = data / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
