@@ -69,7 +69,11 @@ class Import:
 
     def plan(self, rows: Iterable[Row | BadRow]) -> Iterator[Planned]:
         """What each row becomes, in order; bad rows and those booked before are counted and told. Nothing is sent."""
-        return (planned for planned in self._planned(rows) if planned is not None)
+        for planned in self._planned(rows):
+            if planned is not None:
+                yield planned
+            else:  # what was booked meanwhile is left out; what was planned is not booked, so nothing else is asked
+                self._size = self._member.node_info().size
 
     def book(self, rows: Iterable[Row | BadRow], progress: Callable[[], None] = lambda: None) -> Totals:
         """Send what the rows become. Raises what ends the connection; run it again then."""

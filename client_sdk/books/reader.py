@@ -108,6 +108,7 @@ class _RowReader:
     def __init__(self, head: Head, mapping: Mapping) -> None:
         self._book, self._mapping, self._refs = head.kind, mapping, Refs()
         self._units = head.units
+        self._code_header = head.headers[head.places["gtin"]]
         self._has_unit = "unit" in head.places
         self._private = any(field in head.places for field in PRIVATE)
         self._goods_of, self._party_of = _getter(head, GOODS), _getter(head, ("party", "party_code"))
@@ -116,12 +117,13 @@ class _RowReader:
         self._known_parties: dict[tuple[str, ...], tuple[str, str, str]] = {}
 
     def row(self, line: int, texts: list[str]) -> Row | None:
-        """Of as many cells as there are headers, and an empty one. None where nothing stands there, or a sum; BadCell
-        where a cell does not say what it must."""
+        """Of as many cells as there are headers, and an empty one. None where nothing stands there, a sum, or the
+        headers of another page; BadCell where a cell does not say what it must."""
         said = self._goods_of(texts)
         known = self._known_goods.get(said)
         if known is None:
-            if not said[0].strip() and _is_no_row(texts):
+            code = cells.clean(said[0])
+            if code == self._code_header or (not code and _is_no_row(texts)):
                 return None
             known = _kept(self._known_goods, said, self._goods(*map(cells.clean, said)))
         goods, code = known

@@ -21,6 +21,7 @@ from client_sdk.books.reader import BookFile
 from client_sdk.books.rows import BadRow
 from client_sdk.client import Client
 from client_sdk.commands.options import Identity, Json, notes, say, unlocked
+from client_sdk.errors import Overloaded, Unavailable
 from ledger.errors import Malformed
 
 BAD_ROWS_SHOWN_MAX: Final = 1000
@@ -69,7 +70,12 @@ def _book(run: Import, file: BookFile) -> None:
         def progress() -> None:
             bar.update(task, completed=file.share, description=f"{run.totals.booked:,} rows booked")
 
-        run.book(file, progress)
+        try:
+            run.book(file, progress)
+        except (Unavailable, Overloaded):
+            told = f"{run.totals.booked:,} rows have their receipts; import the book again when the node answers: "
+            notes.print(f"{told}nothing is booked twice", markup=False, highlight=False, soft_wrap=True)
+            raise
 
 
 class _Listed:

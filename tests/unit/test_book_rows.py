@@ -92,7 +92,10 @@ def test_a_comma_without_quotes_shifts_no_cell(tmp_path: Path) -> None:
 def test_empty_cells_at_the_end_may_be_left_out_and_sums_are_no_rows(tmp_path: Path) -> None:
     lines = text(SALES, [row(客户信用代码="")]).splitlines()
     content = (
-        "\n".join([lines[0], lines[1].rstrip(","), "合计,,,,,,,6", "本页合计：,,,,,,,6", "合计(元),,,,,,,6"]) + "\n"
+        "\n".join(
+            [lines[0], lines[1].rstrip(","), "合计,,,,,,,6", "本页合计：,,,,,,,6", lines[0], "合计(元),,,,,,,6"]
+        )
+        + "\n"
     )
     whole, other = found(tmp_path, content)
     assert isinstance(whole, Row)

@@ -72,6 +72,11 @@ def test_a_dry_run_tells_every_row_and_sends_nothing(tmp_path: Path) -> None:
     assert [type(one) for one in told] == [Planned, BadRow, Planned]
     assert world.store.head.log.size == before
     assert "Submit" not in maker.calls
+    again = Import(maker, file.kind, Mapping(), told.append)
+    till = r.Moved(quantity=1, ref="D/1")
+    world.do(MAKER, world.act(r.Sell, till, buyer=r.SaleTo.CONSUMER, lot=LOT, site=MAKER.site))
+    assert [one.row.line for one in again.plan(BookFile(path))] == [3]
+    assert (again.totals.already, again.totals.bad) == (1, 1)
     world.close()
 
 
