@@ -1,20 +1,25 @@
-"""A sales book of a million rows into a node by `suyuan import`, end to end: read, planned, signed, sent, booked, and
-every receipt verified.
+"""Books of a million rows into a node by `suyuan import`, end to end: read, planned, signed, sent, booked, and every
+receipt verified.
 
-python -m bench.imports [--rows 1000000]
+python -m bench.imports [--rows 1000000] [--prices]
 
-The book is one dealer's: 2,000 lots to 200 member shops in cases and to consumers in cans, with document and line
-numbers. It is imported by the command in a process of its own, then once more, which books nothing. Memory is the
-peak of the importing process, for this book and for one of a tenth of its rows.
+The books are one dealer's. Sales: 2,000 lots, two of three documents to 200 member shops (cases, by their own code
+or by the can's with the specification), the others to consumers, of which some number no documents; some goods come
+back, some rows cannot be booked. Purchases, a tenth as many: what the maker shipped, whole and in part, and what it
+had not booked yet. Each is imported by the command in a process of its own, the sales once more, which books nothing.
+Memory is the peak of the importing process, for this book and for one of a tenth of its rows. With --prices each row
+has something private.
 """
 
 import argparse
 import csv
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -23,43 +28,88 @@ from client_sdk import build, keys
 from demo.world import CANS_A_CASE, gtin, uscc
 from ledger import records as r
 
-HEADERS = (
-    "日期", "单据号", "行号", "商品名称", "商品条码", "规格", "单位", "数量", "生产日期", "批号", "保质期",
-    "检验检疫证明号", "客户名称", "客户信用代码",
-)  # fmt: skip
+HEADERS = ("日期", "单据号", "行号", "商品名称", "商品条码", "规格", "单位", "数量", "生产日期", "批号", "保质期")
+LINES_A_DOCUMENT = 10
+BAD_EVERY, BACK_EVERY, NAMELESS_EVERY = 1009, 499, 20  # rows; rows; documents of consumers
+LATE_EVERY = 50  # deliveries that the maker has not booked
 
 
-def write(trade: world.Trade, path: Path, rows: int, cases: dict[str, str]) -> None:
-    """Ten lines a document; two of three documents are a shop's."""
-    random = trade.random
+def write(path: Path, party: str, rows: Iterator[list[object]], prices: bool) -> None:
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(HEADERS)
-        for number in range(rows):
-            if number % 10 == 0:
-                shop = random.choice(trade.shops) if number // 10 % 3 else None
-            product, _, lot = random.choice(trade.lots).partition("#")
-            what = [cases[product], f"800g*{CANS_A_CASE}罐/箱", "箱"] if shop else [product, "800g/罐", "罐"]
-            party = [f"{shop.member[-6:]}店", shop.member] if shop else ["消费者", ""]
-            document = [f"2026-01-{1 + number * 28 // rows:02d}", f"{path.stem}-{number // 10:07d}", number % 10 + 1]
-            quantity = random.randrange(1, 5)
-            writer.writerow(
-                [*document, "婴幼儿配方乳粉", *what, quantity, "2026-01-01", lot, "730", "", *party]
-            )  # fmt: skip
+        writer.writerow([*HEADERS, f"{party}名称", f"{party}信用代码", *(["单价", "联系方式"] if prices else [])])
+        for number, row in enumerate(rows):
+            writer.writerow([*row, *([f"{100 + number % 99}.50", "13800000000"] if prices else [])])
 
 
-def run(home: Path, path: Path) -> tuple[float, int, dict[str, object]]:
-    """(seconds, peak memory in MB, what it said) of one `suyuan import`."""
+def sales(trade: world.Trade, name: str, rows: int, cases: dict[str, str]) -> Iterator[list[object]]:
+    random = trade.random
+    shop = None
+    for number in range(rows):
+        document = number // LINES_A_DOCUMENT
+        if number % LINES_A_DOCUMENT == 0:
+            shop = random.choice(trade.shops) if document % 3 else None
+        product, _, lot = random.choice(trade.lots).partition("#")
+        by_case = [cases[product], f"800g*{CANS_A_CASE}罐/箱", "箱"] if number % 2 else [product, "800g*6罐/箱", "箱"]
+        what = by_case if shop else [product, "800g/罐", "罐"]
+        party = [f"{shop.member[-6:]}店", shop.member] if shop else ["消费者", ""]
+        nameless = shop is None and document % NAMELESS_EVERY == 0
+        numbers = ["", ""] if nameless else [f"{name}-{document:07d}", number % LINES_A_DOCUMENT + 1]
+        quantity: object = -1 if shop is None and number % BACK_EVERY == 0 else random.randrange(1, 5)
+        quantity = "少量" if number % BAD_EVERY == BAD_EVERY - 1 else quantity
+        day = f"2026-01-{1 + number * 28 // rows:02d}"
+        yield [day, *numbers, "婴幼儿配方乳粉", *what, quantity, "2026-01-01", lot, "730", *party]
+
+
+def deliver(trade: world.Trade, rows: int) -> Iterator[list[object]]:
+    """Ships of the maker to the dealer, then the dealer's rows of them; some the maker has not booked yet."""
+    random = trade.random
+    deliveries = [(random.choice(trade.lots), random.randrange(1, 50)) for _ in range(rows)]
+    booked = [one for number, one in enumerate(deliveries) if number % LATE_EVERY]
+    for start in range(0, len(booked), 10_000):
+        part = booked[start : start + 10_000]
+        trade.book(trade.maker, [trade.ship(trade.maker, trade.dealers[0], lot, n) for lot, n in part])
+    for number, (whole, quantity) in enumerate(deliveries):
+        product, _, lot = whole.partition("#")
+        numbers = [f"JH-{number // LINES_A_DOCUMENT:07d}", number % LINES_A_DOCUMENT + 1]
+        less = quantity - 1 if number % 7 == 0 and quantity > 1 else quantity
+        what = [product, "800g/罐", "罐", less, "2026-01-01", lot, "730"]
+        yield ["2026-01-02", *numbers, "婴幼儿配方乳粉", *what, "乳业", trade.maker.member]
+
+
+def run(home: Path, path: Path) -> tuple[float, resource.struct_rusage, dict[str, int]]:
+    """(seconds, what the process used, what it said) of one `suyuan import`."""
     command = [sys.executable, "-m", "client_sdk.commands", "import", str(path), "-i", str(home), "--json"]
     environment = os.environ | {keys.PASSPHRASE_VARIABLE: world.PASSPHRASE}
     begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
+    process = subprocess.Popen([*command, "--no-opening-stock"], stdout=subprocess.PIPE, env=environment, text=True)
     told = process.stdout.read() if process.stdout is not None else ""
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begun
-    if status:
+    if os.waitstatus_to_exitcode(status) not in (0, 1) or not told:
         raise SystemExit(f"the import ended with {os.waitstatus_to_exitcode(status)}: {told[-500:]}")
-    return seconds, usage.ru_maxrss // 1024, json.loads(told.splitlines()[-1])
+    return seconds, usage, json.loads(told.splitlines()[-1])
+
+
+def busy_seconds(node: world.Node) -> float:
+    """What a node has used of a core so far."""
+    fields = Path(f"/proc/{node.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measured(name: str, node: world.Node, home: Path, path: Path, rows: int) -> int:
+    """Import a book, print what it took, and return the peak of memory in MB."""
+    before = busy_seconds(node)
+    seconds, used, told = run(home, path)
+    its = (busy_seconds(node) - before) / rows * 1e6
+    if told["rows"] != rows or told["booked"] + told["bad"] + told["already_booked"] != rows or not told["booked"]:
+        raise SystemExit(f"not all rows were booked: {told}")
+    if told["bad"] > rows // BAD_EVERY + rows // BACK_EVERY + 1:
+        raise SystemExit(f"more rows are bad than were made so: {told}")
+    own, peak = (used.ru_utime + used.ru_stime) / rows * 1e6, used.ru_maxrss // 1024
+    busy = f"of a core {own:.0f} us a row, the node {its:.0f} us; peak memory {peak} MB; {told['bad']:,} bad"
+    print(f"{name} {rows:>9,} rows    {rows / seconds:>8,.0f} rows/s; {busy}", flush=True)
+    return peak
 
 
 def dealer_of(node: world.Node, trade: world.Trade) -> Path:
@@ -76,6 +126,7 @@ def dealer_of(node: world.Node, trade: world.Trade) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--prices", action="store_true", help="each row has a price and a contact")
     given = parser.parse_args()
     node = world.start()
     trade = world.Trade(node)
@@ -88,17 +139,15 @@ def main() -> None:
     peaks = []
     for rows in (given.rows // 10, given.rows):
         path = node.folder / f"XS{rows}.csv"
-        write(trade, path, rows, cases)
-        seconds, peak, told = run(home, path)
-        if told["booked"] != rows:
-            raise SystemExit(f"not all rows were booked: {told}")
-        print(f"book of {rows:>9,} rows     {rows / seconds:>8,.0f} rows/s, peak memory {peak} MB", flush=True)
-        peaks.append(peak)
-    print(f"ten times the rows         {peaks[1] / peaks[0]:>8.2f} x the memory")
+        write(path, "客户", sales(trade, path.stem, rows, cases), given.prices)
+        peaks.append(measured("sales    ", node, home, path, rows))
+    print(f"ten times the rows            {peaks[1] / peaks[0]:>8.2f} x the memory")
     seconds, _, told = run(home, path)
-    print(
-        f"imported once more         {given.rows / seconds:>8,.0f} rows/s, {told['already_booked']:,} booked before"
-    )
+    once_more = f"{given.rows / seconds:>8,.0f} rows/s, {told['already_booked']:,} booked before"
+    print(f"imported once more            {once_more}, {told['booked']} booked")
+    path = node.folder / "JH.csv"
+    write(path, "供应商", deliver(trade, given.rows // 10), given.prices)
+    measured("purchases", node, home, path, given.rows // 10)
     node.stop()
 
 

@@ -75,6 +75,11 @@ class Client(Reads):
     def member_id(self) -> str:
         return self._me().member
 
+    @property
+    def folder(self) -> Path:
+        """The identity folder."""
+        return self._me().folder
+
     # Writing
 
     def submit(self, acts: Iterable[Act], nodes: Sequence[str] = ()) -> list[Receipt]:
@@ -106,6 +111,10 @@ class Client(Reads):
 
     def sign(self, acts: Iterable[Act], records_max: int = build.RECORDS_AN_ENVELOPE) -> Iterator[SignedEnvelope]:
         return build.envelopes(acts, self._me(), self.connection.chain_id, clock_ms(), records_max)
+
+    def sign_sealed(self, batch: Sequence[build.Sealed]) -> SignedEnvelope:
+        """One envelope over records that are sealed already."""
+        return build.signed(batch, self._me(), self.connection.chain_id, clock_ms())
 
     def submit_stream(
         self, envelopes: Iterable[SignedEnvelope]

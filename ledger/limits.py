@@ -77,6 +77,17 @@ STREAM_IDLE_SECONDS_MAX: Final = 600  # a submit stream with nothing in flight, 
 OUTBOX_ENVELOPES_MAX: Final = 100_000  # waiting, sent or refused
 OUTBOX_DONE_ROWS_MAX: Final = 10_000  # receipts that are kept of what is done; nodes keep them all
 
+# Books that are imported (client)
+BOOK_LINE_BYTES_MAX: Final = 64 * 1024
+BOOK_QUOTED_LINES_MAX: Final = 32  # that one cell in quotes may span
+BOOK_ROW_FIELDS_MAX: Final = 256  # of a sheet, the rest is passed over
+BOOK_TITLE_LINES_MAX: Final = 10  # in which the headers are looked for
+BOOK_CACHE_ROWS_MAX: Final = 50_000  # of an import's own tables in memory; the rest stands in a temporary file
+XLSX_SHEETS_BYTES_MAX: Final = 1024 * 1024 * 1024  # unpacked; read as a stream
+XLSX_PARTS_BYTES_MAX: Final = 128 * 1024 * 1024  # unpacked; held in memory
+MAPPING_BYTES_MAX: Final = 4 * 1024 * 1024
+MAPPING_ENTRIES_MAX: Final = 100_000
+
 # Disk (node): below the reserve of the setting free_bytes_min, or with fewer entries free, it takes nothing new
 FREE_BYTES_MIN: Final = 16 * 1024 * 1024  # the smallest reserve that may be set: a block, its rows, and a compaction
 FREE_ENTRIES_MIN: Final = 256  # inodes: files that can still be made

@@ -1,201 +1,242 @@
 """Booking a book: rows are read, planned and sent as one stream, so that a book of any length takes the same memory.
 
 A chunk of rows asks the node once which of its document lines are booked: what is, is counted and left out, so an
-import may be run again at any time. Where a rule refuses records of an envelope, their rows are named and the others
-are signed anew, so that one bad row does not hold up its neighbours.
+import may be run again at any time. Envelopes are sent in the order of the rows (`sending`).
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from client_sdk import build
 from client_sdk.books.columns import Book
-from client_sdk.books.holdings import Holdings, OpenShip
+from client_sdk.books.holdings import Holdings, Stock
+from client_sdk.books.line import Planned
 from client_sdk.books.mapping import Mapping
-from client_sdk.books.planner import Planned, Planner
-from client_sdk.books.reader import BadRow, Row
-from client_sdk.build import SignedEnvelope
+from client_sdk.books.pending import Pending
+from client_sdk.books.planner import Planner
+from client_sdk.books.rows import BadRow, Row
+from client_sdk.books.scratch import Scratch
+from client_sdk.books.sending import Batch, Sender
+from client_sdk.books.waiting import OpenShip
+from client_sdk.build import Sealed
 from client_sdk.client import Client
-from client_sdk.errors import EnvelopeRefused
-from client_sdk.trust import Receipt
-from client_sdk.wire import Side
-from ledger.errors import Malformed, SuyuanError
+from client_sdk.wire import REFS_A_CALL, Side
+from ledger.errors import Malformed
+from ledger.limits import ENVELOPE_BYTES_MAX, ENVELOPE_RECORDS_MAX
 from ledger.records import act_of_type
 
-CHUNK_ROWS: Final = 2000
-RECORDS_AN_ENVELOPE: Final = 250
-RECENT_REFS_MAX: Final = 50_000  # rows in which a document line that stands twice is seen before it is sent
+CHUNK_ROWS: Final = REFS_A_CALL
+RECORDS_AN_ENVELOPE: Final = 1000
+ROW_RECORDS_MAX: Final = ENVELOPE_RECORDS_MAX // 2
+ROW_BYTES_MAX: Final = ENVELOPE_BYTES_MAX // 2 - build.HEADER_ROOM_BYTES
 
 
 class Totals(Struct):
-    """What became of the rows of a book."""
+    """What became of the rows of a book: `acts` counts records by kind, `reasons` bad rows by field or rule;
+    `private` openings wait, since the node did not take them."""
 
     rows: int = 0
     already: int = 0
     bad: int = 0
     booked: int = 0
-    acts: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
+    private: int = 0
+    acts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
 
 
 Tell = Callable[[Planned | BadRow], None]
 
 
-def holdings_of(member: Client) -> Holdings:
-    """What the node says that a member holds, and what waits for it."""
-    held = [(one.lot, one.site, one.held - one.reserved, one.grams) for one in member.positions()]
-    ships = [
-        OpenShip(one.ship, one.lot, one.owner, one.to_site, one.ref, one.open, one.time_ms)
-        for one in member.handovers()
-        if one.to == member.member_id
-    ]
-    return Holdings(held, ships)
-
-
 class Import:
-    """One book of one member on its way into the ledger. `tell` hears of every row that is planned or bad."""
+    """One book of one member on its way into the ledger. `mapping` is as given, with the answer about the stock
+    before the first book: to be kept before the book is sent. `tell` hears of every row that is planned or bad, from
+    the thread that plans or from the one that books, never from both at once."""
 
     def __init__(self, member: Client, kind: Book, mapping: Mapping, tell: Tell = lambda told: None) -> None:
         """Malformed where the first book of a member needs to be preceded by a count of what was there."""
-        holdings = holdings_of(member)
-        if holdings.empty and kind in (Book.PURCHASE, Book.SALE) and not mapping.opening:
-            raise Malformed(
-                "first book",
-                "you hold nothing yet: was there stock before it? Import a stock-taking first (盘点日期, 商品条码, "
-                "批号, 实盘数量), or say that there was none: suyuan mapping opening none",
-            )
-        self.totals = Totals(acts=Counter(), reasons=Counter())
+        self.totals = Totals()
         self._member, self._tell = member, tell
-        self._planner = Planner(member, member.member_id, holdings, mapping)
-        self._recent: dict[str, int] = {}
+        self._size, holdings = _snapshot(member)
+        self.mapping = opened(mapping, kind, holdings.empty)
+        self._planner = Planner(member, member.member_id, holdings, self.mapping)
+        self._scratch = Scratch()
+        self._ended = False
 
     def plan(self, rows: Iterable[Row | BadRow]) -> Iterator[Planned]:
-        """What each row becomes, in order; bad rows and those booked before are counted and told."""
-        for chunk in _chunks(rows, CHUNK_ROWS):
-            booked = self._booked(chunk)
-            for row in chunk:
-                self.totals.rows += 1
-                if isinstance(row, BadRow):
-                    self._refuse(row)
-                elif (row.side, row.ref) in booked:
-                    self.totals.already += 1
-                else:
-                    planned = self._planned(row)
-                    if isinstance(planned, BadRow):
-                        self._refuse(planned)
-                    else:
-                        self._tell(planned)
-                        yield planned
-
-    def _planned(self, row: Row) -> Planned | BadRow:
-        """The rules let records of one envelope share a document line, so one that stands twice is seen here."""
-        earlier = self._recent.setdefault(row.ref, row.line)
-        if earlier != row.line:
-            message = f"the document line {row.ref} stands in line {earlier} already"
-            return BadRow(row.line, "行号", message, "give each line of a document a number of its own", row.cells)
-        if len(self._recent) > RECENT_REFS_MAX:
-            del self._recent[next(iter(self._recent))]
-        return self._planner.plan(row)
-
-    def _booked(self, chunk: list[Row | BadRow]) -> set[tuple[Side, str]]:
-        """Which of a chunk's document lines are booked already."""
-        found: set[tuple[Side, str]] = set()
-        for side in Side:
-            refs = [row.ref for row in chunk if isinstance(row, Row) and row.side == side]
-            if refs:
-                found |= {(side, one.ref) for one in self._member.find_refs(side, refs)}
-        return found
-
-    def _refuse(self, row: BadRow) -> None:
-        self.totals.bad += 1
-        self.totals.reasons[row.field] += 1
-        self._tell(row)
+        """What each row becomes, in order; bad rows and those booked before are counted and told. Nothing is sent."""
+        for planned in self._planned(rows):
+            if planned is not None:
+                yield planned
+            else:  # what was booked meanwhile is left out; what was planned is not booked, so nothing else is asked
+                self._size = self._member.node_info().size
 
     def book(self, rows: Iterable[Row | BadRow], progress: Callable[[], None] = lambda: None) -> Totals:
         """Send what the rows become. Raises what ends the connection; run it again then."""
-        sending = _Sending(self._member, self.plan(rows))
-        for planned, envelope, result in sending.results():
-            if isinstance(result, EnvelopeRefused):
-                for row in sending.again(planned, result):
-                    self._refuse(row)
-            elif isinstance(result, SuyuanError):
-                raise result
-            else:
-                self._count(planned)
-                if envelope.private:
-                    self._member.put_private(result.leaf, envelope.private)
-            progress()
+        pending = Pending(self._member.folder)
+        sender = Sender(self._member, pending)
+        batches = self._batches(rows)
+        try:
+            self.totals.private = pending.give_left_over(self._member)
+            while not self._ended:
+                for told in sender.send(batches):
+                    if isinstance(told, BadRow):
+                        self._refuse(told)
+                    else:
+                        self._count(told.batch)
+                        self.totals.private += pending.give(self._member, told.envelope, told.receipt.leaf)
+                    progress()
+                if not self._ended:
+                    self._look_again()
+        finally:
+            pending.close()
         return self.totals
 
-    def _count(self, planned: list[Planned]) -> None:
-        self.totals.booked += len(planned)
-        for one in planned:
-            for act in one.acts:
-                self.totals.acts[act_of_type(act.kind).name.lower().replace("_", " ")] += 1
+    # Planning; while a book is sent, this runs in the thread that sends
+
+    def _planned(self, rows: Iterable[Row | BadRow]) -> Iterator[Planned | None]:
+        """None where rows were booked that may be missing in what is known of the holdings: by an import that was
+        killed a moment ago, or at a till meanwhile. What is under way is to be answered then, and asked anew."""
+        iterator = iter(rows)
+        while chunk := list(islice(iterator, CHUNK_ROWS)):
+            twice = self._twice(chunk)
+            booked = self._booked(chunk, twice)
+            while any(leaf >= self._size for leaf in booked.values()):
+                yield None
+                booked = self._booked(chunk, twice)
+            for row in chunk:
+                planned = self._row(row, booked, twice)
+                if planned is not None:
+                    yield planned
+
+    def _row(self, row: Row | BadRow, booked: dict[tuple[Side, str], int], twice: dict[int, int]) -> Planned | None:
+        self.totals.rows += 1
+        found: Planned | BadRow
+        if isinstance(row, BadRow):
+            found = row
+        elif row.line in twice:
+            found = _stands_twice(row, twice[row.line])
+        elif booked and (row.side, row.ref) in booked:
+            self.totals.already += 1
+            self._planner.skip(row)
+            return None
+        else:
+            found = self._planner.plan(row)
+        if isinstance(found, BadRow):
+            self._refuse(found)
+            return None
+        self._tell(found)
+        return found
+
+    def _twice(self, chunk: list[Row | BadRow]) -> dict[int, int]:
+        """Line -> the earlier line of this book that has the same document line. The rules let records of one
+        envelope share one, so it is seen here."""
+        lines = [(hash((row.side.value, row.ref)), row.line) for row in chunk if isinstance(row, Row)]
+        return self._scratch.first_seen(lines)
+
+    def _booked(self, chunk: list[Row | BadRow], twice: dict[int, int]) -> dict[tuple[Side, str], int]:
+        """The leaf of each of a chunk's document lines that is booked already."""
+        asked: dict[Side, list[str]] = {side: [] for side in Side}
+        for row in chunk:
+            if isinstance(row, Row) and row.line not in twice:
+                asked[row.side].append(row.ref)
+        return {
+            (side, one.ref): one.leaf
+            for side, refs in asked.items()
+            if refs
+            for one in self._member.find_refs(side, refs)
+        }
+
+    def _refuse(self, row: BadRow) -> None:
+        self.totals.bad += 1
+        self.totals.reasons[row.reason] += 1
+        self._tell(row)
+
+    def _look_again(self) -> None:
+        """What the ledger says now, when nothing is under way."""
+        self._size, self._planner.desk.holdings = _snapshot(self._member)
+
+    def _batches(self, rows: Iterable[Row | BadRow]) -> Iterator[Batch | None]:
+        """Batches of planned rows; None where what is under way is to be answered first. A batch goes as soon as it
+        is full, so that whenever this is asked for more, every row that was planned is under way."""
+        batch = Batch()
+        for planned in self._planned(rows):
+            sealed = None if planned is None else self._sealed(planned)
+            if planned is not None and sealed is not None:
+                batch.add(planned.row, tuple([act.kind for act in planned.acts]), sealed)
+            full = len(batch.sealed) >= RECORDS_AN_ENVELOPE or batch.size > ROW_BYTES_MAX
+            if batch.rows and (planned is None or full):
+                yield batch
+                batch = Batch()
+            if planned is None:
+                yield None
+        if batch.rows:
+            yield batch
+        self._ended = True
+
+    def _sealed(self, planned: Planned) -> list[Sealed] | None:
+        """The acts of a row, sealed; what is private stands behind the first one's seal."""
+        row, acts = planned.row, planned.acts
+        try:
+            if row.private is not None:
+                acts = [build.with_private(acts[0], row.private), *acts[1:]]
+            sealed = [build.sealed(act) for act in acts]
+            if len(sealed) > ROW_RECORDS_MAX or sum(one.size for one in sealed) > ROW_BYTES_MAX:
+                raise Malformed(
+                    "数量", f"it answers {len(sealed)} ships, more than fit into one envelope; split the row"
+                )
+        except Malformed as error:
+            self._refuse(BadRow(row.line, error.where, error.message, "correct it", row.cells, ref=row.ref))
+            return None
+        return sealed
+
+    def _count(self, batch: Batch) -> None:
+        self.totals.booked += len(batch.rows)
+        for kinds, rows in Counter(batch.kinds).items():
+            for kind in kinds:
+                self.totals.acts[act_of_type(kind).name.lower().replace("_", " ")] += rows
 
 
-class _Sending:
-    """Envelopes of planned rows on one stream, those that are signed anew first."""
-
-    def __init__(self, member: Client, planned: Iterator[Planned]) -> None:
-        self._member, self._planned = member, planned
-        self._again: deque[Planned] = deque()
-        self._rows_of: dict[bytes, list[Planned]] = {}
-
-    def results(self) -> Iterator[tuple[list[Planned], SignedEnvelope, Receipt | SuyuanError]]:
-        """Each envelope's rows, and its receipt or what refused it."""
-        while True:
-            for envelope, result in self._member.submit_stream(self._envelopes()):
-                yield self._rows_of.pop(envelope.id), envelope, result
-            if not self._again:
-                return
-
-    def _envelopes(self) -> Iterator[SignedEnvelope]:
-        while rows := self._next():
-            acts = [act for row in rows for act in _acts(row)]
-            for envelope in self._member.sign(acts, RECORDS_AN_ENVELOPE + len(acts)):
-                self._rows_of[envelope.id] = rows
-                yield envelope
-
-    def _next(self) -> list[Planned]:
-        """The rows of the next envelope."""
-        rows: list[Planned] = []
-        records = 0
-        while records < RECORDS_AN_ENVELOPE:
-            row = self._again.popleft() if self._again else next(self._planned, None)
-            if row is None:
-                break
-            rows.append(row)
-            records += len(row.acts)
-        return rows
-
-    def again(self, planned: list[Planned], error: EnvelopeRefused) -> Iterator[BadRow]:
-        """The rows that were refused; the others of their envelope are sent again. Raises the refusal where it is
-        about the envelope as a whole."""
-        row_of = [number for number, one in enumerate(planned) for _ in one.acts]
-        wrong = {row_of[p.record]: p for p in reversed(error.problems) if p.record is not None}
-        if not wrong:
-            raise error
-        self._again.extend(one for number, one in enumerate(planned) if number not in wrong)
-        for number, problem in sorted(wrong.items()):
-            row = planned[number].row
-            yield BadRow(row.line, problem.field or problem.rule, problem.message, problem.remedy, row.cells)
+def opened(mapping: Mapping, kind: Book, empty: bool) -> Mapping:
+    """The mapping as a book of this kind leaves it, of a member that holds nothing (`empty`) or something.
+    Stock-takings open a member's book until another kind of book follows; Malformed where one of purchases or sales
+    comes first."""
+    if kind == Book.STOCK:
+        return replace(mapping, opening="counting") if empty and not mapping.opening else mapping
+    if mapping.opening == "counting":
+        return replace(mapping, opening="counted")
+    if empty and not mapping.opening and kind != Book.PRODUCTION:
+        raise Malformed(
+            "first book",
+            "you hold nothing yet: was there stock before it? Import a stock-taking first (盘点日期, 商品条码, 批号, "
+            "实盘数量), or say that there was none: suyuan import --no-opening-stock",
+        )
+    return mapping
 
 
-def _acts(planned: Planned) -> Iterable[build.Act]:
-    """The acts of a row; what is private stands behind the seal of the first."""
-    private = planned.row.private
-    if private is None:
-        return planned.acts
-    first, *others = planned.acts
-    return [build.with_private(first, private), *others]
+def _snapshot(member: Client) -> tuple[int, Holdings]:
+    """(leaves of the log that it covers, what a member holds and what waits for it)."""
+    size = member.node_info().size
+    held = (
+        (one.lot, one.site, Stock(one.held, one.grams, one.reserved, one.sold, one.grams_sold))
+        for one in member.positions()
+    )
+    ships = (
+        OpenShip(one.ship, one.lot, one.owner, one.to_site, one.ref, one.open, one.time_ms, one.grams, one.returns)
+        for one in member.handovers()
+        if one.to == member.member_id
+    )
+    return size, Holdings(held, ships)
 
 
-def _chunks(rows: Iterable[Row | BadRow], size: int) -> Iterator[list[Row | BadRow]]:
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
+def _stands_twice(row: Row, first: int) -> BadRow:
+    message = f"the document line {row.ref} stands in line {first} already"
+    remedy = (
+        "drop the row if it is the same deal; else number the lines of a document, or have the column passed over: "
+        "suyuan mapping column 行号 -"
+    )
+    return BadRow(row.line, "行号", message, remedy, row.cells)

@@ -18,12 +18,7 @@ _DATE: Final = re.compile(
     re.ASCII,
 )
 _QUANTITY: Final = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+)(?:\.0{1,2})?", re.ASCII)
-_WEIGHT: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,3}))?", re.ASCII)
-_MONEY: Final = re.compile(r"[¥￥]?(\d{1,3}(?:,\d{3})+|\d{1,12})(?:\.(\d{1,2})0*)?元?", re.ASCII)
-_ITEM: Final = "(?:罐|听|盒|袋|包|瓶|个|支|块)"
-_A_CASE: Final = re.compile(
-    rf"(?:[^*x×]*[*x×])?(\d{{1,4}}){_ITEM}/[箱件]|[^*x×]*[*x×](\d{{1,4}}){_ITEM}?", re.IGNORECASE
-)
+_MINUS: Final = ("-", "\u2212")
 _SPAN: Final = re.compile(r"(\d{1,5})(天|日|个月|月|年)?", re.ASCII)
 _MONTHS: Final = {"个月": 1, "月": 1, "年": 12}
 
@@ -63,57 +58,33 @@ def party_code(text: str) -> str:
     return text
 
 
-def quantity(text: str) -> int:
-    """A whole number, with thousands separators or without; `1,2` could mean 1.2, so it is refused."""
+def quantity(text: str, field: str = "数量") -> int:
+    """A whole number above zero, with thousands separators or without; `1,2` could mean 1.2, so it is refused."""
     match = _QUANTITY.fullmatch(text)
     if match is None:
-        remedy = "write whole items; what is weighed has its kilograms in a column of their own"
-        raise BadCell("数量", f"{text!r} is not a whole number above zero", remedy)
+        raise BadCell(field, f"{text!r} is not a whole number above zero", "write how many there are, as 12")
     digits = match[1].replace(",", "").lstrip("0")
     if not digits or len(digits) > len(str(QUANTITY_MAX)) or int(digits) > QUANTITY_MAX:
-        raise BadCell("数量", f"{text} is not between 1 and {QUANTITY_MAX}")
+        raise BadCell(field, f"{text} is not between 1 and {QUANTITY_MAX}", "correct the number")
     return int(digits)
+
+
+def signed(text: str) -> int:
+    """As `quantity`; negative where it has a minus or stands in brackets: goods that went back."""
+    number, back = without_sign(text)
+    return -quantity(number) if back else quantity(number)
+
+
+def without_sign(text: str) -> tuple[str, bool]:
+    """(the number, whether it had a minus or stood in brackets)."""
+    if text[:1] == "(" and text[-1:] == ")":
+        return text[1:-1].strip(), True
+    return (text[1:].strip(), True) if text[:1] in _MINUS else (text, False)
 
 
 def count(text: str, field: str) -> int:
     """As `quantity`, and zero too: a stock-taking may find nothing."""
-    return 0 if text.strip("0.,") == "" and text else quantity_of(text, field)
-
-
-def quantity_of(text: str, field: str) -> int:
-    try:
-        return quantity(text)
-    except BadCell as bad:
-        raise BadCell(field, bad.message, bad.remedy) from None
-
-
-def grams(text: str) -> int | None:
-    """Kilograms with at most three decimals, in grams; None where the cell is empty."""
-    if not text:
-        return None
-    match = _WEIGHT.fullmatch(text)
-    value = int(match[1]) * 1000 + int((match[2] or "").ljust(3, "0")) if match is not None else 0
-    if not 0 < value <= QUANTITY_MAX:
-        raise BadCell("重量(kg)", f"{text!r} is not a weight in kilograms", "write it as 12.345, in kilograms")
-    return value
-
-
-def fen(text: str, field: str) -> int | None:
-    """Yuan with at most two decimals, in fen; None where the cell is empty."""
-    if not text:
-        return None
-    match = _MONEY.fullmatch(text)
-    if match is None:
-        raise BadCell(field, f"{text!r} is not an amount of yuan", "write it as 1299.50")
-    return int(match[1].replace(",", "")) * 100 + int((match[2] or "").ljust(2, "0"))
-
-
-def items_a_case(specification: str) -> int | None:
-    """How many items a case holds, as a specification says it: 800g*6, 800g×6罐/箱, 6罐/箱. None where it does not
-    say, or could mean two things."""
-    match = _A_CASE.fullmatch(specification.replace(" ", ""))
-    found = int(match[1] or match[2]) if match is not None else 0
-    return found or None
+    return 0 if text.strip("0.,") == "" and text[:1] == "0" else quantity(text, field)
 
 
 def _moment(text: str, field: str) -> dt.datetime:

@@ -17,7 +17,8 @@ class Book(Enum):
 
 
 class Column(Struct, frozen=True):
-    """`field` of a row, its header, other spellings, and whether a book of that kind must have it."""
+    """`field` of a row, its header, other spellings, and whether a book of that kind must have it. A header that ends
+    in a unit in brackets gives it to cells that name none."""
 
     field: str
     header: str
@@ -40,7 +41,12 @@ _SHELF_LIFE: Final = Column(
 )
 _CERTIFICATE: Final = Column("certificate", "检验检疫证明号", ("检验报告编号", "检验证明号", "证明号"))
 _SITE: Final = Column("site", "库存地点", ("仓库", "地点"))
-_WEIGHT: Final = Column("weight", "重量(kg)", ("重量", "净重", "净重(kg)", "重量(千克)"))
+_WEIGHT: Final = Column(
+    "weight",
+    "重量(kg)",
+    ("重量", "净重", "净重(kg)", "重量(千克)", "重量(公斤)", "重量(g)", "重量(克)", "净重(g)", "重量(斤)"),
+)
+_KEPT_REF: Final = Column("kept_ref", "原登记号")  # in a file of bad rows: what tells equal rows apart
 _PRICE: Final = Column("price", "单价", ("单价(元)", "含税单价"))
 _AMOUNT: Final = Column("amount", "金额", ("金额(元)", "总价", "价税合计"))
 
@@ -51,7 +57,7 @@ def _needed(column: Column) -> Column:
 
 _TRADE: Final = (
     _DATE, _DOCUMENT, _LINE, _GTIN, _needed(_NAME), _SPECIFICATION, _needed(_UNIT), _QUANTITY, _PRODUCTION, _LOT,
-    _SHELF_LIFE, _CERTIFICATE, _SITE, _WEIGHT, _PRICE, _AMOUNT,
+    _SHELF_LIFE, _CERTIFICATE, _SITE, _WEIGHT, _PRICE, _AMOUNT, _KEPT_REF,
 )  # fmt: skip
 COLUMNS: Final[dict[Book, tuple[Column, ...]]] = {
     Book.PURCHASE: (
@@ -71,30 +77,40 @@ COLUMNS: Final[dict[Book, tuple[Column, ...]]] = {
     # A maker's book: the goods are its own, made on the production date, counted in items unless it says so.
     Book.PRODUCTION: (
         replace(_DATE, needed=False), _DOCUMENT, _LINE, _GTIN, _NAME, _SPECIFICATION, _UNIT, _QUANTITY,
-        _needed(_PRODUCTION), _LOT, _SHELF_LIFE, _CERTIFICATE, _SITE, _WEIGHT,
+        _needed(_PRODUCTION), _LOT, _SHELF_LIFE, _CERTIFICATE, _SITE, _WEIGHT, _KEPT_REF,
     ),
     # A stock-taking, opening or periodic: what was found, and what the book said.
     Book.STOCK: (
         Column("date", "盘点日期", ("日期",), needed=True), _DOCUMENT, _LINE, _GTIN, _NAME, _SPECIFICATION, _UNIT,
         Column("quantity", "实盘数量", ("盘点数量", "实存数量", "实际数量"), needed=True),
         Column("booked", "账面数量", ("账存数量",)), _PRODUCTION, _LOT, _SHELF_LIFE, _SITE, _WEIGHT,
+        Column("booked_weight", "账面重量(kg)", ("账面重量", "账面重量(g)")), _KEPT_REF,
     ),
 }  # fmt: skip
+WEIGHTS: Final = {"kg": 1000, "千克": 1000, "公斤": 1000, "斤": 500, "g": 1, "克": 1}  # in grams
 CASE_UNITS: Final = frozenset(("箱", "件", "CT", "CS"))
-ITEM_UNITS: Final = frozenset(("罐", "听", "盒", "袋", "包", "瓶", "个", "H87"))
+ITEM_UNITS: Final = frozenset(
+    ("罐", "听", "盒", "袋", "包", "瓶", "个", "支", "只", "枚", "条", "块", "份", "桶", "H87")
+)
+IGNORED: Final = "-"  # what a mapping says of a header that is to be passed over
+
+
+def unit_of(header: str) -> str:
+    """The unit of weight that a header gives: `重量(kg)`; empty where it gives none."""
+    unit = header.rpartition("(")[2].removesuffix(")").lower()
+    return unit if unit in WEIGHTS and header.endswith(")") else ""
 
 
 def recognise(headers: list[str]) -> Book:
     """Which book these headers belong to; ValueError where they name suppliers and customers both."""
-    found_column = next(column for column in COLUMNS[Book.STOCK] if column.field == "quantity")
-    if any(name in headers for name in (found_column.header, *found_column.others)):
+    if _has(Book.STOCK, "quantity", headers):
         return Book.STOCK
-    found = [book for book in (Book.PURCHASE, Book.SALE) if _names_a_party(book, headers)]
+    found = [book for book in (Book.PURCHASE, Book.SALE) if _has(book, "party", headers)]
     if len(found) > 1:
         raise ValueError("it names suppliers and customers both: keep purchases and sales in two books")
     return found[0] if found else Book.PRODUCTION
 
 
-def _names_a_party(book: Book, headers: list[str]) -> bool:
-    party = next(column for column in COLUMNS[book] if column.field == "party")
-    return any(name in headers for name in (party.header, *party.others))
+def _has(book: Book, field: str, headers: list[str]) -> bool:
+    column = next(column for column in COLUMNS[book] if column.field == field)
+    return any(name in headers for name in (column.header, *column.others))

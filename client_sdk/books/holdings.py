@@ -1,68 +1,61 @@
 """What a member holds and what waits for it, as an import starts from it and uses it up row by row."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from msgspec import Struct
 
+from client_sdk.books.lots import NearLots
+from client_sdk.books.scratch import Scratch, Spill
+from client_sdk.books.waiting import OpenShip, Waiting
 
-class OpenShip(Struct):
-    """A ship that waits for this member."""
 
-    ship: bytes
-    lot: str
-    owner: str
-    site: str
-    ref: str
-    open: int
-    time_ms: int
+class Stock(Struct):
+    """Of one lot at one site: base items, of which `reserved` stand packed, and those that were sold; weights beside
+    them."""
+
+    held: int = 0
+    grams: int = 0
+    reserved: int = 0
+    sold: int = 0
+    grams_sold: int = 0
+
+    @property
+    def free(self) -> int:
+        """What may go out."""
+        return self.held - self.reserved
 
 
 class Holdings:
-    """Quantities in base items, by (lot, site)."""
+    def __init__(self, held: Iterable[tuple[str, str, Stock]] = (), ships: Iterable[OpenShip] = ()) -> None:
+        """`held` is (lot, site, stock)."""
+        self._scratch = Scratch()
+        self._stock: Spill[Stock] = Spill(self._scratch, "stock", Stock)
+        self._near: NearLots | None = None
+        self.waiting = Waiting(self._scratch, ships)
+        self.empty = not self.waiting.count
+        for lot, site, stock in held:
+            self._stock.put(f"{lot}\x00{site}", stock)
+            self.empty = False
 
-    def __init__(self, held: Iterable[tuple[str, str, int, int]] = (), ships: Iterable[OpenShip] = ()) -> None:
-        """`held` is (lot, site, quantity free to go out, grams)."""
-        self._held: dict[tuple[str, str], int] = defaultdict(int)
-        self._grams: dict[tuple[str, str], int] = {}
-        self._ships: dict[tuple[str, str], list[OpenShip]] = defaultdict(list)
-        self._lots: dict[str, set[str]] = defaultdict(set)
-        for lot, site, quantity, grams in held:
-            self.add(lot, site, quantity)
-            self._grams[lot, site] = grams
-        for ship in ships:
-            self._ships[ship.owner, ship.lot].append(ship)
-            self._know(ship.lot)
-        self.empty = not self._held and not self._ships
+    def stock(self, lot: str, site: str) -> Stock:
+        """To be changed in place, before another is asked for; a new one is empty."""
+        key = f"{lot}\x00{site}"
+        stock = self._stock.get(key)
+        if stock is None:
+            stock = Stock()
+            self._stock.put(key, stock)
+            if self._near is not None:
+                self._near.add(lot)
+        return stock
 
-    def held(self, lot: str, site: str) -> int:
-        return self._held.get((lot, site), 0)
+    def knows(self, lot: str, site: str) -> bool:
+        return self._stock.get(f"{lot}\x00{site}") is not None
 
-    def grams(self, lot: str, site: str) -> int:
-        """What it weighed at the start of the import."""
-        return self._grams.get((lot, site), 0)
-
-    def add(self, lot: str, site: str, quantity: int) -> None:
-        self._held[lot, site] += quantity
-        self._know(lot)
-
-    def receive(self, ship: OpenShip, quantity: int) -> None:
-        ship.open -= quantity
-        self.add(ship.lot, ship.site, quantity)
-
-    def ships(self, party: str, lot: str, quantity: int, document: str) -> Iterator[OpenShip]:
-        """The party's open ships of a lot, the likeliest first: the one of exactly this quantity, of this document,
-        the oldest."""
-        found = [ship for ship in self._ships.get((party, lot), ()) if ship.open]
-        found.sort(key=lambda ship: (ship.open != quantity, not ship.ref.startswith(document), ship.time_ms))
-        return iter(found)
-
-    def knows(self, lot: str) -> bool:
-        return lot in self._lots.get(lot.partition("#")[0], ())
-
-    def lots_like(self, lot: str) -> set[str]:
-        """The known lots of the same product."""
-        return self._lots.get(lot.partition("#")[0], set())
-
-    def _know(self, lot: str) -> None:
-        self._lots[lot.partition("#")[0]].add(lot)
+    def near(self, lot: str) -> list[tuple[str, bool]]:
+        """Lots that are held or wait, which this one may be meant as, with whether they look the same."""
+        if self._near is None:
+            self._near = NearLots(self._scratch)
+            for lots in ((key.partition("\x00")[0] for key in self._stock), self.waiting.lots()):
+                for one in lots:
+                    self._near.add(one)
+        return self._near.near(lot)

@@ -1,42 +1,72 @@
-"""Lot numbers that look alike: 2O25 for 2025, L1 for 11, A-01 for A01. Whoever types one means the other."""
+"""Lot numbers that are nearly the same: 2O25 for 2025, l23S for 1235, A-01 for A01, one character too many, too few,
+another, or two swapped. Whoever types one may mean the other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Final
 
-_CONFUSED: Final = str.maketrans("OQILSBZG", "00115826", " -_./\\")
+from client_sdk.books.scratch import Scratch
+
+_ALIKE: Final = str.maketrans("OQILSBZ", "0011582", " -_./")
+SHORTEST_EDITED_CHARS: Final = 4  # of shorter numbers one edit makes nearly anything
+
+
+def skeleton(number: str) -> str:
+    """A lot number as it looks: case, blanks and hyphens dropped, and one of characters that look alike."""
+    return number.upper().translate(_ALIKE)
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two different lot numbers may be meant as one: they read the same, or a character was left out,
-    doubled, or swapped with its neighbour. Another digit in one place does not count: so lots are told apart."""
-    if one == other:
+    """Whether two different lot numbers look the same."""
+    return one != other and skeleton(one) == skeleton(other)
+
+
+def one_edit(one: str, other: str) -> bool:
+    """Whether one edit leads from the look of one to that of the other: a character added, left out or replaced, or
+    two neighbours swapped."""
+    first, second = sorted((skeleton(one), skeleton(other)), key=len)
+    if len(first) < SHORTEST_EDITED_CHARS or len(second) - len(first) > 1 or first == second:
         return False
-    first, second = (text.upper().translate(_CONFUSED) for text in (one, other))
-    if first == second:
-        return True
-    shorter, longer = sorted((first, second), key=len)
-    if len(longer) < 5:
-        return False
-    if len(longer) == len(shorter) + 1:
-        return any(longer[:at] + longer[at + 1 :] == shorter for at in range(len(longer)))
-    return len(longer) == len(shorter) and _swapped(shorter, longer)
+    start = next((at for at, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), len(first))
+    left, right = first[start:], second[start:]
+    if len(left) < len(right):
+        return left == right[1:]
+    return left[1:] == right[1:] or (left[:2] == right[:2][::-1] and left[2:] == right[2:])
 
 
-def _swapped(one: str, other: str) -> bool:
-    differ = [at for at in range(len(one)) if one[at] != other[at]]
-    if len(differ) != 2 or differ[1] != differ[0] + 1:
-        return False
-    first, second = differ
-    return (one[first], one[second]) == (other[second], other[first])
+class NearLots:
+    """The lots that a member knows, to be asked for those that nearly are a given one. Each stands under its look and
+    under its look with each one character left out, so that a question costs the same among any number of lots."""
+
+    def __init__(self, scratch: Scratch) -> None:
+        self._db = scratch.db
+        self._db.execute("DROP TABLE IF EXISTS near")
+        self._db.execute(
+            "CREATE TABLE near "
+            "(look TEXT, product TEXT, number TEXT, PRIMARY KEY (look, product, number)) WITHOUT ROWID"
+        )
+
+    def add(self, lot: str) -> None:
+        product, mark, number = lot.partition("#")
+        if mark:
+            rows = ((look, product, number) for look in set(_looks(number)))
+            self._db.executemany("INSERT OR IGNORE INTO near VALUES (?, ?, ?)", rows)
+
+    def near(self, lot: str) -> list[tuple[str, bool]]:
+        """Known lots of the same product that this one may be meant as, and whether they look the same."""
+        product, mark, number = lot.partition("#")
+        if not mark:
+            return []
+        found = sorted({other for look in set(_looks(number)) for other in self._under(look, product)} - {number})
+        same = [(f"{product}#{other}", True) for other in found if alike(number, other)]
+        return same + [(f"{product}#{other}", False) for other in found if one_edit(number, other)]
+
+    def _under(self, look: str, product: str) -> Iterator[str]:
+        rows = self._db.execute("SELECT number FROM near WHERE look = ? AND product = ?", (look, product))
+        return (number for (number,) in rows)
 
 
-def nearest(lot: str, known: Iterable[str]) -> str | None:
-    """A known lot of the same product that `lot` may be meant as; both as PRODUCT#NUMBER."""
-    product, mark, number = lot.partition("#")
-    if not mark:
-        return None
-    for other in known:
-        name, _, its = other.partition("#")
-        if name == product and alike(number, its):
-            return other
-    return None
+def _looks(number: str) -> Iterator[str]:
+    look = skeleton(number)
+    yield look
+    for at in range(len(look)):
+        yield look[:at] + look[at + 1 :]

@@ -1,6 +1,5 @@
 """The `ref` of a row, its document line: what keeps the same row from being booked twice."""
 
-import sqlite3
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 import msgspec
 
 from client_sdk.books.cells import BadCell
+from client_sdk.books.scratch import Scratch
 from ledger.limits import REF_CHARS_MAX
 
 CONTENT_HEX_CHARS: Final = 20
@@ -18,35 +18,30 @@ class Refs:
 
     `{document}/{line}` where the book numbers both. Else the row's own content stands in for what is missing,
     as `~{SHA-256, 20 hex digits}-{ordinal among equal rows}`, after `{document}/` where there is one: the same
-    book again has the same refs, and a row added in the middle changes no other. The content is what is booked,
-    as parsed: a spreadsheet that rewrites dates, or a mended address, makes no new row.
-
-    The ordinals stand in a temporary file, so that a book of any length takes the same memory.
+    book again has the same refs, and a row added in the middle changes no other. The content is what the row says,
+    in the book's own words: a spreadsheet that rewrites dates, a mended address, or a mapping that is set later makes
+    no new row.
     """
 
     def __init__(self) -> None:
-        self._equal = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-        self._equal.execute("PRAGMA journal_mode = OFF")
-        self._equal.execute("CREATE TABLE seen (content BLOB PRIMARY KEY, count INTEGER) WITHOUT ROWID")
-        self._equal.execute("BEGIN")
+        self._scratch = Scratch()
 
-    def ref(self, document: str, line: str, content: Sequence[str | int | bool | None]) -> str:
-        """At most REF_CHARS_MAX characters; BadCell where the document number leaves no room."""
+    def ref(self, document: str, line: str, content: Sequence[str | int], kept: str = "") -> str:
+        """At most REF_CHARS_MAX characters; BadCell where the document number leaves no room. `kept` is the ref
+        that a file of bad rows says: its ordinal holds while the row's content does."""
         if document and line:
             ref = f"{document}/{line}"
         else:
             digest = sha256(msgspec.json.encode((document, line, *content))).digest()
-            own = f"~{digest.hex()[:CONTENT_HEX_CHARS]}-{self._ordinal(digest)}"
-            ref = f"{document}/{own}" if document else own
+            own = f"~{digest.hex()[:CONTENT_HEX_CHARS]}"
+            before = f"{document}/{own}-" if document else f"{own}-"
+            ref = kept if _is_ordinal(kept, before) else f"{before}{self._scratch.ordinal(digest)}"
         if len(ref) > REF_CHARS_MAX:
-            raise BadCell(
-                "单据号", f"{ref!r} is longer than {REF_CHARS_MAX} characters", "shorten the document number"
-            )
+            remedy = "shorten the document number"
+            raise BadCell("单据号", f"{ref!r} is longer than {REF_CHARS_MAX} characters", remedy)
         return ref
 
-    def _ordinal(self, digest: bytes) -> int:
-        [(count,)] = self._equal.execute(
-            "INSERT INTO seen VALUES (?, 1) ON CONFLICT (content) DO UPDATE SET count = count + 1 RETURNING count",
-            (digest[:16],),
-        ).fetchall()
-        return int(count)
+
+def _is_ordinal(kept: str, before: str) -> bool:
+    number = kept.removeprefix(before)
+    return kept != number and number.isascii() and number.isdigit()

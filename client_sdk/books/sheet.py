@@ -1,7 +1,11 @@
-"""The rows of a spreadsheet (.xlsx): its first sheet that has any, read row by row."""
+"""The rows of a spreadsheet (.xlsx): each of its sheets may be a book, read row by row.
+
+The archive is looked over before anything is believed: how much it unpacks to, and every checksum.
+"""
 
 import datetime as dt
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -9,84 +13,109 @@ from typing import Any, Final
 from openpyxl import load_workbook
 
 from client_sdk.books.cells import BadCell
-from client_sdk.books.source import Lines
+from client_sdk.books.source import Lines, Record
 from ledger.errors import Malformed
+from ledger.limits import BOOK_ROW_FIELDS_MAX, XLSX_PARTS_BYTES_MAX, XLSX_SHEETS_BYTES_MAX
 
-UNPACKED_BYTES_MAX: Final = 2 * 1024**3
-PACKED_RATIO_MAX: Final = 200  # a sheet of trade shrinks to a twentieth; more than this is made to harm
-_SMALL_BYTES: Final = 16 * 1024**2
+DIGITS_KEPT: Final = 10**15  # a spreadsheet's numbers lose digits beyond
+HALF_SECOND: Final = dt.timedelta(milliseconds=500)
 
 
 class SheetLines(Lines):
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._done, self._rows = 0, 1
+    def __init__(self, path: Path, workbook: Any, sheet: Any) -> None:
+        self._path, self._workbook, self._sheet = path, workbook, sheet
+        self._done, self._rows = 0, sheet.max_row or 1
+        sheet.reset_dimensions()  # some programs write a wrong size, and rows beyond it would be passed over
 
     @property
     def share(self) -> float:
         return min(1.0, self._done / self._rows)
 
-    def __iter__(self) -> Iterator[tuple[int, list[str] | BadCell]]:
-        _check_size(self._path)
+    def __iter__(self) -> Iterator[Record]:
+        rows = enumerate(self._sheet.iter_rows(max_col=BOOK_ROW_FIELDS_MAX, values_only=True), 1)
+        while (found := self._next(rows)) is not None:
+            self._done, values = found
+            yield _record(self._done, values)
+
+    def close(self) -> None:
+        self._workbook.close()
+
+    def _next(self, rows: Iterator[tuple[int, Any]]) -> tuple[int, Any] | None:
         try:
-            workbook = load_workbook(self._path, read_only=True, data_only=True)
+            return next(rows, None)
         except Exception as error:  # the library's own errors are as many as its parts
-            raise _broken(self._path, error) from None
-        try:
-            sheet = next((one for one in workbook.worksheets if one.max_row != 0), workbook.worksheets[0])
-            self._rows = sheet.max_row or 1
-            rows = enumerate(sheet.iter_rows(values_only=True), 1)
-            while (found := _next(rows, self._path)) is not None:
-                number, values = found
-                self._done = number
-                try:
-                    yield number, [_text(value) for value in values]
-                except BadCell as bad:
-                    yield number, bad
-        finally:
-            workbook.close()
+            raise broken(self._path, error, f", after row {self._done}") from None
 
 
-def _next(rows: Iterator[tuple[int, Any]], path: Path) -> tuple[int, Any] | None:
+def sheets(path: Path) -> list[SheetLines]:
+    """The sheets of a workbook, in order; Malformed where it is not one, or is not whole."""
+    _look_over(path)
     try:
-        return next(rows, None)
+        workbook = load_workbook(path, read_only=True, data_only=True)
+        return [SheetLines(path, workbook, one) for one in workbook.worksheets]
     except Exception as error:
-        raise _broken(path, error) from None
+        raise broken(path, error) from None
 
 
-def _broken(path: Path, error: Exception) -> Malformed:
-    remedy = "open it in the spreadsheet program and save it again as .xlsx, or as CSV"
-    return Malformed(str(path), f"not a whole .xlsx file ({type(error).__name__}); {remedy}")
+def broken(path: Path, error: BaseException | str, where: str = "") -> Malformed:
+    while isinstance(error, BaseException) and (error.__cause__ or error.__context__) is not None:
+        error = error.__cause__ or error.__context__ or error  # the library wraps what it met
+    remedy = "open it in the spreadsheet program and save it again as .xlsx, or as CSV UTF-8"
+    what = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    return Malformed(str(path), f"not a whole .xlsx file{where} ({what}); {remedy}")
 
 
-def _check_size(path: Path) -> None:
-    """Before anything is unpacked: an archive can hold a thousand times its size."""
+def _look_over(path: Path) -> None:
+    """Sizes first: an archive can hold a thousand times its own. Sheets are read as a stream, the other parts (texts,
+    styles) whole."""
     try:
         with zipfile.ZipFile(path) as archive:
-            unpacked = sum(one.file_size for one in archive.infolist())
-    except (zipfile.BadZipFile, OSError) as error:
-        raise _broken(path, error) from None
-    packed = max(1, path.stat().st_size)
-    if unpacked > UNPACKED_BYTES_MAX or (unpacked > _SMALL_BYTES and unpacked > packed * PACKED_RATIO_MAX):
-        raise Malformed(str(path), f"{unpacked} bytes unpacked; save it as CSV if it really is that large")
+            parts = {one.filename: one.file_size for one in archive.infolist()}
+            sheet = sum(size for name, size in parts.items() if name.startswith("xl/worksheets/"))
+            others = sum(parts.values()) - sheet
+            if sheet > XLSX_SHEETS_BYTES_MAX or others > XLSX_PARTS_BYTES_MAX:
+                unpacked = f"{sheet} bytes of sheets and {others} of texts"
+                bounds = f"at most {XLSX_SHEETS_BYTES_MAX} and {XLSX_PARTS_BYTES_MAX} are read"
+                raise Malformed(str(path), f"unpacked it has {unpacked}, {bounds}; save it as CSV UTF-8")
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise broken(path, error) from None
+    if damaged is not None:
+        raise broken(path, f"{damaged} is damaged")
+
+
+def _record(number: int, values: tuple[Any, ...]) -> Record:
+    flaw = None
+    cells = []
+    for value in values:
+        if isinstance(value, str):
+            cells.append(value)
+        elif value is None:
+            cells.append("")
+        else:
+            try:
+                cells.append(_text(value))
+            except BadCell as bad:
+                flaw = bad
+                cells.append(str(value))
+    return number, cells, flaw
 
 
 def _text(value: object) -> str:
     """A cell as the CSV would have it: whole numbers without a point, dates without a time of day."""
     match value:
-        case None:
-            return ""
         case bool():
             return "TRUE" if value else "FALSE"
-        case float():
-            if not value.is_integer():
-                return repr(value)
-            if abs(value) >= 1e15:
+        case float() if value.is_integer():
+            if abs(value) >= DIGITS_KEPT:
                 remedy = "make the column text and copy the number again"
                 raise BadCell("row", f"{value:.0f} has lost digits in the spreadsheet", remedy)
             return str(int(value))
         case dt.datetime():
-            return value.date().isoformat() if value.time() == dt.time() else value.strftime("%Y-%m-%d %H:%M:%S")
+            near = value + HALF_SECOND if value < dt.datetime.max - HALF_SECOND else value
+            return near.strftime(
+                "%Y-%m-%d" if near.time().replace(microsecond=0) == dt.time() else "%Y-%m-%d %H:%M:%S"
+            )
         case dt.date():
             return value.isoformat()
         case _:

@@ -1,28 +1,31 @@
 """`suyuan import` with a real node: late suppliers, counts, questions, mended rows, and a run that was killed."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from openpyxl import Workbook
 
-from client_sdk import build, keys
-from client_sdk.wire import clock_ms
+from client_sdk import build, errors, keys
+from client_sdk.client import Client
+from client_sdk.wire import Side, clock_ms
 from ledger import records as r
 from tests.commands import Typed
 from tests.network import PASSPHRASE, Network
-from tests.world import CASE, DEALER, FORMULA, LOT, MAKER, OTHER_SHOP, SHOP, STORE, member
+from tests.world import CASE, DEALER, FORMULA, LOT, MAKER, OTHER_SHOP, SHOP, STORE, Member, member
 
 pytestmark = pytest.mark.slow
 COLUMNS = "日期,单据号,行号,商品名称,商品条码,单位,数量,批号,生产日期,{party}名称,{party}信用代码,单价"
 PURCHASES, SALES = COLUMNS.format(party="供应商"), COLUMNS.format(party="客户")
 STOCK = "盘点日期,商品条码,单位,账面数量,实盘数量,批号,生产日期"
-NEWCOMERS = tuple(member(number) for number in range(60, 64))
+NEWCOMERS = tuple(member(number) for number in range(60, 67))
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +63,13 @@ def test_a_first_book_asks_for_the_stock_before_it(typed: Typed, tmp_path: Path)
     purchases = book(tmp_path, PURCHASES, row("A", 1, "6", DEALER.id))
     asked = typed.run(who, "import", purchases)
     assert asked.code == 1
-    assert "suyuan mapping opening none" in asked.err
+    assert "--no-opening-stock" in asked.err
     stock = book(tmp_path, STOCK, f"2026-11-01,{FORMULA},罐,,30,A1,2025-11-01", name="stock.csv")
     assert typed.ok(who, "import", stock).rows[-1]["acts"] == {"count": 1}
     assert typed.position(who, LOT) == {"held": 30}
-    assert typed.ok(who, "mapping").row["opening"] == "counted"
+    assert typed.ok(who, "mapping").row["opening"] == "counting"
     assert typed.ok(who, "import", purchases).rows[-1]["acts"] == {"claim": 1}
+    assert typed.ok(who, "mapping").row["opening"] == "counted"
 
 
 def test_a_late_supplier_confirms_claims_whichever_book_comes_first(typed: Typed, tmp_path: Path) -> None:
@@ -134,23 +138,135 @@ def test_a_spreadsheet_with_words_of_its_own(typed: Typed, tmp_path: Path) -> No
     assert "is no header" in typed.run(shop, "mapping", "column", "货号", "条形").err
 
 
-def test_an_import_killed_in_the_middle_is_run_again(network: Network, typed: Typed, tmp_path: Path) -> None:
-    """Killed at several moments; then one run books what is missing, and every row stands once."""
-    rows = 6000
-    lines = [row("K", n, "1", "", made="") for n in range(1, rows + 1)]
-    path = book(tmp_path, SALES, *lines)
-    network.certify(MAKER)
+def test_a_book_is_the_same_in_every_encoding_and_as_a_spreadsheet(typed: Typed, tmp_path: Path) -> None:
+    lines = [
+        SALES,
+        row("E", 1, "2", ""),
+        row("E", 2, "1", DEALER.id, gtin=CASE, unit="箱", party="嘉兴店"),
+        row("E", 3, "x", ""),
+    ]
+    paths = [book(tmp_path, *lines, name=f"{name}.csv", encoding=name) for name in ("utf-8", "utf-8-sig", "gb18030")]
+    sheet = Workbook()
+    for line in lines:
+        sheet.active.append([int(cell) if cell.isdigit() else cell for cell in line.split(",")])  # type: ignore[union-attr]
+    sheet.save(tmp_path / "book.xlsx")
+    told = [typed.run(MAKER, "import", path, "--dry-run", "--json") for path in (*paths, str(tmp_path / "book.xlsx"))]
+    assert told[0].rows[0]["becomes"] == f"sell 2 of {LOT} to 某"
+    assert told[0].rows[-1]["rows"] == 3
+    assert [one.out for one in told] == [told[0].out] * 4
+    assert {one.code for one in told} == {1}
+
+
+def test_options_of_an_import(typed: Typed, network: Network, tmp_path: Path) -> None:
+    who = NEWCOMERS[4]
+    purchases = book(
+        tmp_path, PURCHASES, row("O", 1, "6", DEALER.id, lot="Al"), row("O", 2, "6", DEALER.id, lot="A1")
+    )
+    typed.run(who, "import", purchases, "--no-opening-stock", "--dry-run")
+    assert typed.ok(who, "mapping").row == {"mapping": "empty"}
+    first = typed.run(who, "import", purchases, "--no-opening-stock")
+    assert first.code == 0  # nothing is held yet that Al could be
+    assert "2 claim" in first.out
+    itself = typed.run(who, "import", purchases, "--bad", purchases)
+    assert (itself.code, "the book itself" in itself.err) == (1, True)
+    assert Path(purchases).read_text().startswith("日期")
+    asked = typed.run(who, "import", book(tmp_path, PURCHASES, row("O", 3, "6", DEALER.id, lot="A-1")))
+    assert asked.code == 1
+    assert f"suyuan mapping lot '{FORMULA}#A-1' '{LOT}'" in asked.err
+    typed.ok(who, "mapping", "lot", f"{FORMULA}#A-1", LOT)
+    answered = book(tmp_path, PURCHASES, row("O", 3, "6", DEALER.id, lot="A-1"))
+    assert typed.ok(who, "import", answered).rows[-1]["acts"] == {"claim": 1}
+    assert typed.position(who, LOT) == {"held": 12, "claimed": 12}
+    assert typed.ok(who, "mapping", "lot", f"{FORMULA}#A-1", "--forget").row == {"opening": "none"}
+    network.home(who).joinpath("book-mapping.json").write_text('{"lots": 7}')
+    broken = typed.run(who, "import", answered)
+    assert (broken.code, "remove it" in broken.err) == (1, True)
+
+
+ROWS = 4000
+
+
+def killed(network: Network, who: Member, path: str) -> None:
+    """`suyuan import` in a process of its own, killed as soon as some of its rows are booked, and not all."""
+    environment = os.environ | {keys.PASSPHRASE_VARIABLE: PASSPHRASE}
+    command = [sys.executable, "-m", "client_sdk.commands", "import", path, "-i", str(network.home(who))]
+    with network.client(who) as client:
+        before = client.node_info().size
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        while client.node_info().size == before and process.poll() is None:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() != 0, "it was too quick to be killed"
+        found = client.find_refs(Side.IN, [f"K/{number}" for number in range(ROWS)])
+    assert 0 < len(found) <= ROWS
+
+
+def test_an_import_killed_in_the_middle_and_run_again_is_as_one_run(
+    network: Network, typed: Typed, tmp_path: Path
+) -> None:
+    """Two members get the same ships, whole, in two parts and not at all; one import is killed, and run again at
+    once, while the node still books what was under way."""
+    steady, hasty = NEWCOMERS[5], NEWCOMERS[6]
+    lot = f"{FORMULA}#K1"
+    lines = [row("K", n, str(2 + n % 3), MAKER.id, lot="K1", price=str(n)) for n in range(ROWS)]
+    path = book(tmp_path, PURCHASES, *lines)
+    with network.client(MAKER) as maker:
+        fields = {"lot": lot, "site": MAKER.site, "at": clock_ms()}
+        maker.submit([build.commission(quantity=10**6, ref="K1", production=20251101, **fields)])
+        for who in (steady, hasty):
+            parts = [part for n in range(30, ROWS) for part in ((2, n % 3) if n % 3 else (2,))]
+            maker.submit(
+                [build.ship(to=who.id, quantity=q, ref=f"{who.id}/{n}", **fields) for n, q in enumerate(parts)]
+            )
+            typed.ok(who, "mapping", "opening", "none")
+    first = typed.ok(steady, "import", path).rows[-1]
+    assert (first["booked"], first["acts"]["claim"] > 10) == (ROWS, True)
+    killed(network, hasty, path)
+    last = typed.ok(hasty, "import", path).rows[-1]
+    assert last["booked"] + last["already_booked"] == ROWS
+    assert (last["bad"], last["already_booked"] > 0) == (0, True)
+    assert typed.position(hasty, lot) == typed.position(steady, lot)
+    with network.client(hasty) as one, network.client(steady) as other:
+        assert not list(one.handovers())
+        assert booked(one) == booked(other) == {f"K/{n}": 2 + n % 3 for n in range(ROWS)}
+        assert all(one.private(*place).price is not None for place in list(places(one))[:: ROWS // 20])
+    again = typed.ok(hasty, "import", path).rows[-1]
+    assert (again["booked"], again["already_booked"]) == (0, ROWS)
+
+
+def booked(client: Client) -> dict[str, int]:
+    """How much came in under each document line."""
+    found: Counter[str] = Counter()
+    for envelope in client.own_envelopes():
+        for one in envelope.records:
+            if isinstance(one.amounts, r.Received | r.Moved):
+                found[one.amounts.ref] += getattr(one.amounts, "accepted", 0) or getattr(one.amounts, "quantity", 0)
+    return dict(found)
+
+
+def places(client: Client) -> Iterator[tuple[int, int]]:
+    """Where records with something private stand."""
+    for envelope in client.own_envelopes():
+        yield from ((envelope.leaf, index) for index, one in enumerate(envelope.records) if one.record.private)
+
+
+def test_a_refusal_names_every_record_however_many(network: Network) -> None:
+    with network.client(MAKER) as maker:
+        fields = {"lot": LOT, "quantity": 10**9, "at": clock_ms(), "site": MAKER.site}
+        [envelope] = maker.sign([build.sell(ref=f"many/{n}", **fields) for n in range(500)], records_max=500)
+        with pytest.raises(errors.EnvelopeRefused) as caught:
+            maker.submit_envelope(envelope)
+        assert [problem.record for problem in caught.value.problems] == list(range(500))
+
+
+def test_two_imports_of_one_book_at_once_book_it_once(network: Network, typed: Typed, tmp_path: Path) -> None:
+    path = book(tmp_path, SALES, *(row("T", n, "1", "", made="") for n in range(ROWS // 2)))
     before = typed.position(MAKER, LOT)
     environment = os.environ | {keys.PASSPHRASE_VARIABLE: PASSPHRASE}
-    command = [sys.executable, "-m", "client_sdk.commands", "import", path, "-i", str(network.home(MAKER))]
-    for seconds in (1.3, 1.6):
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    last = typed.ok(MAKER, "import", path).rows[-1]
-    assert last["booked"] + last["already_booked"] == rows
-    assert last["bad"] == 0
-    after = typed.position(MAKER, LOT)
-    assert after["sold"] - before.get("sold", 0) == rows
-    assert typed.ok(MAKER, "import", path).rows[-1]["already_booked"] == rows
+    command = [sys.executable, "-m", "client_sdk.commands", "import", path, "-i", str(network.home(MAKER)), "--json"]
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [json.loads(process.communicate()[0].splitlines()[-1]) for process in both]
+    assert sum(one["booked"] for one in told) == ROWS // 2
+    assert {reason for one in told for reason in one["reasons"]} <= {"ref.booked"}
+    assert typed.position(MAKER, LOT)["sold"] - before.get("sold", 0) == ROWS // 2
+    assert typed.ok(MAKER, "import", path).rows[-1]["already_booked"] == ROWS // 2

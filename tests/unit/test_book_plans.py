@@ -1,363 +1,391 @@
-"""What rows of real books become: claims, surplus, returns, weights, cases said in words, lots typed wrongly."""
+"""What rows of real books become: receipts, claims, returns, counts; and what is asked, with the cure."""
 
 import datetime as dt
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from openpyxl import Workbook
 
-from client_sdk.books import cells, lots, mapping
-from client_sdk.books.cells import BadCell
-from client_sdk.books.holdings import Holdings, OpenShip
-from client_sdk.books.mapping import Mapping
-from client_sdk.books.planner import Planned, Planner
-from client_sdk.books.reader import BadRow, BookFile, Row, read
+from client_sdk.books.cells import CHINA
+from client_sdk.books.columns import Book
+from client_sdk.books.holdings import Holdings, Stock
+from client_sdk.books.line import Planned
+from client_sdk.books.lots import NearLots, alike, one_edit
+from client_sdk.books.rows import BadRow
+from client_sdk.books.scratch import Scratch, Spill
+from client_sdk.books.waiting import Wanted
 from client_sdk.wire import Side
-from ledger import entries as e
 from ledger import records as r
-from ledger.errors import Malformed
-from tests.world import CASE, DEALER, FORMULA, MAKER, SHOP, SHRIMP, uscc
+from tests.books import LOT, PURCHASES, SALES, STOCK, Node, acts, bad, plan, row, ship
+from tests.world import CASE, DEALER, FORMULA, MAKER, OTHER_SHOP, SHOP, SHRIMP, gtin
 
-LOT = f"{FORMULA}#20250101A"
-PURCHASES = "日期,单据号,行号,商品名称,商品条码,规格,单位,数量,批号,供应商名称,供应商信用代码,重量(kg)"
-SALES = PURCHASES.replace("供应商", "客户")
-STOCK = "盘点日期,单据号,行号,商品条码,单位,账面数量,实盘数量,批号,重量(kg)"
+ONE = {"供应商信用代码": "", "客户信用代码": ""}  # somebody outside the ledger
+WEIGHED = f"{SHRIMP}#20250101A"
 
 
-class Ledger:
-    """A node that knows a can, its case, weighed shrimps, and one lot."""
-
-    def product(self, product: str) -> e.ProductEntry | None:
-        given: dict[str, Any] = {
-            "declared_by": r.DeclaredBy.MAKER, "declarer": MAKER.id, "maker": MAKER.id, "name": "乳粉",
-            "product": product,
-        }  # fmt: skip
-        known = {FORMULA: {}, CASE: {"base": FORMULA, "contains": 6}, SHRIMP: {"tolerance_permille": 20}}
-        return e.ProductEntry(**given | known[product]) if product in known else None
-
-    def lot(self, lot: str) -> e.LotEntry | None:
-        return e.LotEntry(lot=lot) if lot == LOT else None
-
-    def member(self, member: str) -> e.MemberEntry | None:
-        fields: dict[str, Any] = {"admitted": 0, "kind": r.MemberKind.ENTERPRISE, "name": "x", "region": "CN"}
-        return e.MemberEntry(member=member, **fields) if member in (DEALER.id, MAKER.id) else None
-
-    def site(self, site: str) -> e.SiteEntry | None:
-        return e.SiteEntry(name="x", region="CN", site=site)
-
-
-def plan(
-    tmp_path: Path, headers: str, *lines: str, held: int = 0, ships: list[OpenShip] | None = None, **words: Any
-) -> list[Planned | BadRow]:
-    path = tmp_path / "book.csv"
-    path.write_text("\n".join((headers, *lines)) + "\n", encoding="utf-8")
-    words_of = Mapping(**words)
-    planner = Planner(Ledger(), SHOP.id, Holdings([(LOT, SHOP.site, held, 0)] if held else [], ships or []), words_of)
-    return [one if isinstance(one, BadRow) else planner.plan(one) for one in read(path, words_of)]
-
-
-def acts(found: list[Planned | BadRow]) -> list[tuple[str, int]]:
-    names = ("quantity", "accepted", "found")
-    return [
-        (act.kind.__name__, next(n for name in names if (n := getattr(act.amounts, name, None)) is not None))
-        for one in found
-        if isinstance(one, Planned)
-        for act in one.acts
-    ]
-
-
-def row(quantity: str = "6", unit: str = "罐", **changed: str) -> str:
-    values = {
-        "date": "2026-01-03", "document": "D", "line": "1", "name": "乳粉", "gtin": FORMULA, "specification": "",
-        "unit": unit, "quantity": quantity, "lot": "20250101A", "party": "某店", "code": DEALER.id, "weight": "",
-    }  # fmt: skip
-    return ",".join((values | changed).values())
-
-
-def ship(number: int, quantity: int) -> OpenShip:
-    return OpenShip(bytes([number]) * 32, LOT, DEALER.id, SHOP.site, f"XS-{number}/1", quantity, number)
-
-
-def only(found: list[Planned | BadRow]) -> BadRow:
+def only(found: list[Planned | BadRow]) -> Planned:
     [one] = found
-    assert isinstance(one, BadRow), one
+    assert isinstance(one, Planned), one
     return one
 
 
+def received(found: list[Planned | BadRow]) -> list[int]:
+    """The number of each ship that is received, in order."""
+    planned = [one for one in found if isinstance(one, Planned)]
+    return [act.fields["ship"][0] for one in planned for act in one.acts if act.kind is r.Receive]
+
+
+# Purchases
+
+
 def test_a_late_supplier_is_claimed_and_a_surplus_too(tmp_path: Path) -> None:
-    assert acts(plan(tmp_path, PURCHASES, row("24"))) == [("Claim", 24)]
-    both = plan(tmp_path, PURCHASES, row("24"), ships=[ship(1, 10), ship(2, 8)])
+    late = plan(tmp_path, PURCHASES, [row(数量="24", 生产日期="2025-01-01")])
+    assert acts(late) == [("Claim", 24)]
+    assert only(late).acts[0].fields["supplier"] == DEALER.id
+    both = plan(tmp_path, PURCHASES, [row(数量="24")], ships=[ship(1, 10), ship(2, 8)])
     assert acts(both) == [("Receive", 10), ("Receive", 8), ("Claim", 6)]
-    assert isinstance(both[0], Planned)
-    assert {act.amounts.ref for act in both[0].acts if act.amounts} == {"D/1"}
-    part = plan(tmp_path, PURCHASES, row("4"), ships=[ship(1, 10)])
-    assert acts(part) == [("Receive", 4)]
-    assert isinstance(part[0], Planned)
-    assert "6 stay open" in part[0].says
-
-
-def test_goods_go_back_and_come_back(tmp_path: Path) -> None:
-    [back] = plan(tmp_path, PURCHASES, row("-6"), held=10)
-    assert isinstance(back, Planned)
-    assert (back.acts[0].kind, back.acts[0].fields["returns"], back.row.side) == (r.Ship, True, Side.OUT)
-    assert acts(plan(tmp_path, SALES, row("(2)", code=""), held=10)) == [("TakeBack", 2)]
-    assert acts(plan(tmp_path, SALES, row("-8"), ships=[ship(1, 8)])) == [("Receive", 8)]
-    assert "has not shipped 9" in only(plan(tmp_path, SALES, row("-9"), ships=[ship(1, 8)])).message
-    assert "--buyer business" in only(plan(tmp_path, PURCHASES, row("-1", code=""), held=10)).remedy
-
-
-def test_what_is_held_bounds_what_goes_out_and_the_cure_is_named(tmp_path: Path) -> None:
-    found = plan(tmp_path, SALES, row("6"), row("5", line="2"), held=10)
-    assert acts(found[:1]) == [("Ship", 6)]
-    assert isinstance(found[1], BadRow)
-    assert "holds 4" in found[1].message
-    for cure in ("receipt", "claim", "entry", "count"):
-        assert cure in found[1].remedy
-    typed = only(plan(tmp_path, SALES, row("1", lot="2O25O1O1A"), held=10))
-    assert (typed.field, LOT in typed.message) == ("批号", True)
-
-
-def test_a_count_takes_what_the_ledger_says_where_the_book_does_not(tmp_path: Path) -> None:
-    line = f"2026-01-03,P,1,{FORMULA},罐,{{book}},8,20250101A,"
-    for book, expected in (("", 10), ("12", 12)):
-        [one] = plan(tmp_path, STOCK, line.format(book=book), held=10)
-        assert isinstance(one, Planned)
-        assert one.acts[0].amounts == r.Counted(book=expected, found=8, ref="P/1")
-        assert one.acts[0].fields["kind"] == r.CountKind.OPENING
-    [later] = plan(tmp_path, STOCK, line.format(book=""), held=10, opening="counted")
-    assert isinstance(later, Planned)
-    assert later.acts[0].fields["kind"] == r.CountKind.PERIODIC
-    [cases] = plan(tmp_path, STOCK, f"2026-01-03,P,1,{CASE},箱,2,3,20250101A,")
-    assert isinstance(cases, Planned)
-    assert cases.acts[0].amounts == r.Counted(book=12, found=18, ref="P/1")
-
-
-def test_cases_said_in_the_specification_or_the_mapping(tmp_path: Path) -> None:
-    said = row("2", unit="箱", specification="800g*6罐/箱")
-    assert acts(plan(tmp_path, PURCHASES, said)) == [("Claim", 12)]
-    assert "suyuan mapping unit" in only(plan(tmp_path, PURCHASES, row("2", unit="提"))).remedy
-    assert acts(plan(tmp_path, PURCHASES, row("2", unit="提"), units={"提": 4})) == [("Claim", 8)]
-    wrong = row("2", unit="箱", gtin=CASE, specification="800g*12罐/箱")
-    assert only(plan(tmp_path, PURCHASES, wrong)).field == "规格"
-    assert "800g*6罐/箱" in only(plan(tmp_path, PURCHASES, row("2", unit="箱"))).remedy
+    assert {act.amounts.ref for act in only(both).acts if act.amounts} == {"D/1"}
+    assert only(both).says == (
+        f"receive 10 of {LOT} from {DEALER.id}; receive 8 of {LOT} from {DEALER.id}; "
+        f"claim 6 of {LOT}, which {DEALER.id} has not booked yet"
+    )
 
 
 @pytest.mark.parametrize(
-    ("text", "items"),
+    ("ships", "quantity", "document", "expected"),
     [
-        ("800g*6罐/箱", 6), ("800g×6", 6), ("1*12", 12), ("6罐/箱", 6), ("24盒/件", 24), ("800g x 6 罐/箱", 6),
-        ("800g", None), ("800g/罐", None), ("2kg/盒", None), ("800g*6罐*2盒/箱", None), ("", None), ("*", None),
+        ([(1, 12, "XS-1"), (2, 12, "XS-2"), (3, 100, "XS-3")], 12, "NN", [(1, 12)]),  # the oldest of the exact ones
+        ([(1, 12, "XS-1"), (2, 12, "XS-2"), (3, 100, "XS-3")], 12, "XS-2", [(2, 12)]),  # the document breaks the tie
+        ([(1, 12, "XS-1"), (2, 12, "XS-2"), (3, 100, "XS-3")], 30, "XS-1", [(3, 30)]),  # a part of a larger one
+        ([(1, 6, "XS-1"), (2, 6, "XS-1"), (3, 100, "XS-3")], 12, "XS-1", [(1, 6), (2, 6)]),  # a whole document
+        ([(1, 40, "XS-10"), (2, 50, "XS-1")], 30, "XS-1", [(2, 30)]),  # XS-1 is not XS-10
+        ([(1, 12, "XS-1"), (2, 8, "XS-2")], 20, "XS-2", [(2, 8), (1, 12)]),
+        ([(1, 12, "XS-1"), (2, 8, "XS-2")], 24, "", [(1, 12), (2, 8)]),
+        ([], 24, "XS-1", []),
     ],
 )  # fmt: skip
-def test_items_a_case(text: str, items: int | None) -> None:
-    assert cells.items_a_case(text) == items
+def test_the_ships_that_so_many_goods_answer(
+    ships: list[tuple[int, int, str]], quantity: int, document: str, expected: list[tuple[int, int]]
+) -> None:
+    waiting = Holdings((), [ship(number, n, document=name) for number, n, name in ships]).waiting
+    found = waiting.answers(Wanted(LOT, DEALER.id), quantity, document)
+    assert [(one.ship[0], part) for one, part in found] == expected
+
+
+def test_rows_use_up_what_waits_in_order(tmp_path: Path) -> None:
+    lines = [row(行号=str(n), 数量=str(quantity)) for n, quantity in enumerate((4, 8, 8))]
+    found = plan(tmp_path, PURCHASES, lines, ships=[ship(1, 12), ship(2, 4)])
+    assert acts(found) == [("Receive", 4), ("Receive", 8), ("Receive", 4), ("Claim", 4)]
+    assert received(found) == [2, 1, 1]
+
+
+def test_a_ship_to_another_site_of_mine_is_found_unless_the_row_names_one(tmp_path: Path) -> None:
+    cold = f"{SHOP.id}/cold"
+    headers = (*PURCHASES, "库存地点")
+    there = [ship(1, 6, site=cold)]
+    assert acts(plan(tmp_path, headers, [row()], ships=there)) == [("Receive", 6)]
+    assert acts(plan(tmp_path, headers, [row(库存地点="cold")], ships=there)) == [("Receive", 6)]
+    named = plan(tmp_path, headers, [row(库存地点="main")], ships=[ship(1, 6, site=cold)])
+    assert acts(named) == [("Claim", 6)]
+    assert bad(plan(tmp_path, headers, [row(库存地点="nowhere")])).field == "库存地点"
+    assert bad(plan(tmp_path, headers, [row(库存地点="店铺")])).field == "库存地点"
+
+
+def test_from_outside_the_ledger_it_is_an_entry(tmp_path: Path) -> None:
+    headers = (*PURCHASES, "保质期")
+    entered = only(plan(tmp_path, headers, [row(**ONE, 生产日期="2025-01-31", 保质期="1个月")]))
+    assert [entered.acts[0].fields[name] for name in ("production", "expiry")] == [20250131, 20250228]
+    assert entered.acts[0].kind is r.Enter
+    stranger = plan(tmp_path, PURCHASES, [row(供应商信用代码=OTHER_SHOP.id)])
+    assert acts(stranger) == [("Enter", 6)]
+    closed = row(**ONE, 商品条码="X", 批号="1")
+    refused = bad(plan(tmp_path, PURCHASES, [closed], products={"X": f"{MAKER.id}/CLOSED"}))
+    assert "suyuan mapping party" in refused.remedy
+    assert "own code" in bad(plan(tmp_path, PURCHASES, [row(供应商信用代码=SHOP.id)])).message
+
+
+def test_what_goes_back_to_its_supplier(tmp_path: Path) -> None:
+    back = only(plan(tmp_path, PURCHASES, [row(数量="-6")], held=10))
+    assert (back.acts[0].kind, back.acts[0].fields["returns"], back.row.side) == (r.Ship, True, Side.OUT)
+    outside = only(plan(tmp_path, PURCHASES, [row(**ONE, 数量="-6")], held=10))
+    assert (outside.acts[0].kind, outside.acts[0].fields["buyer"]) == (r.Sell, r.SaleTo.BUSINESS)
+    assert "holds 5" in bad(plan(tmp_path, PURCHASES, [row(数量="-6")], held=5)).message
+
+
+# Sales
+
+
+def test_sales_are_ships_and_sells_in_base_items(tmp_path: Path) -> None:
+    lines = [
+        row(行号="1", 商品条码=CASE, 单位="箱", 数量="2"), row(行号="2", 数量="3", **ONE),
+        row(行号="3", 单位="箱", 数量="1"), row(行号="4", 数量="99"),
+        row(行号="5", 数量="1", 客户信用代码=OTHER_SHOP.id),
+    ]  # fmt: skip
+    found = plan(tmp_path, SALES, lines, held=20)
+    assert acts(found) == [("Ship", 12), ("Sell", 3), ("Sell", 1)]
+    told = [(one.line, one.field) for one in found if isinstance(one, BadRow)]
+    assert told == [(4, "单位"), (5, "数量")]
+    planned = [one for one in found if isinstance(one, Planned)]
+    assert [act.fields["buyer"] for one in planned[1:] for act in one.acts] == [r.SaleTo.CONSUMER, r.SaleTo.BUSINESS]
+    assert "own code" in bad(plan(tmp_path, SALES, [row(客户信用代码=SHOP.id)], held=9)).message
+
+
+def test_more_sold_than_held_names_what_would_cure_it(tmp_path: Path) -> None:
+    first, wrong = plan(tmp_path, SALES, [row(), row(行号="2", 数量="5")], held=10)
+    assert isinstance(first, Planned)
+    assert isinstance(wrong, BadRow)
+    assert "holds 4" in wrong.message
+    for cure in ("purchase", "claim", "entry", "count"):
+        assert cure in wrong.remedy
+    packed = {LOT: Stock(10, reserved=6)}
+    assert "holds 4" in bad(plan(tmp_path, SALES, [row()], held=packed)).message
+    typed = {LOT: Stock(10), f"{FORMULA}#20250101B": Stock(0)}
+    known = Node([LOT, f"{FORMULA}#20250101B"])
+    near = bad(plan(tmp_path, SALES, [row(批号="20250101B")], held=typed, node=known))
+    assert f"is it {LOT}" in near.remedy
+
+
+def test_what_comes_back_from_customers(tmp_path: Path) -> None:
+    sold = {LOT: Stock(1, sold=3)}
+    lines = [row(**ONE, 数量="(2)"), row(**ONE, 行号="2", 数量="-2")]
+    back, more = plan(tmp_path, SALES, lines, held=sold)
+    assert acts([back]) == [("TakeBack", 2)]
+    assert isinstance(more, BadRow)
+    assert "sold 1" in more.message
+    returned = [ship(1, 8, returns=True), ship(2, 50)]
+    assert acts(plan(tmp_path, SALES, [row(数量="-8")], ships=returned)) == [("Receive", 8)]
+    told = bad(plan(tmp_path, SALES, [row(数量="-9")], ships=returned))
+    assert ("has shipped 8" in told.message, "purchase book" in told.remedy) == (True, True)
+    assert received(plan(tmp_path, PURCHASES, [row(数量="8")], ships=returned)) == [2]
+
+
+def test_a_sale_then_its_return_in_one_book(tmp_path: Path) -> None:
+    lines = [row(**ONE), row(**ONE, 行号="2", 数量="-6"), row(**ONE, 行号="3", 数量="10")]
+    assert acts(plan(tmp_path, SALES, lines, held=10)) == [("Sell", 6), ("TakeBack", 6), ("Sell", 10)]
+
+
+# Variable measure
 
 
 def test_what_is_weighed_needs_its_weight_and_nothing_else_does(tmp_path: Path) -> None:
-    shrimp = row("3", gtin=SHRIMP, weight="6.125")
-    [one] = plan(tmp_path, PURCHASES, shrimp)
-    assert isinstance(one, Planned)
+    shrimp = row(数量="3", 商品条码=SHRIMP, 单位="盒")
+    one = only(plan(tmp_path, PURCHASES, [shrimp | {"重量(kg)": "6.125"}]))
     assert one.acts[0].amounts == r.Moved(grams=6125, quantity=3, ref="D/1")
-    assert only(plan(tmp_path, PURCHASES, row("3", gtin=SHRIMP))).field == "重量(kg)"
-    [cans] = plan(tmp_path, PURCHASES, row("3", weight="2.4"))
-    assert isinstance(cans, Planned)
-    assert cans.acts[0].amounts == r.Moved(quantity=3, ref="D/1")
+    missing = bad(plan(tmp_path, PURCHASES, [shrimp]))
+    assert (missing.field, "重量(kg)" in missing.remedy) == ("重量", True)
+    cans = only(plan(tmp_path, PURCHASES, [row(**{"重量(kg)": "2.4"})]))
+    assert cans.acts[0].amounts == r.Moved(quantity=6, ref="D/1")
+
+
+def test_a_delivery_in_parts_weighs_as_its_senders_scales_said(tmp_path: Path) -> None:
+    """Ships of 10 and 5 heavier boxes, received as 18 boxes of 1 % less: each within tolerance, the surplus by
+    number."""
+    boxes = row(数量="18", 商品条码=SHRIMP, 单位="盒", **{"重量(kg)": "19.8"})
+    ships = [ship(1, 10, WEIGHED, grams=10_000), ship(2, 5, WEIGHED, grams=6_667)]
+    found = only(plan(tmp_path, PURCHASES, [boxes], ships=ships))
+    weights = [act.amounts.grams for act in found.acts if isinstance(act.amounts, r.Received | r.Moved)]
+    assert weights == [9_899, 6_601, 3_300]
+    assert sum(weight or 0 for weight in weights) == 19_800
+
+
+def test_portions_by_weight(tmp_path: Path) -> None:
+    held = {WEIGHED: Stock(3, grams=6000)}
+    portion = row(**ONE, 数量="0.5", 单位="公斤", 商品条码=SHRIMP)
+    lines = [portion, portion | {"行号": "2", "数量": "-250", "单位": "g"}, portion | {"行号": "3", "数量": "6"}]
+    sold, back, more = plan(tmp_path, SALES, lines, held=held)
+    assert isinstance(sold, Planned)
+    assert isinstance(back, Planned)
+    assert sold.acts[0].amounts == r.Moved(grams=500, quantity=0, ref="D/1")
+    assert (back.acts[0].kind, back.acts[0].amounts) == (r.TakeBack, r.Moved(grams=250, quantity=0, ref="D/2"))
+    assert isinstance(more, BadRow)
+    assert "holds 5750 g" in more.message
+    member = portion | {"客户信用代码": DEALER.id}
+    assert "whole items" in bad(plan(tmp_path, SALES, [member], held=held)).message
+    cans = row(**ONE, 数量="0.5", 单位="公斤")
+    assert "all weigh the same" in bad(plan(tmp_path, SALES, [cans], held=9)).message
+
+
+# Stock-taking
+
+
+def counted(found: list[Planned | BadRow]) -> list[tuple[int, int]]:
+    """(what the book said, what was found) of each count."""
+    amounts = [one.acts[0].amounts for one in found if isinstance(one, Planned)]
+    return [(one.book, one.found) for one in amounts if isinstance(one, r.Counted)]
+
+
+def test_a_count_takes_what_the_ledger_says_where_the_book_does_not(tmp_path: Path) -> None:
+    for book, expected in (("", (10, 8)), ("12", (12, 8))):
+        found = plan(tmp_path, STOCK, [row(账面数量=book, 实盘数量="8")], held=10, opening="counted")
+        assert counted(found) == [expected]
+        assert only(found).acts[0].fields["kind"] == r.CountKind.PERIODIC
+    cases = row(商品条码=CASE, 单位="箱", 账面数量="2", 实盘数量="3")
+    assert counted(plan(tmp_path, STOCK, [cases], held=12)) == [(12, 18)]
+    assert counted(plan(tmp_path, STOCK, [row(单位="", 商品条码=CASE, 实盘数量="2")])) == [(0, 12)]
+    fewer = bad(plan(tmp_path, STOCK, [row(账面数量="12", 实盘数量="1")], held=10))
+    assert "账面数量" in fewer.remedy
+    assert counted(plan(tmp_path, STOCK, [row(实盘数量="0")], held=10)) == [(10, 0)]
+
+
+def test_an_opening_count_begins_with_what_the_ledger_says(tmp_path: Path) -> None:
+    """The book before the ledger may have said 100; the ledger said nothing."""
+    found = plan(tmp_path, STOCK, [row(账面数量="100", 实盘数量="98")], opening="counting")
+    assert counted(found) == [(0, 98)]
+    assert only(found).acts[0].fields["kind"] == r.CountKind.OPENING
+
+
+@pytest.mark.parametrize("opening", ["counting", "counted"])
+def test_a_lot_that_is_counted_on_two_shelves_is_counted_together(tmp_path: Path, opening: str) -> None:
+    lines = [row(实盘数量="5"), row(行号="2", 商品条码=CASE, 单位="箱", 实盘数量="2"), row(行号="3", 实盘数量="1")]
+    found = plan(tmp_path, STOCK, lines, held=7, opening=opening)
+    assert counted(found) == [(7, 5), (5, 17), (17, 18)]
+
+
+def test_a_count_of_what_is_weighed(tmp_path: Path) -> None:
+    boxes = row(商品条码=SHRIMP, 单位="盒", 实盘数量="2", **{"重量(kg)": "3.9"})
+    held = {WEIGHED: Stock(3, grams=6000)}
+    one = only(plan(tmp_path, STOCK, [boxes], held=held, opening="counted"))
+    assert one.acts[0].amounts == r.Counted(book=3, book_grams=6000, found=2, found_grams=3900, ref="D/1")
+    nothing = boxes | {"实盘数量": "0", "重量(kg)": ""}
+    gone = only(plan(tmp_path, STOCK, [nothing], held=held, opening="counted"))
+    assert gone.acts[0].amounts == r.Counted(book=3, book_grams=6000, found=0, found_grams=0, ref="D/1")
+    late = boxes | {"账面数量": "4"}
+    asked = bad(plan(tmp_path, STOCK, [late], held=held, opening="counted"))
+    assert asked.field == "账面重量"
+    said = only(plan(tmp_path, STOCK, [late | {"账面重量(kg)": "8"}], held={WEIGHED: Stock(6, grams=12_000)}))
+    assert said.acts[0].amounts == r.Counted(book=4, book_grams=8000, found=2, found_grams=3900, ref="D/1")
+
+
+# Production
+
+
+def test_only_a_maker_makes(tmp_path: Path) -> None:
+    headers = ("生产日期", "商品条码", "批号", "数量", "检验报告编号")
+    made = row(生产日期="2025-01-01", 检验报告编号="JY-7")
+    one = only(plan(tmp_path, headers, [made], member=MAKER.id))
+    assert [act.kind for act in one.acts] == [r.Commission, r.Fact]
+    refused = bad(plan(tmp_path, headers, [made]))
+    assert ("does not make" in refused.message, "客户名称" in refused.remedy) == (True, True)
+
+
+# Lots
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "alike"),
+    ("one", "other", "same", "edited"),
     [
-        ("2O25", "2025", True), ("l23S", "1235", True), ("A-01B", "A018", True), ("20250101", "2025101", True),
-        ("20251010", "20251001", True), ("20250101A01", "20250101A02", False), ("2025", "2025", False),
-        ("ABC", "AB", False), ("L000001", "L000002", False),
+        ("2O25", "2025", True, False), ("l23S", "1235", True, False), ("A-01B", "A018", True, False),
+        ("a01z", "A012", True, False), ("20250101", "2025101", False, True), ("20251010", "20251001", False, True),
+        ("20250101A01", "20250101A02", False, True), ("2025", "2025", False, False), ("ABC", "AB", False, False),
+        ("L000001", "L000022", False, False), ("20250101A", "20250103B", False, False),
     ],
 )  # fmt: skip
-def test_lot_numbers_that_are_meant_as_one(one: str, other: str, alike: bool) -> None:
-    assert lots.alike(one, other) is alike
-    assert lots.alike(other, one) is alike
+def test_lot_numbers_that_are_nearly_the_same(one: str, other: str, same: bool, edited: bool) -> None:
+    for first, second in ((one, other), (other, one)):
+        assert (alike(first, second), one_edit(first, second)) == (same, edited)
+        near = NearLots(Scratch())
+        near.add(f"P#{first}")
+        near.add(f"Q#{second}")
+        assert near.near(f"P#{second}") == ([(f"P#{first}", same)] if same or edited else [])
 
 
 def test_a_lot_typed_wrongly_is_asked_about_once(tmp_path: Path) -> None:
-    typed = row("6", lot="2O250101A")
-    asked = only(plan(tmp_path, PURCHASES, typed, ships=[ship(1, 10)]))
-    wrong = f"{FORMULA}#2O250101A"
-    assert f"suyuan mapping lot '{wrong}' '{LOT}'" in asked.remedy
-    answered = plan(tmp_path, PURCHASES, typed, ships=[ship(1, 10)], lots={wrong: LOT})
-    assert acts(answered) == [("Receive", 6)]
-    own = plan(tmp_path, PURCHASES, typed, ships=[ship(1, 10)], lots={wrong: wrong})
-    assert acts(own) == [("Claim", 6)]
+    typed, wrong = row(批号="2O250101A"), f"{FORMULA}#2O250101A"
+    for headers, book in ((PURCHASES, {"ships": [ship(1, 6)]}), (SALES, {"held": 10}), (STOCK, {"held": 10})):
+        asked = bad(plan(tmp_path, headers, [typed], **book))  # type: ignore[arg-type]
+        assert asked.field == "批号"
+        assert f"suyuan mapping lot '{wrong}' '{LOT}'" in asked.remedy
+        assert f"suyuan mapping lot '{wrong}' '{wrong}'" in asked.remedy
+    ships = [ship(1, 6)]
+    assert acts(plan(tmp_path, PURCHASES, [typed], ships=ships, lots={wrong: LOT})) == [("Receive", 6)]
+    assert acts(plan(tmp_path, PURCHASES, [typed], ships=[ship(1, 6)], lots={wrong: wrong})) == [("Claim", 6)]
 
 
-def test_own_words_are_understood(tmp_path: Path) -> None:
-    headers = PURCHASES.replace("商品条码", "货号").replace("供应商名称", "往来单位")
-    words = {
-        "columns": {"货号": "商品条码", "往来单位": "供应商名称"},
-        "products": {"K-17": FORMULA},
-        "parties": {"南湖配送": DEALER.id},
-    }
-    found = plan(tmp_path, headers, row("6", gtin="K-17", party="南湖配送", code=""), **words)
-    assert acts(found) == [("Claim", 6)]
+def test_a_lot_typed_wrongly_on_a_case_is_the_same_question(tmp_path: Path) -> None:
+    typed, wrong = row(批号="2O250101A", 商品条码=CASE, 单位="箱", 数量="1"), f"{FORMULA}#2O250101A"
+    assert wrong in bad(plan(tmp_path, PURCHASES, [typed], ships=[ship(1, 6)])).remedy
+    assert acts(plan(tmp_path, PURCHASES, [typed], ships=[ship(1, 6)], lots={wrong: LOT})) == [("Receive", 6)]
 
 
-def test_prices_and_contacts_go_behind_the_private_seal(tmp_path: Path) -> None:
-    headers = SALES + ",客户地址,客户联系方式,单价,金额"
-    [first, second] = read_rows(tmp_path, headers, row("6") + ",中山路1号,138,12.5,", row("6", line="2") + ",,,,¥99")
-    assert first.private is not None
-    assert (first.private.address, first.private.contact, first.private.price) == ("中山路1号", "138", 7500)
-    assert second.private is not None
-    assert (second.private.address, second.private.price, second.private.currency) == (None, 9900, "CNY")
-    with pytest.raises(BadCell):
-        cells.fen("12,5", "单价")
+@pytest.mark.parametrize(
+    ("number", "made", "asked"),
+    [
+        ("20250101B", "2025-01-01", True), ("20250101B", "2025-01-02", False), ("20250101B", "", True),
+        ("2O250101A", "2025-01-02", True), ("20250302C", "2025-01-01", False),
+    ],
+)  # fmt: skip
+def test_lots_of_other_days_may_differ_in_one_character(tmp_path: Path, number: str, made: str, asked: bool) -> None:
+    line = row(**ONE, 批号=number, 生产日期=made)
+    found = plan(tmp_path, PURCHASES, [line], held=10, node=Node(made=20250101))
+    assert isinstance(found[0], BadRow) is asked
 
 
-def read_rows(tmp_path: Path, *lines: str) -> list[Row]:
-    path = tmp_path / "book.csv"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    found = [one for one in read(path) if isinstance(one, Row)]
-    assert len(found) == len(lines) - 1
-    return found
+def test_lots_that_a_book_brings_up_are_known_to_its_later_rows(tmp_path: Path) -> None:
+    lines = [
+        row(**ONE, 批号="L202501A", 生产日期="2025-01-01"),
+        row(**ONE, 行号="2", 批号="L202501B", 生产日期="2025-01-02"),
+        row(**ONE, 行号="3", 批号="L2O2501A", 生产日期="2025-01-01"), row(**ONE, 行号="4", 批号="L202501A"),
+    ]  # fmt: skip
+    found = plan(tmp_path, PURCHASES, lines, node=Node([]))
+    assert [isinstance(one, BadRow) for one in found] == [False, False, True, False]
 
 
-# Files
+def test_a_lot_that_is_on_the_ledger_is_no_question(tmp_path: Path) -> None:
+    known = Node([LOT, f"{FORMULA}#2O250101A"])
+    assert acts(plan(tmp_path, PURCHASES, [row(批号="2O250101A")], ships=[ship(1, 6)], node=known)) == [("Claim", 6)]
 
 
-def same(path: Path) -> list[tuple[Any, ...]]:
-    return [
-        (one.ref, one.gtin, one.quantity, one.lot, one.at, one.party) for one in read(path) if isinstance(one, Row)
+def test_what_is_not_declared_is_named_with_the_cure(tmp_path: Path) -> None:
+    asked = bad(plan(tmp_path, PURCHASES, [row(商品条码=gtin(88))]))
+    assert (asked.field, "suyuan register" in asked.remedy) == ("商品条码", True)
+
+
+# Time
+
+
+@pytest.mark.parametrize(
+    ("written", "clock", "at"),
+    [
+        ("2025-11-03", "2025-11-03 09:00", "2025-11-03 09:00"),  # today, before noon: now
+        ("2025-11-03", "2025-11-03 15:00", "2025-11-03 12:00"),
+        ("2025-11-02", "2025-11-03 09:00", "2025-11-02 12:00"),
+        ("2025-11-03 09:03", "2025-11-03 09:00", "2025-11-03 09:03"), ("2025-11-03 13:00", "2025-11-03 09:00", None),
+        ("2025-11-04", "2025-11-03 23:00", None),
+    ],
+)  # fmt: skip
+def test_a_deal_of_today_is_not_ahead_of_the_clock(tmp_path: Path, written: str, clock: str, at: str | None) -> None:
+    def ms(text: str) -> int:
+        return int(dt.datetime.fromisoformat(text).replace(tzinfo=CHINA).timestamp() * 1000)
+
+    found = plan(tmp_path, SALES, [row(日期=written)], held=10, now_ms=ms(clock))
+    if at is None:
+        assert bad(found).field == "日期"
+    else:
+        assert only(found).acts[0].fields["at"] == ms(at)
+
+
+# Tables beyond memory
+
+
+def test_what_is_spilled_is_found_again() -> None:
+    spill: Spill[list[int]] = Spill(Scratch(), "numbers", list[int], rows_max=3)
+    for number in range(20):
+        spill.put(str(number), [number])
+        kept: Any = spill.get(str(number // 2))
+        kept.append(-number)
+    assert [spill.get(str(number)) for number in range(20)] == [
+        [number, *(-at for at in (2 * number, 2 * number + 1) if at < 20)] for number in range(20)
     ]
+    assert sorted(spill, key=int) == [str(number) for number in range(20)]
+    assert spill.get("none") is None
 
 
-def test_one_book_in_every_encoding_and_as_a_spreadsheet(tmp_path: Path) -> None:
-    lines = [PURCHASES, row("6"), row("12", line="2", party="嘉兴，南湖")]
-    expected = None
-    for encoding in ("utf-8", "utf-8-sig", "gb18030"):
-        path = tmp_path / f"{encoding}.csv"
-        path.write_text("\n".join(lines) + "\n", encoding=encoding)
-        found = same(path)
-        expected = expected or found
-        assert found == expected
-        assert len(found) == 2
-    assert same(spreadsheet(tmp_path, lines)) == expected
+def test_lines_that_stand_twice_are_seen_however_far_apart() -> None:
+    scratch = Scratch()
+    assert scratch.first_seen([(key, key) for key in range(5000)]) == {}
+    assert scratch.first_seen([(4999, 6000), (7000, 6001), (7000, 6002)]) == {6000: 4999, 6002: 6001}
+    assert scratch.first_seen([(4999, 4999)]) == {}
 
 
-def spreadsheet(tmp_path: Path, lines: list[str]) -> Path:
-    """With a title, real dates and numbers."""
-    book = Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.append(["进货台账"])
-    for number, line in enumerate(lines):
-        values: list[Any] = list(line.split(","))
-        if number:
-            values[0] = dt.datetime.fromisoformat(values[0])
-            values[4], values[7] = int(values[4]), float(values[7])
-        sheet.append(values)
-    path = tmp_path / "book.xlsx"
-    book.save(path)
-    return path
-
-
-def test_a_line_in_another_encoding_is_a_bad_row_and_the_others_go_on(tmp_path: Path) -> None:
-    good, other, last = row("6"), row("7", line="2"), row("8", line="3")
-    path = tmp_path / "book.csv"
-    for first, second in (("utf-8", "gb18030"), ("gb18030", "utf-8")):
-        path.write_bytes(
-            f"{PURCHASES}\n{good}\n".encode(first) + f"{other}\n".encode(second) + f"{last}\n".encode(first)
-        )
-        found = list(read(path))
-        assert [isinstance(one, BadRow) for one in found] == [False, True, False]
-        assert isinstance(found[1], BadRow)
-        assert (found[1].line, "one encoding" in found[1].remedy) == (3, True)
-
-
-def test_truncated_and_foreign_files_say_what_they_are(tmp_path: Path) -> None:
-    whole = spreadsheet(tmp_path, [PURCHASES, row("6")]).read_bytes()
-    path = tmp_path / "cut.xlsx"
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(Malformed, match=r"not a whole \.xlsx"):
-        list(read(path))
-    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100))
-    with pytest.raises(Malformed, match=r"old \.xls"):
-        list(read(path))
-    path.write_bytes("日期".encode("utf-16"))
-    with pytest.raises(Malformed, match="UTF-16"):
-        list(read(path))
-    path.write_text(f'{PURCHASES}\n{row("6")}\n2026-01-03,"D')
-    [good, bad] = list(read(path))
-    assert isinstance(good, Row)
-    assert isinstance(bad, BadRow)
-    path.write_text(f"{PURCHASES}\n{row('6')[:30]}")
-    [cut] = list(read(path))
-    assert isinstance(cut, BadRow)
-
-
-@pytest.mark.parametrize("cut", range(0, 6000, 293))
-def test_a_spreadsheet_with_a_byte_changed_is_read_or_refused(tmp_path: Path, cut: int) -> None:
-    data = bytearray(
-        spreadsheet(tmp_path, [PURCHASES, *(row(str(n), line=str(n)) for n in range(1, 40))]).read_bytes()
-    )
-    data[cut % len(data)] ^= 0x55
-    path = tmp_path / "broken.xlsx"
-    path.write_bytes(bytes(data))
-    with suppress(Malformed):
-        assert all(isinstance(one, Row | BadRow) for one in read(path))
-
-
-def test_an_archive_made_to_harm_is_not_unpacked(tmp_path: Path) -> None:
-    import zipfile
-
-    path = tmp_path / "bomb.xlsx"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("xl/workbook.xml", bytes(64 * 1024 * 1024))
-    with pytest.raises(Malformed, match="unpacked"):
-        list(read(path))
-
-
-def test_how_far_a_book_was_read(tmp_path: Path) -> None:
-    path = tmp_path / "book.csv"
-    path.write_text("\n".join((PURCHASES, *(row("6", line=str(n)) for n in range(2000)))) + "\n")
-    file = BookFile(path)
-    rows = iter(file)
-    next(rows)
-    assert file.share < 0.5
-    assert sum(1 for _ in rows) == 1999
-    assert file.share == 1
-
-
-@settings(
-    derandomize=True, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(st.binary(max_size=300), st.integers(0, 600), st.sampled_from(["utf-8", "gb18030"]))
-def test_any_bytes_in_a_book_are_read_or_refused(tmp_path: Path, junk: bytes, at: int, encoding: str) -> None:
-    whole = f"{PURCHASES}\n{row('6')}\n{row('7', line='2')}\n".encode(encoding)
-    path = tmp_path / "junk.csv"
-    for data in (junk, whole[:at] + junk + whole[at:], whole[:at] + junk):
-        path.write_bytes(data)
-        with suppress(Malformed):
-            assert all(isinstance(one, Row | BadRow) for one in read(path))
-
-
-# The mapping
-
-
-def test_a_mapping_is_kept_and_checked(tmp_path: Path) -> None:
-    assert mapping.load(tmp_path) == Mapping()
-    kept = Mapping(
-        products={"K": FORMULA}, parties={"南湖": DEALER.id}, units={"提": 6}, lots={LOT: LOT}, opening="none"
-    )
-    mapping.store(tmp_path, kept)
-    assert mapping.load(tmp_path) == kept
-    for wrong in (
-        Mapping(columns={"货号": "条形"}), Mapping(products={"K": "1"}), Mapping(parties={"x": uscc(1)[:-1]}),
-        Mapping(lots={LOT: "x"}), Mapping(opening="maybe"),
-    ):  # fmt: skip
-        with pytest.raises(Malformed):
-            mapping.store(tmp_path, wrong)
-    assert mapping.load(tmp_path) == kept
-    (tmp_path / mapping.FILE).write_text("{")
-    with pytest.raises(Malformed, match="not a mapping"):
-        mapping.load(tmp_path)
+def test_every_kind_of_book_has_its_side() -> None:
+    assert {kind.value for kind in Book} == {"purchase", "sale", "production", "stock"}

@@ -1,142 +1,132 @@
-"""Rows that a spreadsheet or a hurried hand has written: read as meant, or refused, never read as something else."""
+"""Rows of a book: headers by any of their names, cells in their places, and refs that keep a row from being booked
+twice."""
 
-import csv
-import io
-from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from client_sdk.books import cells
+from client_sdk.books.badrows import BadRowFile
 from client_sdk.books.cells import BadCell
 from client_sdk.books.columns import COLUMNS, Book
-from client_sdk.books.reader import BadRow, Row, read
+from client_sdk.books.mapping import Mapping
+from client_sdk.books.reader import BookFile, read
 from client_sdk.books.ref import Refs
+from client_sdk.books.rows import BadRow, Row
+from client_sdk.wire import Side
 from ledger.errors import Malformed
-from ledger.limits import QUANTITY_MAX, REF_CHARS_MAX
+from ledger.limits import BOOK_TITLE_LINES_MAX, REF_CHARS_MAX
 from ledger.private import Private
-from tests.world import FORMULA
+from tests.books import GOOD, PURCHASES, SALES, STOCK, bad, good, row, text, write
+from tests.world import FORMULA, MAKER
 
-HEADERS = "日期,单据号,行号,商品名称,商品条码,单位,数量,生产日期,批号,保质期,客户名称,客户地址"
-GOOD = {
-    "日期": "2026-01-03", "单据号": "XS-1", "行号": "1", "商品名称": "乳粉", "商品条码": FORMULA, "单位": "罐",
-    "数量": "1", "生产日期": "2025-11-01", "批号": "A1", "保质期": "730", "客户名称": "消费者", "客户地址": "南湖",
-}  # fmt: skip
+PRIVATE = (*SALES, "客户地址", "客户联系方式", "单价", "金额")
 
 
-def line(**changed: str) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow((GOOD | changed).values())
-    return out.getvalue()
+def rows(
+    folder: Path, *lines: dict[str, str], headers: tuple[str, ...] = SALES, **words: dict[str, str]
+) -> list[Row]:
+    return good(read(write(folder / "book.csv", headers, lines), Mapping(**words)))
 
 
-def book(tmp_path: Path, *lines: str, headers: str = HEADERS) -> list[Row | BadRow]:
-    path = tmp_path / "book.csv"
-    path.write_text(f"{headers}\n{''.join(lines)}", encoding="utf-8")
-    return list(read(path))
+def found(folder: Path, content: str, mapping: Mapping | None = None) -> list[Row | BadRow]:
+    path = folder / "book.csv"
+    path.write_text(content, encoding="utf-8")
+    return list(read(path, mapping))
 
 
-def refs(found: list[Row | BadRow]) -> list[str]:
-    return [one.ref for one in found if isinstance(one, Row)]
+def refs(folder: Path, *lines: dict[str, str], **words: dict[str, str]) -> list[str]:
+    return [one.ref for one in rows(folder, *lines, **words)]
 
 
-# Cells
-
-
-@pytest.mark.parametrize("text", ["2026-01-03", "2026/1/3", "2026.01.03", "20260103", "2026年1月3日"])
-def test_a_date_in_every_spelling(text: str) -> None:
-    assert cells.day(text) == 20260103
-    assert cells.time_ms(text) == 1_767_412_800_000  # noon in China
-    assert cells.time_ms(f"{text} 12:00:30") == 1_767_412_830_000
+def test_a_row_and_its_fields(tmp_path: Path) -> None:
+    line = row(日期="2025/11/3", 数量="1,200", 单位="箱", 规格="800g*6", 生产日期="2025年11月1日", 批号="Ａ1")
+    [one] = rows(tmp_path, line)
+    assert (one.ref, one.quantity, one.at, one.side) == ("D/1", 1200, cells.time_ms("2025-11-03"), Side.OUT)
+    goods = one.goods
+    assert (goods.code, goods.lot, goods.unit, goods.specification) == (FORMULA, "#A1", "箱", "800g*6")
+    assert (goods.production, one.party, one.party_code) == (20251101, "某店", GOOD["客户信用代码"])
+    [dated] = rows(tmp_path, row(商品条码=FORMULA.lstrip("0"), 批号="", 生产日期="20251101", 数量="１２"))
+    assert (dated.goods.code, dated.goods.lot, dated.quantity) == (FORMULA, "@20251101", 12)
 
 
 @pytest.mark.parametrize(
-    "text", ["202613", "2026113", "2026-1103", "2026/1-3", "2026-02-29", "26-01-03", "2026年1月", "2026-01-03 25:00"]
-)
-def test_a_date_that_could_be_another_is_refused(text: str) -> None:
-    with pytest.raises(BadCell):
-        cells.day(text)
-    with pytest.raises(BadCell):
-        cells.time_ms(text)
-
-
-def test_years_that_nothing_was_made_or_sold_in() -> None:
-    with pytest.raises(BadCell, match="1970"):
-        cells.time_ms("1026-01-03")
-    with pytest.raises(BadCell):
-        cells.day("0026-01-03")
-
-
-@given(st.integers(1, QUANTITY_MAX))
-def test_quantities_with_and_without_separators(number: int) -> None:
-    for text in (f"{number}", f"{number:,}", f"{number}.00", f"0{number}"):
-        assert cells.quantity(text) == number
-
-
-@pytest.mark.parametrize(
-    "text", ["", "0", "0.0", "-1", "1.5", "1,2", "1,23,456", ",100", "1e3", "²", str(QUANTITY_MAX + 1), "9" * 5000]
-)
-def test_what_is_no_quantity(text: str) -> None:
-    with pytest.raises(BadCell):
-        cells.quantity(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "made", "days"),
+    ("field", "changed"),
     [
-        ("730", 20250131, 730), ("730天", 20250131, 730), ("12个月", 20250131, 365), ("1个月", 20250131, 28),
-        ("1月", 20240131, 29), ("2年", 20240229, 730), ("2027-01-31", 20250131, 730), ("730", None, 730),
-        ("24个月", None, None), ("", 20250131, None),
+        ("日期", {"日期": "2026-02-30"}), ("日期", {"日期": ""}), ("商品条码", {"商品条码": FORMULA[:-1] + "9"}),
+        ("商品条码", {"商品条码": "abc"}), ("商品条码", {"商品条码": "6.90123E+12"}), ("数量", {"数量": "0"}),
+        ("数量", {"数量": "0.5"}), ("数量", {"数量": "99999999999999"}), ("批号", {"批号": ""}),
+        ("批号", {"批号": "批号一"}),
+        ("单位", {"单位": ""}), ("信用代码", {"客户信用代码": "91330400MA0000001X"}),
+        ("单据号", {"单据号": "D" * 70}),
+        ("生产日期", {"生产日期": "昨天"}), ("重量", {"重量(kg)": "重"}),
     ],
 )  # fmt: skip
-def test_shelf_life_ends_on_the_calendars_day(text: str, made: int | None, days: int | None) -> None:
-    assert cells.shelf_days(text, made) == days
-
-
-@pytest.mark.parametrize(
-    ("text", "made"), [("很久", 20250131), ("2025-01-30", 20250131), ("2027-01-31", None), ("99999年", 20250131)]
-)
-def test_shelf_life_that_is_none(text: str, made: int | None) -> None:
-    with pytest.raises(BadCell):
-        cells.shelf_days(text, made)
-
-
-CELLS = (
-    cells.gtin,
-    cells.party_code,
-    cells.quantity,
-    cells.day,
-    cells.time_ms,
-    partial(cells.shelf_days, production=None),
-)
-
-
-@given(st.sampled_from(CELLS), st.text("0123456789-/.,年月日个:ＡＢ１ ", max_size=20) | st.text(max_size=20))
-def test_any_text_in_a_cell_is_read_or_refused(parse: Callable[[str], object], text: str) -> None:
-    with suppress(BadCell):
-        parse(cells.clean(text))
-
-
-# Rows
+def test_bad_cells_are_named_with_line_and_cure_and_none_stops_the_rest(
+    tmp_path: Path, field: str, changed: dict[str, str]
+) -> None:
+    first, wrong, last = read(write(tmp_path / "b.csv", SALES, [row(), row(行号="2") | changed, row(行号="3")]))
+    assert isinstance(first, Row)
+    assert isinstance(last, Row)
+    assert isinstance(wrong, BadRow)
+    assert (wrong.line, wrong.field, bool(wrong.remedy)) == (3, field, True)
+    assert list(wrong.cells[: len(SALES)]) == [(row(行号="2") | changed)[name] for name in SALES]
 
 
 def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
-    bad = line(数量="0")
-    found = book(tmp_path, line(商品名称="两\n行"), bad, "\n", ",,,,,,,,,,,　\n", bad, '2026,"x"y,\n', bad)
-    assert [one.line for one in found] == [2, 4, 7, 8, 9]
-    assert [one.field for one in found if isinstance(one, BadRow)] == ["数量", "数量", "row", "数量"]
+    wrong = text(SALES, [row(数量="0")]).partition("\n")[2]
+    content = text(SALES, [row(商品名称="两\n行")]) + wrong + "\n" + ",,,,,　\n" + wrong + '2026,"x"y,\n' + wrong
+    told = found(tmp_path, content)
+    assert [one.line for one in told] == [2, 4, 7, 8, 9]
+    assert [one.field for one in told if isinstance(one, BadRow)] == ["数量", "数量", "row", "数量"]
 
 
 def test_a_comma_without_quotes_shifts_no_cell(tmp_path: Path) -> None:
-    shifted = line(数量="1200").replace(",1200,", ",1,200,")
-    found = book(tmp_path, shifted, line())
-    assert isinstance(found[0], BadRow)
-    assert "13 cells" in found[0].message
-    assert isinstance(found[1], Row)
+    shifted = text(SALES, [row(数量="1200")]).replace(",1200,", ",1,200,")
+    wrong, right = found(tmp_path, shifted + text(SALES, [row()]).partition("\n")[2])
+    assert isinstance(wrong, BadRow)
+    assert f"{len(SALES) + 1} cells stand under {len(SALES)} headers" in wrong.message
+    assert isinstance(right, Row)
+
+
+def test_empty_cells_at_the_end_may_be_left_out_and_sums_are_no_rows(tmp_path: Path) -> None:
+    lines = text(SALES, [row(客户信用代码="")]).splitlines()
+    content = (
+        "\n".join(
+            [lines[0], lines[1].rstrip(","), "合计,,,,,,,6", "本页合计：,,,,,,,6", lines[0], "合计(元),,,,,,,6"]
+        )
+        + "\n"
+    )
+    whole, other = found(tmp_path, content)
+    assert isinstance(whole, Row)
+    assert isinstance(other, BadRow)
+
+
+@pytest.mark.parametrize("kind", list(Book))
+@pytest.mark.parametrize("which", range(10))
+def test_every_synonym_is_read(tmp_path: Path, kind: Book, which: int) -> None:
+    """The same row under each column's n-th name."""
+    named = {column.field: (column.header, *column.others) for column in COLUMNS[kind]}
+    values = {
+        "date": "2026-01-03", "document": "D", "line": "1", "gtin": FORMULA, "name": "乳粉", "specification": "800g",
+        "unit": "箱", "quantity": "5", "production": "2025-11-01", "lot": "A1", "shelf_life": "730",
+        "certificate": "JY1", "site": "main", "party": "某店", "party_code": "P-SHOP", "address": "南湖",
+        "contact": "1", "weight": "1.5kg", "price": "2.50", "amount": "12.5", "booked": "4", "booked_weight": "2kg",
+        "kept_ref": "",
+    }  # fmt: skip
+    headers = ",".join(names[which % len(names)] for names in named.values())
+    [one] = good(found(tmp_path, f"{headers}\n{','.join(values[field] for field in named)}\n"))
+    assert (one.book, one.ref, one.quantity, one.goods.unit, one.goods.lot) == (kind, "D/1", 5, "箱", "#A1")
+    certificate = "" if kind == Book.STOCK else "JY1"
+    assert (one.goods.production, one.goods.shelf_days, one.certificate, one.site) == (
+        20251101, 730, certificate, "main",
+    )  # fmt: skip
+    counted = (4, 2000) if kind == Book.STOCK else (None, None)
+    assert (one.grams, one.booked, one.booked_grams) == (1500, *counted)
+    trades = kind in (Book.PURCHASE, Book.SALE)
+    private = Private(address="南湖", contact="1", currency="CNY", price=1250)
+    assert one.private == (private if trades else None)
+    assert (one.party, one.party_code) == (("某店", "P-SHOP") if trades else ("", ""))
 
 
 def test_every_header_has_one_meaning() -> None:
@@ -145,71 +135,136 @@ def test_every_header_has_one_meaning() -> None:
         assert len(set(names)) == len(names), book_kind
 
 
-@pytest.mark.parametrize("kind", list(Book))
-@pytest.mark.parametrize("which", range(8))
-def test_every_synonym_is_read(tmp_path: Path, kind: Book, which: int) -> None:
-    """The same row under each column's n-th name."""
-    named = {column.field: (column.header, *column.others) for column in COLUMNS[kind]}
-    values = {
-        "date": "2026-01-03", "document": "D", "line": "1", "gtin": FORMULA, "name": "乳粉", "specification": "800g",
-        "unit": "箱", "quantity": "5", "production": "2025-11-01", "lot": "A1", "shelf_life": "730",
-        "certificate": "JY1", "site": "main", "party": "某店", "party_code": "P-SHOP", "address": "南湖",
-        "contact": "1", "weight": "1.5", "price": "2.50", "amount": "12.5", "booked": "4",
-    }  # fmt: skip
-    headers = ",".join(names[which % len(names)] for names in named.values())
-    (found,) = book(tmp_path, ",".join(values[field] for field in named) + "\n", headers=headers)
-    assert isinstance(found, Row)
-    assert (found.book, found.ref, found.quantity, found.in_cases, found.lot) == (kind, "D/1", 5, True, "#A1")
-    certificate = "" if kind == Book.STOCK else "JY1"
-    assert (found.production, found.shelf_days, found.certificate, found.site) == (20251101, 730, certificate, "main")
-    assert (found.grams, found.booked) == (1500, 4 if kind == Book.STOCK else None)
-    trades = kind in (Book.PURCHASE, Book.SALE)
-    private = Private(address="南湖", contact="1", currency="CNY", price=1250)
-    assert found.private == (private if trades else None)
-    assert (found.party, found.party_code) == (("某店", "P-SHOP") if trades else ("", ""))
+def test_a_header_gives_its_unit_to_cells_that_name_none(tmp_path: Path) -> None:
+    for header, cell, grams in (("重量(kg)", "1.5", 1500), ("重量（克）", "1500", 1500), ("重量", "3斤", 1500)):
+        headers = tuple(header if name == "重量(kg)" else name for name in SALES)
+        assert rows(tmp_path, row(**{header: cell}), headers=headers)[0].grams == grams
+    headers = tuple("重量" if name == "重量(kg)" else name for name in SALES)
+    assert "no unit" in bad(read(write(tmp_path / "b.csv", headers, [row(重量="1500")]))).message
+    answered = rows(tmp_path, row(重量="1500"), headers=headers, columns={"重量": "重量(g)"})
+    assert answered[0].grams == 1500
 
 
 def test_a_makers_book_needs_no_more_than_a_maker_writes(tmp_path: Path) -> None:
-    headers = "生产日期,商品条码,批号,数量,检验报告编号"
-    (found,) = book(tmp_path, f"2025-11-01,{FORMULA},A1,10000,JY-7\n", headers=headers)
-    assert isinstance(found, Row)
-    assert (found.book, found.production, found.quantity, found.in_cases) == (Book.PRODUCTION, 20251101, 10000, False)
-    assert (found.at, found.certificate) == (cells.time_ms("2025-11-01"), "JY-7")
+    [one] = good(found(tmp_path, f"生产日期,商品条码,批号,数量,检验报告编号\n2025-11-01,{FORMULA},A1,10000,JY-7\n"))
+    assert (one.book, one.goods.production, one.quantity) == (Book.PRODUCTION, 20251101, 10000)
+    assert (one.at, one.certificate, one.side) == (cells.time_ms("2025-11-01"), "JY-7", Side.OWN)
+    wrong = bad(found(tmp_path, f"生产日期,商品条码,批号,数量\n,{FORMULA},A1,10000\n"))
+    assert wrong.field == "生产日期"
 
 
-def test_files_that_are_no_books_say_where(tmp_path: Path) -> None:
-    with pytest.raises(Malformed, match="headers cannot be read"):
-        book(tmp_path, headers='日期,"批号')
-    with pytest.raises(Malformed, match="two books"):
-        book(tmp_path, line(), headers=HEADERS.replace("客户地址", "供应商名称"))
+def test_negative_quantities_went_back(tmp_path: Path) -> None:
+    for headers, side in ((PURCHASES, Side.OUT), (SALES, Side.IN)):
+        for quantity in ("-6", "(6)", "－６"):
+            [one] = rows(tmp_path, row(数量=quantity), headers=headers)
+            assert (one.quantity, one.side) == (-6, side)
+    made = found(tmp_path, f"生产日期,商品条码,批号,数量\n2025-11-01,{FORMULA},A1,-1\n")
+    assert bad(made).field == "数量"
+    assert bad(read(write(tmp_path / "s.csv", STOCK, [row(实盘数量="-1")]))).field == "实盘数量"
+
+
+def test_what_is_sold_by_weight_is_a_portion(tmp_path: Path) -> None:
+    [one] = rows(tmp_path, row(数量="0.5", 单位="公斤"))
+    assert (one.quantity, one.grams, one.portion) == (0, 500, True)
+    [back] = rows(tmp_path, row(数量="-250", 单位="g"))
+    assert (back.quantity, back.grams, back.side) == (-1, 250, Side.IN)
+    assert bad(read(write(tmp_path / "p.csv", PURCHASES, [row(数量="0.5", 单位="公斤")]))).field == "数量"
+
+
+def test_prices_and_contacts_go_behind_the_private_seal(tmp_path: Path) -> None:
+    lines = [
+        row(单价="12.5", 客户地址="中山路1号", 客户联系方式="138"), row(行号="2", 金额="¥99"),
+        row(行号="3", 数量="-2", 金额="-30.00"), row(行号="4", 单价="0.333", 数量="3"), row(行号="5"),
+    ]  # fmt: skip
+    told = [one.private for one in rows(tmp_path, *lines, headers=PRIVATE)]
+    assert told == [
+        Private(address="中山路1号", contact="138", currency="CNY", price=7500), Private(currency="CNY", price=9900),
+        Private(currency="CNY", price=3000), Private(currency="CNY", price=100), None,
+    ]  # fmt: skip
+    for changed in ({"金额": "-1"}, {"单价": "十元"}, {"客户地址": "路" * 600}):
+        wrong = bad(read(write(tmp_path / "w.csv", PRIVATE, [row(**changed)])))
+        assert wrong.field in ("金额", "单价", "地址")
+
+
+# Headers
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("日期,客户名称,商品条码,商品名称,单位\n", "数量"), ("", "empty"), ("\n\n,,\n", "empty"),
+        ("日期,\"批号\n", "headers cannot be read"), ("今天天气很好\n", "missing; found: 今天天气很好"),
+        (",".join((*SALES, "供应商名称")) + "\n", "two books"), (",".join((*SALES, "数量")) + "\n", "stands twice"),
+        ("标题\n" * BOOK_TITLE_LINES_MAX + text(SALES, [row()]), "missing"),
+    ],
+)  # fmt: skip
+def test_files_that_are_no_books_say_what_they_lack(tmp_path: Path, content: str, why: str) -> None:
+    with pytest.raises(Malformed, match=why) as caught:
+        found(tmp_path, content)
+    assert "book.csv" in caught.value.where
+
+
+def test_titles_stand_above_the_headers(tmp_path: Path) -> None:
+    for above in ("南湖母婴 销售台账\n", "销售台账,,,\n\n制表：王,,日期：2025-11\n"):
+        assert len(good(found(tmp_path, above + text(SALES, [row()])))) == 1
+
+
+def test_a_books_own_words(tmp_path: Path) -> None:
+    own = {"货号": "商品条码", "往来单位": "客户名称", "序号": "-"}
+    mapping = Mapping(columns=own, products={"K-17": FORMULA}, parties={"南湖配送": MAKER.id})
+    headers = (
+        "序号",
+        *(name for name in SALES if name not in ("商品条码", "客户名称", "客户信用代码")),
+        "货号",
+        "往来单位",
+    )
+    lines = [row(序号="1", 货号="K-17", 往来单位="南湖配送"), row(序号="1", 行号="2", 货号=FORMULA, 往来单位="别家")]
+    one, other = good(read(write(tmp_path / "b.csv", headers, lines), mapping))
+    assert (one.goods.code, one.party, one.party_code) == (FORMULA, "南湖配送", MAKER.id)
+    assert (other.goods.code, other.party_code) == (FORMULA, "")
+    assert [one.ref, other.ref] == ["D/1", "D/2"]
 
 
 # Refs
 
 
 def test_rows_of_one_document_without_line_numbers_have_refs_of_their_own(tmp_path: Path) -> None:
-    first, second, added = (line(行号="", 数量=number) for number in ("1", "2", "3"))
-    before = refs(book(tmp_path, first, second, first))
+    first, second, added = (row(行号="", 数量=number) for number in ("1", "2", "3"))
+    before = refs(tmp_path, first, second, first)
     assert len(set(before)) == 3
-    assert all(ref.startswith("XS-1/~") for ref in before)
-    after = refs(book(tmp_path, first, added, second, first))
+    assert all(ref.startswith("D/~") for ref in before)
+    after = refs(tmp_path, first, added, second, first)
     assert [after[0], *after[2:]] == before
     assert after[1] not in before
 
 
 def test_a_spreadsheet_that_rewrites_the_book_makes_no_new_rows(tmp_path: Path) -> None:
     plain = {"单据号": "", "行号": ""}
-    before = refs(book(tmp_path, line(**plain, 数量="1200")))
-    again = line(**plain, 日期="2026/1/3", 数量="1,200", 生产日期="2025年11月1日", 保质期="24个月", 客户地址="秀洲")
-    assert refs(book(tmp_path, again.replace("A1", "Ａ１"))) == before
+    before = refs(tmp_path, row(**plain, 数量="1200", 生产日期="2025-11-01", 批号="A1"))
+    again = row(**plain, 日期="2025/11/3", 数量="1,200", 生产日期="2025年11月1日", 批号="Ａ１", 商品名称="奶粉")
+    assert refs(tmp_path, again) == before
+
+
+def test_a_mapping_that_is_set_later_makes_no_new_rows(tmp_path: Path) -> None:
+    plain = row(单据号="", 行号="", 客户信用代码="", 单位="提")
+    before = refs(tmp_path, plain, plain)
+    words = {"products": {FORMULA: f"{MAKER.id}/1"}, "parties": {"某店": MAKER.id}, "units": {"提": 4},
+             "lots": {f"{FORMULA}#20250101A": f"{FORMULA}#B"}}  # fmt: skip
+    assert refs(tmp_path, plain, plain, **words) == before
 
 
 @pytest.mark.parametrize(
-    "change", [{"日期": "2026-01-04"}, {"数量": "2"}, {"批号": "A2"}, {"单位": "箱"}, {"客户名称": "某店"}]
-)
+    "change",
+    [
+        {"日期": "2025-11-04"}, {"数量": "2"}, {"数量": "-6"}, {"批号": "A2"}, {"单位": "箱"},
+        {"客户信用代码": MAKER.id},
+        {"重量(kg)": "2"}, {"库存地点": "cold"},
+    ],
+)  # fmt: skip
 def test_another_deal_is_another_ref(tmp_path: Path, change: dict[str, str]) -> None:
     plain = {"单据号": "", "行号": ""}
-    one, other = refs(book(tmp_path, line(**plain), line(**(plain | change))))
+    headers = (*SALES, "库存地点")
+    one, other = (each.ref for each in rows(tmp_path, row(**plain), row(**plain | change), headers=headers))
     assert one.endswith("-1")
     assert other.endswith("-1")
     assert one != other
@@ -220,3 +275,27 @@ def test_refs_are_bounded() -> None:
     for document, number in (("D" * (REF_CHARS_MAX - 1), "1"), ("D" * (REF_CHARS_MAX - 10), "")):
         with pytest.raises(BadCell):
             Refs().ref(document, number, ())
+
+
+def test_a_mended_row_keeps_its_place_among_equal_ones(tmp_path: Path) -> None:
+    """Of three equal rows the third could not be booked: in a file of its own it is still the third."""
+    plain = row(单据号="", 行号="")
+    file = BookFile(write(tmp_path / "book.csv", SALES, [plain] * 3))
+    third = good(file)[2]
+    out = tmp_path / "bad.csv"
+    with BadRowFile(out, file.headers) as bad_rows:
+        bad_rows.add(BadRow(third.line, "数量", "too many", "count", third.cells, ref=third.ref))
+    again = BookFile(out)
+    assert again.headers == [*SALES, "原登记号", "原行号", "问题", "处理"]
+    [kept] = good(again)
+    assert kept.ref == third.ref
+    changed = out.read_text("utf-8-sig").replace(",6,", ",7,")
+    out.write_text(changed, "utf-8")
+    [mended] = good(read(out))
+    assert mended.ref.endswith("-1")
+    assert mended.ref[:-1] != third.ref[:-1]
+    with BadRowFile(tmp_path / "again.csv", again.headers) as twice:
+        twice.add(BadRow(2, "数量", "still", "", kept.cells, ref=kept.ref))
+    assert BookFile(tmp_path / "again.csv").headers == again.headers
+    with BadRowFile(None, []) as nothing:
+        nothing.add(BadRow(2, "数量", "still"))

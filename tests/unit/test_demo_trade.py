@@ -120,9 +120,9 @@ def test_books_are_read_whole(trade: Trade, tmp_path: Path) -> None:
     assert len(found) == trade.rows()
     assert [row for row in found if isinstance(row, BadRow)] == []
     shops = {shop.member for shop in trade.world.shops}
-    units = Counter(row.in_cases for row in found if isinstance(row, Row) and row.party_code in shops)
+    units = Counter(row.goods.unit == "箱" for row in found if isinstance(row, Row) and row.party_code in shops)
     assert units[True] > 0  # dealers ship cases
-    assert not any(row.in_cases for row in found if isinstance(row, Row) and row.party == "消费者")
+    assert not any(row.goods.unit == "箱" for row in found if isinstance(row, Row) and row.party == "消费者")
 
 
 def test_world_json_names_everybody_and_everything(
