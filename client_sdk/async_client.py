@@ -1,7 +1,7 @@
 """The asynchronous client: the same calls as `client.Client`, for programs that run an event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,10 +11,12 @@ import grpc
 from client_sdk import build, errors, keys, wire
 from client_sdk.build import Act, SignedEnvelope
 from client_sdk.client import CALL_SECONDS
+from client_sdk.openings import Submission, Undelivered, opened, requests
 from client_sdk.reads import PAGE_ROWS, STREAM_SECONDS
 from client_sdk.trust import Receipt, Trust
 from client_sdk.wire import clock_ms
 from ledger.errors import SuyuanError, VerifyFailed
+from ledger.private import Private
 from ledger.proof.verify import Product, Query, verify_product
 from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
@@ -52,14 +54,37 @@ class AsyncClient:
 
     # Writing
 
-    async def submit(self, acts: Iterable[Act]) -> list[Receipt]:
-        """As `Client.submit`: sign and send acts; returns verified receipts, or raises EnvelopeRefused."""
-        receipts = []
-        async for _, result in self.submit_stream(self.sign(acts, records_max=4096)):
-            if isinstance(result, SuyuanError):
-                raise result
-            receipts.append(result)
-        return receipts
+    async def submit(self, acts: Iterable[Act], nodes: Sequence[str] = ()) -> list[Receipt]:
+        """As `Client.submit`: sign and send acts, give their private openings; returns verified receipts, or raises
+        EnvelopeRefused or PrivateNotDelivered."""
+        submission = Submission(nodes)
+        try:
+            async for envelope, result in self.submit_stream(self.sign(acts, records_max=4096)):
+                submission.add(envelope, result)
+        except SuyuanError as error:
+            submission.broken(error)
+        for one in submission.waiting:
+            await self._deliver(submission, one)
+        return submission.receipts()
+
+    async def _deliver(self, submission: Submission, one: Undelivered) -> None:
+        try:
+            here = (await self.node_info()).node
+            await self.put_private(one.leaf, one.openings, one.nodes or [here])
+        except SuyuanError as error:
+            submission.missed(one, one.nodes, str(error))
+        else:
+            submission.given(one, here)
+
+    async def put_private(self, leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str] = ()) -> None:
+        """As `Client.put_private`: give the connected node the private openings of an accepted envelope."""
+        for request in requests(leaf, openings, list(nodes) or [(await self.node_info()).node]):
+            await self._call("PutPrivate", request)
+
+    async def erase_private(self, places: Iterable[tuple[int, int]], reason: str) -> int:
+        """As `Client.erase_private`: have the node erase private openings; how many there were."""
+        rows = [pb.PrivateOpening(leaf=leaf, index=index) for leaf, index in places]
+        return int((await self._call("ErasePrivate", pb.ErasePrivateRequest(openings=rows, reason=reason))).erased)
 
     def sign(self, acts: Iterable[Act], records_max: int = build.RECORDS_AN_ENVELOPE) -> Iterable[SignedEnvelope]:
         if self.identity is None:
@@ -74,12 +99,16 @@ class AsyncClient:
         waiting: dict[int, SignedEnvelope] = {}
         room = asyncio.Semaphore(wire.IN_FLIGHT_MAX)
         last_checkpoint = b""
+        ended: list[Exception] = []  # by what the acts ended early: gRPC would cancel the call, and hide it
 
         async def messages() -> AsyncIterator[pb.SubmitRequests]:
-            for tag, envelope in enumerate(envelopes):
-                await room.acquire()
-                waiting[tag] = envelope
-                yield pb.SubmitRequests(requests=[pb.SubmitRequest(envelope=envelope.wire, tag=tag)])
+            try:
+                for tag, envelope in enumerate(envelopes):
+                    await room.acquire()
+                    waiting[tag] = envelope
+                    yield pb.SubmitRequests(requests=[pb.SubmitRequest(envelope=envelope.wire, tag=tag)])
+            except Exception as error:
+                ended.append(error)
 
         try:
             stream = self._stub.SubmitStream(messages(), timeout=STREAM_SECONDS, metadata=wire.metadata())
@@ -102,6 +131,8 @@ class AsyncClient:
             async for outcome in self._ask(list(waiting.values()), failure):
                 yield outcome
             return
+        if ended:
+            raise ended[0]
         await self._pin(last_checkpoint)
 
     async def _ask(
@@ -143,6 +174,10 @@ class AsyncClient:
         self.trust.advance(answer.checkpoint, list(answer.consistency), clock_ms())
 
     # Reading
+
+    async def private(self, leaf: int, index: int, known: bytes | None = None) -> Private:
+        """As `Client.private`: what stands behind a record's private seal, checked against it."""
+        return opened(await self._call("GetPrivate", pb.GetPrivateRequest(leaf=leaf, index=index)), known).private
 
     async def _pages(self, method: str, request: Callable[[pb.Page], Any], field: str) -> AsyncIterator[Any]:
         after = b""

@@ -19,7 +19,7 @@ from ledger.encoding import Codec
 from ledger.envelope import ENVELOPE, HEADER, Envelope, Header, envelope_id, envelope_leaf
 from ledger.errors import Malformed
 from ledger.hashing import TAG_ENVELOPE
-from ledger.private import PRIVATE, Private
+from ledger.private import Private, opening_of
 from ledger.seals import SALT_BYTES, seal
 from ledger.wellformed import check_record
 
@@ -66,10 +66,6 @@ class SignedEnvelope(Struct, frozen=True):
     leaf: bytes
     hashes: list[bytes]
     private: dict[int, bytes]
-
-    def openings_at(self, leaf: int) -> list[tuple[int, int, bytes]]:
-        """(leaf, index, opening) of the private openings, now that the envelope's place in the log is known."""
-        return [(leaf, index, opening) for index, opening in self.private.items()]
 
 
 def act(kind: type, amounts: r.Amounts | None = None, /, **fields: Any) -> Act:
@@ -238,7 +234,7 @@ def sealed(one: Act) -> Sealed:
     """An act with its seals, under salts drawn here; Malformed where a field is wrong, before anything is signed."""
     fields, opening, private = dict(one.fields), b"", b""
     if one.private is not None:
-        private = os.urandom(SALT_BYTES) + _bytes(PRIVATE, one.private)
+        private = opening_of(os.urandom(SALT_BYTES), one.private)
         fields["private"] = seal(private)
     if one.amounts is not None:
         opening = os.urandom(SALT_BYTES) + _bytes(r.AMOUNTS[one.kind], one.amounts)

@@ -1,7 +1,7 @@
 """The synchronous client: submit acts and get verified receipts, read what is one's own, fetch proofs."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +11,7 @@ import grpc
 
 from client_sdk import build, errors, keys, wire
 from client_sdk.build import Act, SignedEnvelope
+from client_sdk.openings import Submission, Undelivered, requests
 from client_sdk.reads import STREAM_SECONDS, Reads
 from client_sdk.trust import Receipt, Trust
 from client_sdk.wire import clock_ms
@@ -76,17 +77,32 @@ class Client(Reads):
 
     # Writing
 
-    def submit(self, acts: Iterable[Act]) -> list[Receipt]:
-        """Sign and send acts, in as few envelopes as fit; returns verified receipts, in order.
+    def submit(self, acts: Iterable[Act], nodes: Sequence[str] = ()) -> list[Receipt]:
+        """Sign and send acts, in as few envelopes as fit, and give their private openings to the node that is
+        connected, or to the `nodes` named; returns verified receipts, in order.
 
-        EnvelopeRefused names what is wrong in the first envelope that was refused; those before it are booked.
+        EnvelopeRefused names what is wrong in the first envelope that was refused; those before it are booked, those
+        behind it may be. PrivateNotDelivered: booked, but not all openings are where they were to go. A crash in
+        between loses them: where that matters, submit through the outbox.
         """
-        receipts = []
-        for _, result in self.submit_stream(self.sign(acts, records_max=4096)):
-            if isinstance(result, SuyuanError):
-                raise result
-            receipts.append(result)
-        return receipts
+        submission = Submission(nodes)
+        try:
+            for envelope, result in self.submit_stream(self.sign(acts, records_max=4096)):
+                submission.add(envelope, result)
+        except SuyuanError as error:
+            submission.broken(error)
+        for one in submission.waiting:
+            self._deliver(submission, one)
+        return submission.receipts()
+
+    def _deliver(self, submission: Submission, one: Undelivered) -> None:
+        try:
+            here = self.node_info().node
+            self.put_private(one.leaf, one.openings, one.nodes or [here])
+        except SuyuanError as error:
+            submission.missed(one, one.nodes, str(error))
+        else:
+            submission.given(one, here)
 
     def sign(self, acts: Iterable[Act], records_max: int = build.RECORDS_AN_ENVELOPE) -> Iterator[SignedEnvelope]:
         return build.envelopes(acts, self._me(), self.connection.chain_id, clock_ms(), records_max)
@@ -151,8 +167,8 @@ class Client(Reads):
         self.trust.advance(answer.checkpoint, list(answer.consistency), clock_ms())
 
     def submit_envelope(self, envelope: SignedEnvelope) -> Receipt:
-        """Send one signed envelope. EnvelopeRefused and Overloaded: nothing of it is booked; with any other error
-        the outcome is unknown: ask with `receipt` before it is sent again."""
+        """Send one signed envelope. EnvelopeRefused, Overloaded and ReadOnly: nothing of it is booked; with any
+        other error the outcome is unknown: ask with `receipt` before it is sent again."""
         answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire)).receipt
         return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
 
@@ -161,16 +177,14 @@ class Client(Reads):
         answer = self._call("GetReceipt", pb.GetReceiptRequest(envelope_id=envelope.id))
         return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
 
-    def put_private(self, openings: Iterable[tuple[int, int, bytes]], nodes: Sequence[str] = ()) -> None:
-        """Give a node private openings of own records, as (leaf, index, opening); `SignedEnvelope.openings_at` has
-        those of an envelope. `nodes` are the names of those that are to keep them, by default the connected one."""
+    def put_private(self, leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str] = ()) -> None:
+        """Give the connected node the private openings of an accepted envelope (`SignedEnvelope.private`). `nodes`
+        names those that are to keep them, by default this one; each keeps its own copy, and is given it through a
+        client of its own. The same again changes nothing."""
         if not self._node:
             self._node = self.node_info().node
-        named = list(nodes) or [self._node]
-        rows = [pb.PrivateOpening(leaf=leaf, index=index, opening=one) for leaf, index, one in openings]
-        for start in range(0, len(rows), wire.PRIVATE_A_CALL):
-            part = rows[start : start + wire.PRIVATE_A_CALL]
-            self._call("PutPrivate", pb.PutPrivateRequest(openings=part, nodes=named))
+        for request in requests(leaf, openings, list(nodes) or [self._node]):
+            self._call("PutPrivate", request)
 
     def erase_private(self, places: Iterable[tuple[int, int]], reason: str) -> int:
         """Have the node erase private openings of own records, by (leaf, index); how many there were."""

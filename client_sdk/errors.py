@@ -7,9 +7,10 @@ SuyuanError (ledger.errors)
     ├── EnvelopeRefused            a rule says no: `problems` name record, field, rule and remedy
     ├── NotAuthenticated           no member's key or certificate; or the certificate does not open this
     ├── NotFound
-    ├── Overloaded                 try again after `retry_after_ms`
-    │   └── ReadOnly               the node takes nothing now, and says why
+    ├── Overloaded                 nothing was taken; try again after `retry_after_ms`
+    ├── ReadOnly                   nothing was taken: the node only reads for now; try again after `retry_after_ms`
     ├── Unavailable                the node cannot be reached, or stopped; what was sent may or may not be booked
+    ├── PrivateNotDelivered        (client_sdk.openings) booked, but private openings still have to be given
     ├── KeyFileError               a key file is missing, readable by others, or the passphrase is wrong
     └── OutboxError                the outbox is full, in use, or another member's; nothing in it was changed
 """
@@ -45,10 +46,12 @@ class Overloaded(ClientError):
         self.retry_after_ms = retry_after_ms
 
 
-class ReadOnly(Overloaded):
-    def __init__(self, retry_after_ms: int, why: str) -> None:
-        super().__init__(retry_after_ms)
-        self.args = (f"the node takes no envelopes now: {why}",)
+class ReadOnly(ClientError):
+    """The node takes nothing new, for instance because its disk is nearly full; its operator was told by its log."""
+
+    def __init__(self, message: str, retry_after_ms: int) -> None:
+        super().__init__(message)
+        self.retry_after_ms = retry_after_ms
 
 
 class Unavailable(ClientError):

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from client_sdk import keys, wire
 from client_sdk.errors import NotFound
+from client_sdk.openings import Opened, opened
 from client_sdk.trust import Trust
 from client_sdk.wire import Side, clock_ms
 from ledger import entries as e
@@ -91,10 +92,15 @@ class Reads(ABC):
             expected = news.next_leaf
             yield news
 
-    def private(self, leaf: int, index: int) -> Private:
-        """The private opening of a record that one is a party to; NotFound where the node keeps none, or it was
-        erased. It is held against the record's seal by whoever has the record."""
-        return wire.private(self._call("GetPrivate", pb.GetPrivateRequest(leaf=leaf, index=index)).opening)
+    def private(self, leaf: int, index: int, known: bytes | None = None) -> Private:
+        """What stands behind the private seal of a record that one is a party to, checked against it; NotFound where
+        the node keeps none, or it was erased. `known` is the record's hash, as one's own receipt, an event or an
+        own record has it: VerifyFailed where the node gives the opening of another record."""
+        return self.private_opening(leaf, index, known).private
+
+    def private_opening(self, leaf: int, index: int, known: bytes | None = None) -> Opened:
+        """As `private`, with the record and who signed it."""
+        return opened(self._call("GetPrivate", pb.GetPrivateRequest(leaf=leaf, index=index)), known)
 
     # What everybody may know
 

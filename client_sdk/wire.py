@@ -19,9 +19,8 @@ from client_sdk.trust import Receipt, Trust
 from ledger import merkle
 from ledger.envelope import ENVELOPE, HEADER
 from ledger.errors import Malformed, Problem, VerifyFailed
-from ledger.private import PRIVATE, Private
 from ledger.records import RECORD, Amounts, Record
-from ledger.seals import SALT_BYTES, open_amounts
+from ledger.seals import open_amounts
 from proto.suyuan.v1 import ledger_pb2 as pb
 
 MESSAGE_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -29,7 +28,6 @@ SMALL_ENVELOPE_BYTES: Final = 16 * 1024  # below this several may travel in one 
 ENVELOPES_A_MESSAGE: Final = 32
 IN_FLIGHT_MAX: Final = 1024
 REFS_A_CALL: Final = 4096
-PRIVATE_A_CALL: Final = 200  # of at most 16 KiB each
 IN_FLIGHT_BYTES_MAX: Final = 6 * 1024 * 1024
 BUSY_AGAIN_MS: Final = 1000  # where a node is overloaded and gives no hint
 
@@ -172,8 +170,8 @@ def refused(refusal: pb.Refusal) -> errors.ClientError:
     if refusal.kind == pb.Refusal.KIND_OVERLOADED:
         return errors.Overloaded(refusal.retry_after_ms)
     if refusal.kind == pb.Refusal.KIND_READ_ONLY:
-        why = "; ".join(problem.message for problem in refusal.problems)
-        return errors.ReadOnly(refusal.retry_after_ms or BUSY_AGAIN_MS, why)
+        why = "; ".join(found.message for found in refusal.problems) or "this node only reads now"
+        return errors.ReadOnly(why, refusal.retry_after_ms)
     problems = tuple(
         Problem(p.rule, p.message, p.remedy, p.record if p.HasField("record") else None, p.field)
         for p in refusal.problems
@@ -229,11 +227,6 @@ def _event(message: pb.Event) -> Event:
     amounts = open_amounts(record, message.opening) if message.opening else None
     name = merkle.leaf_hash(message.record)
     return Event(message.leaf, message.index, message.member, message.time_ms, record, amounts, name)
-
-
-def private(opening: bytes) -> Private:
-    """A private opening that came from a node."""
-    return PRIVATE.decode(opening[SALT_BYTES:])
 
 
 def lookup_request(kind: str, name: str) -> pb.LookupRequest:

@@ -181,8 +181,8 @@ class Audit:
         self.envelopes += len(opened)
         for one in opened:
             self.records += len(one.records)
-            for record, amounts, name in zip(one.records, one.amounts, one.hashes, strict=True):
-                self._account.add(record, amounts, name)
+            for record, amounts in zip(one.records, one.amounts, strict=True):
+                self._account.add(record, amounts, one.header.member)
 
     def report(self, checkpoint: Checkpoint | None = None) -> list[Finding]:
         """What holds, one line a check; checks behind the first flaw are left out, as nothing can be said of them."""

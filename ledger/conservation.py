@@ -23,24 +23,24 @@ class Account:
     def __init__(self) -> None:
         self.items: Counter[str] = Counter()  # brought less taken
         self.grams: Counter[str] = Counter()
-        self._since: dict[bytes, Any] = {}  # amounts in force of corrected records
+        self._since: dict[tuple[str, bytes], Any] = {}  # amounts in force of corrected records
 
-    def add(self, record: r.Record, amounts: Any, name: bytes) -> None:
-        """`name` is the record's hash, by which a correction names it."""
+    def add(self, record: r.Record, amounts: Any, signer: str) -> None:
+        """Whoever signed a record corrects it, by its hash."""
         if isinstance(record, r.Correct):
-            self._correct(record, amounts)
+            self._correct(record, amounts, (signer, record.target))
         elif amounts is not None:
             self._add(record, amounts, 1)
 
-    def _correct(self, record: r.Correct, amounts: r.Corrected) -> None:
+    def _correct(self, record: r.Correct, amounts: r.Corrected, name: tuple[str, bytes]) -> None:
         earlier: Any = r.RECORD.decode_trusted(amounts.earlier)
         if isinstance(earlier, r.Receive | r.Ship):
             return  # it brings nothing in and takes nothing out, whether the other side agrees or not
         codec = r.AMOUNTS[type(earlier)]
         stood = codec.decode_trusted(amounts.opening[SALT_BYTES:])
-        old = self._since.get(record.target, stood)
+        old = self._since.get(name, stood)
         new = codec.decode_trusted(amounts.instead) if amounts.instead else None
-        self._since[record.target] = new
+        self._since[name] = new
         for these, sign in ((old, -1), (new, 1)):
             if these is not None:
                 self._add(earlier, these, sign)
@@ -100,7 +100,7 @@ class Account:
                     0,
                 )
             items[lot] += stock.held + stock.missing - stock.claimed - stock.overdrawn
-            grams[lot] += stock.grams + stock.grams_lost
+            grams[lot] += stock.grams + stock.grams_lost - stock.grams_overdrawn
             rows += 1
         for name, there, brought in (("", items, self.items), (" in grams", grams, self.grams)):
             for lot in set(there) | set(brought):

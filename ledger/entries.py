@@ -55,19 +55,24 @@ class Bit(IntFlag):
     WEIGHT_LOST = 4096
     OPEN_CLAIM_BEFORE = 8192
     DISPUTED_CLAIM_BEFORE = 16384
+    HELD_BEFORE = 32768
+    RECALLED_BEFORE = 65536
 
 
 # Plain integers, since rules test them for every record and a flag's operators are slow.
 IN_FORCE: Final = int(Bit.HELD | Bit.RECALLED)
 OWN_CLAIMS: Final = int(Bit.OPEN_CLAIM | Bit.DISPUTED_CLAIM)
 CLAIMS_BEFORE: Final = int(Bit.OPEN_CLAIM_BEFORE | Bit.DISPUTED_CLAIM_BEFORE)
+IN_FORCE_BEFORE: Final = int(Bit.HELD_BEFORE | Bit.RECALLED_BEFORE)
 _CLAIM_SHIFT: Final = 9  # from a claim's bit to the bit that says: claimed before it came here
+_IN_FORCE_SHIFT: Final = 15  # from a hold's bit to the bit that says: held before it came here
 
 
 def passed_on(bits: int) -> int:
-    """What travels with the goods: every bit. A hold on a position passes on too, as whatever leaves it left held. An
-    open claim stays where it is, since its supplier may yet confirm it; what leaves carries that it was open."""
-    return bits & ~OWN_CLAIMS | (bits & OWN_CLAIMS) << _CLAIM_SHIFT
+    """What travels with the goods: every bit. A hold and an open claim stay where they are, since they may yet be
+    lifted or confirmed there; what leaves carries that it was held, or claimed."""
+    stay = bits & (OWN_CLAIMS | IN_FORCE)
+    return bits & ~stay | (stay & OWN_CLAIMS) << _CLAIM_SHIFT | (stay & IN_FORCE) << _IN_FORCE_SHIFT
 
 
 Count = Annotated[int, Meta(ge=0)]
@@ -169,7 +174,7 @@ class ProductEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
 
 
 class LotEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A lot: `parents` are the direct ones, `ancestors` counts all of them (with repetition, as a bound). `stated`
+    """A lot: `parents` are the direct ones, `ancestors` counts all of them (with repetition, up to a bound). `stated`
     are production dates that were corrected since: a recall of any of them covers the lot."""
 
     adverse: Chain | None = None

@@ -96,7 +96,7 @@ def open_envelope(wire: bytes, chain_id: bytes) -> Opened:
         raise Malformed("envelope header", "root is not the RFC 6962 root of the records")
     records: list[Record] = []
     amounts: list[Amounts | None] = []
-    problems: list[Problem] = []
+    problems = _repeated(hashes, envelope.openings)
     for index, (data, opening) in enumerate(zip(envelope.records, envelope.openings, strict=True)):
         try:
             record, opened = open_record(data, opening)
@@ -107,6 +107,19 @@ def open_envelope(wire: bytes, chain_id: bytes) -> Opened:
     if problems:
         raise Refused(problems)
     return Opened(wire, envelope, header, envelope_id(envelope.header), records, amounts, hashes)
+
+
+def _repeated(hashes: list[bytes], openings: list[bytes]) -> list[Problem]:
+    """A record that moves something stands once in an envelope: what answers it names it by its hash, so that two of
+    one hash would move goods twice and be answered once."""
+    if len(set(hashes)) == len(hashes):
+        return []
+    seen: dict[bytes, int] = {}
+    return [
+        Problem("record.twice", f"it is record {first} once more", "leave it out, or draw a salt of its own", index)
+        for index, (name, opening) in enumerate(zip(hashes, openings, strict=True))
+        if opening and (first := seen.setdefault(name, index)) != index
+    ]
 
 
 def _check_header(header: Header, envelope: Envelope, chain_id: bytes) -> None:

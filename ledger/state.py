@@ -19,7 +19,7 @@ Rows, by the first byte of their key (identifiers are separated by zero bytes):
     j claimant 0 claim           the supplier of an open claim
     u unit                       Unit: what is reserved under an SSCC in its newest use
     x ship                       Proposal: one side's correction of a handover that was received
-    y record                     InForce: the amounts of a record that was corrected
+    y member 0 record            InForce: the amounts of a record that was corrected, under its signer
 
 All rows are canonical, all are covered by the hash of a block's writes.
 """
@@ -70,6 +70,7 @@ class Stock(Struct, frozen=True, array_like=True, gc=False):
     overdrawn: Count = 0
     grams_lost: int = 0
     grams_sold: Count = 0
+    grams_overdrawn: Count = 0
 
 
 class HandoverFact(Struct, frozen=True, array_like=True):
@@ -141,7 +142,8 @@ class Line(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Unit(Struct, frozen=True, array_like=True):
-    """An SSCC in its newest use: where it was packed, its own lines that are still reserved, and the units on it."""
+    """An SSCC in its newest use: where it was packed, its own lines that are still reserved, and the units on it.
+    `depth` counts how deep units stood in one another when it was packed, itself included."""
 
     use: Count
     owner: MemberId
@@ -149,6 +151,7 @@ class Unit(Struct, frozen=True, array_like=True):
     lines: list[Line]
     units: list[str]
     parent: str
+    depth: Count
 
 
 class Proposal(Struct, frozen=True, array_like=True):
@@ -270,6 +273,10 @@ def claim_key(supplier: str, claim: bytes) -> bytes:
 
 def own_claim_key(claimant: str, claim: bytes) -> bytes:
     return b"j" + claimant.encode() + b"\x00" + claim
+
+
+def in_force_key(signer: str, record: bytes) -> bytes:
+    return b"y" + signer.encode() + b"\x00" + record
 
 
 def unit_key(unit: str) -> bytes:

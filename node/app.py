@@ -13,30 +13,21 @@ from ledger.custody.step import keeper_of
 from ledger.errors import Malformed, Refused, SuyuanError
 from ledger.hashing import TAG_VOUCHER, digest
 from ledger.identifiers import check_lot_id, check_member_id, check_product_id, check_site_id, check_sscc
-from ledger.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX, PRIVATE_ENTRIES_MAX, REFS_ENTRIES_MAX, TEXT_CHARS_MAX
-from ledger.private import open_private
+from ledger.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX, REFS_ENTRIES_MAX
 from ledger.proof.build import product_proof
-from ledger.records import MemberKind
-from ledger.seals import open_amounts
 from ledger.storage.chainstore import ChainStore, ChainView
 from node.admission import Admission, Unsigned
 from node.disk import Disk
 from node.engine import Done, Outcome, Overloaded, ReadOnly
 from node.engine.embedded import Embedded
+from node.errors import Forbidden, NotFound
 from node.feed import Feed
 from node.metrics import Metrics
-from node.parties import Parties
-from node.private import Erased, PrivateStore
+from node.openings import Openings
+from node.parties import is_regulator
+from node.private import PrivateStore
 
 VOUCHER_BYTES = 16
-
-
-class NotFound(SuyuanError):
-    """What was asked for is not in the ledger."""
-
-
-class Forbidden(SuyuanError):
-    """The caller's certificate does not open this."""
 
 
 class Receipt(Struct, frozen=True):
@@ -67,9 +58,8 @@ class App:
         self.name = store.genesis.validators[0].name
         self.feed = Feed(store)
         self._grown = asyncio.Event()
-        self._private = private
-        self._parties = Parties(store)
         self.engine = engine
+        self.openings = Openings(store, private, self.name, lambda: self.view)
         self.metrics = metrics
         self.admission = Admission(store.head.chain, store)
 
@@ -136,53 +126,6 @@ class App:
     def growth(self) -> asyncio.Event:
         """Is set when the log is longer than it is now."""
         return self._grown
-
-    # Private openings
-
-    def put_private(self, member: str, openings: list[tuple[int, int, bytes]], nodes: list[str]) -> int:
-        """Keep private openings of own records, if the member named this node. Malformed where one is not what was
-        sealed, or was erased; ReadOnly where the disk is nearly full."""
-        self.disk.require_room()
-        if self.name not in nodes:
-            raise Malformed("nodes", f"this node is {self.name}, the openings are for {', '.join(nodes) or 'nobody'}")
-        if len(openings) > PRIVATE_ENTRIES_MAX:
-            raise Malformed("openings", f"{len(openings)} at once, at most {PRIVATE_ENTRIES_MAX} are taken")
-        for number, (leaf, index, opening) in enumerate(openings):
-            found = self._parties.record_at(leaf, index)
-            if found is None or found[0] != member:
-                raise Malformed(f"openings[{number}]", f"{member} signed no record {index} in leaf {leaf}")
-            if self._private.erased(leaf, index) is not None:
-                raise Malformed(f"openings[{number}]", "it was erased, and does not come back")
-            open_private(found[1], opening)
-        self._private.put(openings)
-        return len(openings)
-
-    def get_private(self, member: str, leaf: int, index: int) -> bytes:
-        """The private opening of a record, for its signer, the other party and regulators."""
-        found = self._parties.record_at(leaf, index)
-        if found is None:
-            raise NotFound(f"no record {index} in leaf {leaf}")
-        signer, record, opening = found
-        parties = {signer} | self._parties.of(self.view.get, signer, record, open_amounts(record, opening))
-        if member not in parties and not self.is_regulator(member):
-            raise Forbidden(f"{member} is no party to this record")
-        data = self._private.get(leaf, index)
-        if data is None:
-            erased = self._private.erased(leaf, index)
-            raise NotFound(f"erased by {erased.by}: {erased.reason}" if erased else "this node keeps no such opening")
-        return data
-
-    def erase_private(self, member: str, places: list[tuple[int, int]], reason: str, now_ms: int) -> int:
-        """Erase openings of own records, or any as a regulator. Every record, hash and proof stays as it is."""
-        if not reason.strip() or len(reason) > TEXT_CHARS_MAX:
-            raise Malformed("reason", f"say why, in at most {TEXT_CHARS_MAX} characters")
-        for number, (leaf, index) in enumerate(places):
-            found = self._parties.record_at(leaf, index)
-            if found is None:
-                raise Malformed(f"openings[{number}]", f"no record {index} in leaf {leaf}")
-            if found[0] != member and not self.is_regulator(member):
-                raise Forbidden(f"{found[0]} signed record {index} in leaf {leaf}; it or a regulator erases")
-        return self._private.erase(places, Erased(member, now_ms, reason))
 
     # Reading
 
@@ -306,12 +249,8 @@ class App:
 
     def may_replay(self, member: str) -> None:
         """Blocks hold the amounts of all members, so only regulators replay them."""
-        if not self.is_regulator(member):
+        if not is_regulator(self.view.get, member):
             raise Forbidden(f"{member} is not a regulator; blocks hold the amounts of all members")
-
-    def is_regulator(self, member: str) -> bool:
-        entry = _row(self.view.get(b"m" + e.member_path(member)), e.MEMBER.decode_trusted)
-        return entry is not None and entry.kind == MemberKind.REGULATOR
 
     def blocks(self, from_height: int) -> Iterator[tuple[int, bytes]]:
         return self.store.blocks(max(1, from_height))

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import shutil
-import sqlite3
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
@@ -16,14 +15,18 @@ from pydantic import ValidationError
 from ledger import genesis as g
 from ledger import policy
 from ledger.envelope import ENVELOPE
-from ledger.errors import Malformed, SuyuanError
+from ledger.errors import Damaged, Malformed, SuyuanError
 from ledger.private import open_private
 from ledger.records import RECORD
 from ledger.storage.blockfile import BlockFiles, InUse
 from ledger.storage.chainstore import read_genesis
 from ledger.storage.check import ChainCheck, Finding, Flaws, chain_of_files, check_rows
 from node import keys, tls
-from node.config import CONFIG_FILE, POLICY_FILE, PRIVATE_FILE, Settings
+from node.config import CONFIG_FILE, POLICY_FILE, Settings
+from node.errors import NotStored
+from node.private import BYTES_FILE, ROWS_FILE
+from node.private import REMEDY as RESTORE_PRIVATE
+from node.privatefiles import Contents
 
 GENESIS_FILE: Final = "genesis.json"
 RESTORE: Final = "Restore it from a backup"
@@ -34,7 +37,6 @@ RENEW_AUTHORITY: Final = (
     "Restore it from a backup; else move ca.key and ca.pem away, make them anew (suyuan-node renew), and give every "
     "member a new certificate and connection file"
 )
-RESTORE_PRIVATE: Final = "Stop the node, restore it from a backup (suyuan-node restore), and repeat later erasures"
 SETTINGS: Final = "Correct it (docs/operating.md names the settings), or restore it from a backup"
 
 
@@ -43,20 +45,25 @@ def check_folder(
 ) -> list[Finding]:
     """Findings about everything in a data folder that no process uses; SuyuanError where one does. With `replay`,
     every row of the index is compared with those that running all blocks anew gives."""
+    if not any((data / name).exists() for name in (GENESIS_FILE, "blocks", "keys")):
+        raise Malformed(str(data), "no node keeps anything there")
     findings: list[Finding] = []
     with _locked(data):
         genesis = _genesis(data, findings)
         chain = g.chain_id(genesis) if genesis is not None else chain_of_files(data)
-        with _private(data, findings) as openings:
-            sound = _chain(data, chain, openings, findings)
+        with closing(PrivateCheck(data / ROWS_FILE)) as private:
+            sound = _chain(data, chain, private, findings)
         if replay and sound and genesis is not None:
             findings += _replayed(data, progress)
-    if genesis is not None:
-        findings += _keys(data / "keys", genesis)
-        findings += _policy(data, genesis)
-    findings += _certificates(data / "keys", now)
+    findings += check_files(data, genesis, now)
     findings += _settings(data)
     return findings
+
+
+def check_files(folder: Path, genesis: g.Genesis | None, now: dt.datetime | None) -> list[Finding]:
+    """The files of a node that are made once: keys, certificates (`now`: do they end soon?), policy."""
+    findings = [] if genesis is None else [*_keys(folder / "keys", genesis), *_policy(folder, genesis)]
+    return [*findings, *_certificates(folder / "keys", now)]
 
 
 @contextmanager
@@ -92,16 +99,16 @@ def _genesis(data: Path, findings: list[Finding]) -> g.Genesis | None:
     return genesis
 
 
-def _chain(data: Path, chain: bytes | None, openings: "Openings", findings: list[Finding]) -> bool:
+def _chain(data: Path, chain: bytes | None, private: "PrivateCheck", findings: list[Finding]) -> bool:
     """Whether blocks, index and tiles all hold."""
     if chain is None:
         findings.append(Finding("blocks", False, "no block file says which chain it belongs to", RESTORE))
-        findings += openings.findings(whole=False)
+        findings += private.findings(whole=False)
         return False
     check = ChainCheck(data, chain)
-    check.run(openings.visit)
+    check.run(private.visit)
     findings += check.findings
-    findings += openings.findings(check.whole)
+    findings += private.findings(check.whole)
     return all(finding.holds for finding in check.findings)
 
 
@@ -131,7 +138,7 @@ def _try(where: str, remedy: str, load: Callable[[], object]) -> Finding:
     return Finding(where, True, "")
 
 
-def _certificates(folder: Path, now: dt.datetime) -> Iterator[Finding]:
+def _certificates(folder: Path, now: dt.datetime | None) -> Iterator[Finding]:
     """Each file by itself; what can only be held against a damaged one is left out."""
     for cert, load, key, load_key, remedy in (
         (tls.CA_CERT, tls.load_authority, tls.CA_KEY, tls.load_authority_key, RENEW_AUTHORITY),
@@ -140,7 +147,8 @@ def _certificates(folder: Path, now: dt.datetime) -> Iterator[Finding]:
         found = _try(f"keys/{cert}", remedy, partial(load, folder))
         if found.holds:
             ends = load(folder).not_valid_after_utc
-            found = Finding(found.where, ends > now + tls.ENDS_SOON, f"it ends on {ends:%F}", remedy)
+            lasts = now is None or ends > now + tls.ENDS_SOON
+            found = Finding(found.where, lasts, f"it ends on {ends:%F}", remedy)
             yield _try(f"keys/{key}", remedy, partial(load_key, folder))
         yield found
         if cert == tls.CA_CERT and not found.holds:
@@ -174,72 +182,50 @@ def _settings(data: Path) -> Iterator[Finding]:
 # Private openings
 
 
-class Openings:
+class PrivateCheck:
     """The private store, held against the records that the chain holds at the same places."""
 
-    def __init__(self, database: sqlite3.Connection | None) -> None:
-        self._database = database
-        self._flaws = Flaws(PRIVATE_FILE, RESTORE_PRIVATE)
-        self._waiting: dict[int, int] = {}  # leaf -> openings that are not compared yet
+    def __init__(self, path: Path) -> None:
+        self._flaws = Flaws(ROWS_FILE, RESTORE_PRIVATE)
+        self._contents: Contents | None = None
+        self._waiting: set[int] = set()  # leaves whose openings are not compared yet
         self._figures = ""
-
-    def read(self) -> None:
-        """SQLite's own check, then which openings there are; sqlite3.Error where it cannot be read."""
-        if self._database is None:
-            return
-        for (flaw,) in self._database.execute("PRAGMA integrity_check"):
-            if flaw != "ok":
-                self._flaws.add(PRIVATE_FILE, str(flaw))
-        if self._flaws:
-            return
-        self._waiting = dict(self._database.execute("SELECT leaf, count(*) FROM opening GROUP BY leaf"))
-        for leaf, index in self._database.execute("SELECT leaf, idx FROM opening JOIN erased USING (leaf, idx)"):
-            self._flaws.add(_name(leaf, index), "it was erased, and is still there")
-        [(erased,)] = self._database.execute("SELECT count(*) FROM erased")
-        self._figures = f"{sum(self._waiting.values())} openings, {erased} erased"
+        try:
+            self._contents = Contents(path)
+        except (Damaged, NotStored) as error:
+            self._flaws.add(ROWS_FILE, getattr(error, "message", str(error)))
+        else:
+            for flaw in self._contents.flaws:
+                where, _, message = flaw.partition(": ")
+                self._flaws.add(where, message)
+            self._waiting = set(self._contents.leaves)
+            self._figures = f"{self._contents.leaves.total()} openings, {self._contents.erased} erased"
 
     def visit(self, leaf: int, wire: bytes) -> None:
         """Hold the openings at a leaf against its envelope."""
-        if self._waiting.pop(leaf, None) is None or self._database is None:
+        if leaf not in self._waiting or self._contents is None:
             return
+        self._waiting.remove(leaf)
         records = ENVELOPE.decode_trusted(wire).records
-        for index, data in self._database.execute("SELECT idx, data FROM opening WHERE leaf = ?", (leaf,)):
+        for index, opening in self._contents.openings(leaf):
+            where = f"{BYTES_FILE}, record {index} in leaf {leaf}"
             if not 0 <= index < len(records):
-                self._flaws.add(_name(leaf, index), "there is no such record")
+                self._flaws.add(where, "there is no such record")
                 continue
             try:
-                open_private(RECORD.decode_trusted(records[index]), data)
-            except (Malformed, TypeError) as error:
-                self._flaws.add(_name(leaf, index), getattr(error, "message", str(error)))
+                open_private(RECORD.decode_trusted(records[index]), opening)
+            except Malformed as error:
+                self._flaws.add(where, error.message)
 
     def findings(self, whole: bool) -> list[Finding]:
         """`whole` says that all envelopes were visited."""
-        if self._database is None:
-            return []
         if whole:
             for leaf in self._waiting:
-                self._flaws.add(f"{PRIVATE_FILE}, leaf {leaf}", "the log has no envelope there")
+                self._flaws.add(f"{ROWS_FILE}, leaf {leaf}", "the log has no envelope there")
         elif self._waiting:
-            self._figures += f", {sum(self._waiting.values())} not compared, as the blocks are damaged"
+            self._figures += f"; those of {len(self._waiting)} leaves not compared, as the blocks are damaged"
         return self._flaws.findings(self._figures)
 
-
-def _name(leaf: int, index: int) -> str:
-    return f"{PRIVATE_FILE}, record {index} in leaf {leaf}"
-
-
-@contextmanager
-def _private(data: Path, findings: list[Finding]) -> Iterator[Openings]:
-    path = (data / PRIVATE_FILE).resolve()
-    if not path.exists():
-        findings.append(Finding(PRIVATE_FILE, False, "the file is missing", RESTORE_PRIVATE))
-        yield Openings(None)
-        return
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
-        openings = Openings(database)
-        try:
-            openings.read()
-        except sqlite3.Error as error:
-            findings.append(Finding(PRIVATE_FILE, False, str(error), RESTORE_PRIVATE))
-            openings = Openings(None)
-        yield openings
+    def close(self) -> None:
+        if self._contents is not None:
+            self._contents.close()

@@ -20,7 +20,6 @@ from ledger.limits import FREE_BYTES_MIN
 
 CONFIG_FILE = "node.toml"
 POLICY_FILE = "policy.txt"
-PRIVATE_FILE = "private.db"
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 

@@ -1,10 +1,11 @@
 """A member's subscription: what others did that concerns it, read from the stored blocks, so that it is in order and
 without gaps from any place in the log on, and costs nobody a row.
 
-Each block is read and decoded once for all subscribers who stand at the same place; the newest blocks are remembered.
+Each block is read and decoded once for all subscribers who stand at the same place; the newest ones are remembered.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from threading import Lock
 
 from msgspec import Struct
@@ -13,12 +14,11 @@ from ledger import block as b
 from ledger import records as r
 from ledger.envelope import ENVELOPE, HEADER
 from ledger.errors import Malformed
-from ledger.limits import EVENT_BLOCKS_MAX
-from ledger.seals import SALT_BYTES
+from ledger.limits import EVENT_BLOCKS_MAX, EVENTS_BYTES_MAX, PAGE_BYTES_MAX
 from ledger.storage.chainstore import ChainStore, ChainView
-from node.parties import Parties, concerns_everybody
+from node.parties import Concerned, Parties, concerns_everybody
 
-BLOCKS_REMEMBERED = 2 * EVENT_BLOCKS_MAX
+EVENT_OVERHEAD_BYTES = 200  # of an event in memory and on the wire, beside its record and opening
 
 
 class Event(Struct, frozen=True):
@@ -31,13 +31,29 @@ class Event(Struct, frozen=True):
     record: bytes
     opening: bytes
 
+    @property
+    def size(self) -> int:
+        return len(self.record) + len(self.opening) + EVENT_OVERHEAD_BYTES
+
 
 class Told(Struct, frozen=True):
-    """A record that concerns others: its parties, or everybody."""
+    """A record that concerns others: these, or everybody."""
 
     event: Event
-    parties: set[str]
+    concerned: Concerned
     everybody: bool
+
+    def to(self, member: str) -> Event | None:
+        """What this member is told of it: all, only the record, or nothing."""
+        if member == self.event.member:
+            return None
+        if member in self.concerned.parties:
+            return self.event
+        if self.everybody or member in self.concerned.keepers:
+            return Event(
+                self.event.leaf, self.event.index, self.event.member, self.event.time, self.event.record, b""
+            )
+        return None
 
 
 class BlockEvents(Struct, frozen=True):
@@ -46,32 +62,46 @@ class BlockEvents(Struct, frozen=True):
     told: list[Told]
     next_leaf: int
 
+    @property
+    def size(self) -> int:
+        return EVENT_OVERHEAD_BYTES + sum(told.event.size for told in self.told)
+
 
 class Feed:
     def __init__(self, store: ChainStore) -> None:
         self._store = store
         self._parties = Parties(store)
         self._remembered: OrderedDict[int, BlockEvents] = OrderedDict()
+        self._bytes = 0
         self._lock = Lock()
 
     def read(self, view: ChainView, member: str, from_leaf: int) -> tuple[list[Event], int]:
-        """Events from a leaf on, and the leaf to go on from: behind the last block that was read. At most
-        EVENT_BLOCKS_MAX blocks are read. Malformed where the leaf is beyond the log."""
+        """Events from a leaf on, and the leaf to go on from: behind the last envelope that was read. At most
+        EVENT_BLOCKS_MAX blocks are read, and little more than PAGE_BYTES_MAX answered. Malformed where the leaf is
+        beyond the log."""
         size = view.head.log.size
         if from_leaf > size:
             raise Malformed("from_leaf", f"{from_leaf} is beyond this log's {size} leaves")
-        if from_leaf == size:
-            return [], size
         events: list[Event] = []
+        room, reached = PAGE_BYTES_MAX, from_leaf
+        for block in self._blocks(view, from_leaf):
+            for told in block.told:
+                event = told.to(member) if told.event.leaf >= from_leaf else None
+                if event is None:
+                    continue
+                if room <= 0 and event.leaf != events[-1].leaf:
+                    return events, event.leaf
+                room -= event.size
+                events.append(event)
+            reached = block.next_leaf
+        return events, reached
+
+    def _blocks(self, view: ChainView, from_leaf: int) -> Iterator[BlockEvents]:
+        if from_leaf == view.head.log.size:
+            return
         first = self._store.height_at(from_leaf)
         for height in range(first, min(view.head.height, first + EVENT_BLOCKS_MAX - 1) + 1):
-            block = self._of_block(view, height)
-            size = block.next_leaf
-            for told in block.told:
-                party = member in told.parties
-                if told.event.leaf >= from_leaf and told.event.member != member and (party or told.everybody):
-                    events.append(told.event if party else _without_opening(told.event))
-        return events, size
+            yield self._of_block(view, height)
 
     def _of_block(self, view: ChainView, height: int) -> BlockEvents:
         with self._lock:
@@ -80,36 +110,28 @@ class Feed:
             return known
         found = self._read(view, self._store.block_at(height))
         with self._lock:
-            self._remembered[height] = found
-            while len(self._remembered) > BLOCKS_REMEMBERED:
-                self._remembered.popitem(last=False)
+            if height not in self._remembered:
+                self._remembered[height] = found
+                self._bytes += found.size
+            while self._bytes > EVENTS_BYTES_MAX:
+                _, oldest = self._remembered.popitem(last=False)
+                self._bytes -= oldest.size
         return found
 
     def _read(self, view: ChainView, payload: bytes) -> BlockEvents:
         block = b.BLOCK.decode_trusted(payload)
         header = b.HEADER.decode_trusted(block.header)
         told: list[Told] = []
-        for number, wire in enumerate(block.envelopes):
-            told += self._of_envelope(view, header, header.first + number, wire)
+        for leaf, wire in enumerate(block.envelopes, header.first):
+            told += self._of_envelope(view, header.time, leaf, wire)
         return BlockEvents(told, header.first + header.count + 1)
 
-    def _of_envelope(self, view: ChainView, header: b.BlockHeader, leaf: int, wire: bytes) -> list[Told]:
+    def _of_envelope(self, view: ChainView, time: int, leaf: int, wire: bytes) -> Iterator[Told]:
         envelope = ENVELOPE.decode_trusted(wire)
         signer = HEADER.decode_trusted(envelope.header).member
-        found = []
-        for index, data in enumerate(envelope.records):
+        for index, (data, opening) in enumerate(zip(envelope.records, envelope.openings, strict=True)):
             record = r.RECORD.decode_trusted(data)
-            opening = envelope.openings[index]
-            amounts = None
-            if isinstance(record, r.Correct):
-                amounts = r.AMOUNTS[r.Correct].decode_trusted(opening[SALT_BYTES:])
-            parties = self._parties.of(view.get, signer, record, amounts) - {signer}
+            concerned = self._parties.of(view.get, signer, record, opening)
             everybody = concerns_everybody(record)
-            if parties or everybody:
-                event = Event(leaf, index, signer, header.time, data, opening)
-                found.append(Told(event, parties, everybody))
-        return found
-
-
-def _without_opening(event: Event) -> Event:
-    return Event(event.leaf, event.index, event.member, event.time, event.record, b"")
+            if everybody or (concerned.parties | concerned.keepers) - {signer}:
+                yield Told(Event(leaf, index, signer, time, data, opening), concerned, everybody)

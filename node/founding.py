@@ -11,9 +11,11 @@ from typing import Final
 from ledger.errors import Malformed
 from ledger.storage.blockfile import sync_folder
 from ledger.storage.chainstore import GENESIS_FILE, UNFINISHED_FILE
-from node.config import POLICY_FILE, PRIVATE_FILE
+from node.config import POLICY_FILE
+from node.private import BYTES_FILE, ROWS_FILE
 
-_MADE: Final = ("keys", "blocks", "index", "tile", GENESIS_FILE, POLICY_FILE, PRIVATE_FILE, f"{PRIVATE_FILE}-journal")
+_PRIVATE: Final = (ROWS_FILE, f"{ROWS_FILE}-journal", BYTES_FILE)
+_MADE: Final = ("keys", "blocks", "index", "tile", GENESIS_FILE, POLICY_FILE, *_PRIVATE)
 
 
 @contextmanager

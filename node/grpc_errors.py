@@ -6,9 +6,9 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from ledger.errors import Damaged, Malformed, Refused, SuyuanError
 from node import convert
 from node.admission import Unsigned
-from node.app import Forbidden, NotFound
 from node.convert import READ_ONLY
 from node.engine import Overloaded, ReadOnly, Stopped
+from node.errors import Forbidden, NotFound, NotStored
 from node.streams import Idle
 
 DOMAIN = "suyuan"
@@ -23,6 +23,7 @@ _CODES: tuple[tuple[type[SuyuanError], int], ...] = (
     (Overloaded, code_pb2.RESOURCE_EXHAUSTED),
     (ReadOnly, code_pb2.RESOURCE_EXHAUSTED),
     (Stopped, code_pb2.UNAVAILABLE),
+    (NotStored, code_pb2.UNAVAILABLE),
     (Idle, code_pb2.DEADLINE_EXCEEDED),
     (Damaged, code_pb2.DATA_LOSS),
 )

@@ -24,14 +24,16 @@ from ledger.limits import (
     CALLS_REQUESTS_MAX,
     CONNECTION_GRACE_SECONDS_MAX,
     CONNECTION_STREAMS_MAX,
+    EVENT_LEAVES_MAX,
     MEMBER_CONNECTION_SECONDS_MAX,
     MEMBER_STREAMS_MAX,
     MEMBER_SUBMIT_STREAMS_MAX,
     READER_CONNECTION_SECONDS_MAX,
 )
 from node import convert, tls
-from node.app import App, Forbidden
+from node.app import App
 from node.engine import Overloaded
+from node.errors import Forbidden
 from node.grpc_errors import pushback, status_of
 from node.streams import SubmitStream
 from proto.suyuan.v1 import ledger_pb2 as pb
@@ -229,7 +231,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
             growth, view = self.app.growth(), self.app.view
             found, leaf = await asyncio.to_thread(self.app.feed.read, view, member, leaf)
             caught_up = leaf >= view.head.log.size
-            if found or (caught_up and leaf > told):
+            if found or leaf - told >= EVENT_LEAVES_MAX or (request.until_now and caught_up and leaf > told):
                 yield pb.Events(from_leaf=told, next_leaf=leaf, events=[convert.event(one) for one in found])
                 told = leaf
             if caught_up and request.until_now:
@@ -239,15 +241,16 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
 
     @unary
     async def PutPrivate(self, request: pb.PutPrivateRequest, context: Context) -> pb.PutPrivateResponse:  # noqa: N802
+        self.app.disk.require_room()
         openings = [(one.leaf, one.index, one.opening) for one in request.openings]
-        kept = await asyncio.to_thread(self.app.put_private, self.member(context), openings, list(request.nodes))
+        kept = await asyncio.to_thread(self.app.openings.put, self.member(context), openings, list(request.nodes))
         return pb.PutPrivateResponse(kept=kept)
 
     @unary
     async def GetPrivate(self, request: pb.GetPrivateRequest, context: Context) -> pb.GetPrivateResponse:  # noqa: N802
         member = self.member(context)
-        opening = await asyncio.to_thread(self.app.get_private, member, request.leaf, request.index)
-        return pb.GetPrivateResponse(opening=opening)
+        found = await asyncio.to_thread(self.app.openings.get, member, request.leaf, request.index)
+        return pb.GetPrivateResponse(opening=found.opening, record=found.record, member=found.member)
 
     @unary
     async def ErasePrivate(  # noqa: N802
@@ -256,7 +259,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
         places = [(one.leaf, one.index) for one in request.openings]
         now_ms = time.time_ns() // 1_000_000
         member = self.member(context)
-        erased = await asyncio.to_thread(self.app.erase_private, member, places, request.reason, now_ms)
+        erased = await asyncio.to_thread(self.app.openings.erase, member, places, request.reason, now_ms)
         return pb.ErasePrivateResponse(erased=erased)
 
     @unary

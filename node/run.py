@@ -9,7 +9,6 @@ import datetime as dt
 import gc
 import json
 import signal
-import sqlite3
 import sys
 import time
 from collections.abc import Coroutine
@@ -21,17 +20,17 @@ from wsgiref.simple_server import WSGIServer
 import structlog
 from prometheus_client import start_http_server
 
-from ledger.errors import Damaged, SuyuanError
+from ledger.errors import SuyuanError
 from ledger.storage.chainstore import ChainStore
 from node import logs, notify, tls
 from node.app import App
-from node.config import PRIVATE_FILE, Settings
+from node.config import Settings
 from node.disk import LOOK_AGAIN_SECONDS, Disk
 from node.engine.embedded import Embedded
 from node.grpc_server import Servers, serve
 from node.keys import LOG_KEY, VALIDATOR_KEY, load_own
 from node.metrics import Metrics
-from node.private import PrivateStore
+from node.private import ROWS_FILE, PrivateStore
 from node.receipts import CheckpointSigner
 
 ENDPOINTS_FILE = "endpoints.json"
@@ -168,12 +167,9 @@ def _serve_metrics(settings: Settings, metrics: Metrics) -> WSGIServer:
 
 
 def _private_store(data: Path) -> PrivateStore:
-    if not (data / PRIVATE_FILE).exists():
-        log.warning("there was no store of private openings; an empty one is made", file=PRIVATE_FILE)
-    try:
-        return PrivateStore(data / PRIVATE_FILE)
-    except sqlite3.Error as error:
-        raise Damaged(PRIVATE_FILE, str(error), "See suyuan-node check; restore it from a backup") from error
+    if not (data / ROWS_FILE).exists():
+        log.warning("there was no store of private openings; an empty one is made", file=ROWS_FILE)
+    return PrivateStore(data / ROWS_FILE)
 
 
 async def _watch(disk: Disk) -> None:

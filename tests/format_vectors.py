@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from ledger import genesis as g
 from ledger import mapproof, merkle, policy, statemap
 from ledger import records as r
 from ledger.envelope import ENVELOPE, HEADER, envelope_id, envelope_leaf
+from ledger.private import Private, opening_of
 from ledger.proof.verify import voucher_hash
+from ledger.seals import seal
+from node.feed import Feed
 from tests.world import (
     CASE,
     DAY_MS,
@@ -61,6 +65,8 @@ def _of(world: World) -> dict[str, Vectors]:
         "chain": _chain(),
         "genesis": _genesis(),
         **_chain_of_blocks(world),
+        "private": _private(world),
+        "subscription": _subscription(world),
     }
 
 
@@ -220,6 +226,33 @@ def _proofs(world: World) -> Vectors:
         "recalled": query | after,
         "unknown": {"product": CASE, "lot": "#NONE"} | unknown,
     }
+
+
+def _private(world: World) -> Vectors:
+    """A delivery with a private part, and what stands behind both of its seals."""
+    private = Private(
+        address="嘉兴市南湖区中山路1号", contact="0573-82000000", currency="CNY",
+        documents=[sha256(b"delivery note").digest()], price=129_900,
+    )  # fmt: skip
+    opening = opening_of(sha256(b"private").digest()[:16], private)
+    found = _record(world, world.ship(MAKER, DEALER, 600, private=seal(opening)))
+    return {"opening": opening.hex(), "seal": seal(opening).hex(), "of": found}
+
+
+def _subscription(world: World) -> Vectors:
+    """All that the dealer is told."""
+    events, following = Feed(world.store).read(world.store.view(world.note()), DEALER.id, 0)
+    told = []
+    for event in events:
+        act = r.act_of_type(type(r.RECORD.decode(event.record))).name.lower()
+        amounts = f"opening of {len(event.opening)} bytes" if event.opening else "no amounts"
+        told.append(f"leaf {event.leaf}, record {event.index}: {act} by {event.member}, {amounts}")
+    fields = [
+        {"leaf": one.leaf, "index": one.index, "member": one.member, "time_ms": one.time, "record": one.record.hex(),
+         "opening": one.opening.hex()}
+        for one in events
+    ]  # fmt: skip
+    return {"member": DEALER.id, "from_leaf": 0, "next_leaf": following, "told": told, "events": fields}
 
 
 def text_of(vectors: Vectors) -> str:

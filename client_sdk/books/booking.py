@@ -29,7 +29,6 @@ from ledger.records import act_of_type
 CHUNK_ROWS: Final = 2000
 RECORDS_AN_ENVELOPE: Final = 250
 RECENT_REFS_MAX: Final = 50_000  # rows in which a document line that stands twice is seen before it is sent
-PRIVATE_ROWS: Final = 200  # given to the node at once
 
 
 class Totals(Struct):
@@ -119,7 +118,6 @@ class Import:
     def book(self, rows: Iterable[Row | BadRow], progress: Callable[[], None] = lambda: None) -> Totals:
         """Send what the rows become. Raises what ends the connection; run it again then."""
         sending = _Sending(self._member, self.plan(rows))
-        openings: list[tuple[int, int, bytes]] = []
         for planned, envelope, result in sending.results():
             if isinstance(result, EnvelopeRefused):
                 for row in sending.again(planned, result):
@@ -128,13 +126,9 @@ class Import:
                 raise result
             else:
                 self._count(planned)
-                openings += envelope.openings_at(result.leaf)
-                if len(openings) >= PRIVATE_ROWS:
-                    self._member.put_private(openings)
-                    openings = []
+                if envelope.private:
+                    self._member.put_private(result.leaf, envelope.private)
             progress()
-        if openings:
-            self._member.put_private(openings)
         return self.totals
 
     def _count(self, planned: list[Planned]) -> None:

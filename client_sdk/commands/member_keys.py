@@ -6,9 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from client_sdk import build, keys
-from client_sdk.build import Act
 from client_sdk.commands import parsing
-from client_sdk.commands.options import Identity, Json, own_site
+from client_sdk.commands.options import Identity, Json
 from client_sdk.commands.signing import sign
 from client_sdk.wire import clock_ms
 from ledger import records as r
@@ -33,7 +32,7 @@ def admit(
         list[r.Act],
         typer.Option(parser=parsing.choice(r.Act), metavar="ACT", help="It signs only these acts; repeatable."),
     ] = [],  # noqa: B006
-    site: Annotated[list[str], typer.Option(help="It signs only at these own sites; repeatable.")] = [],  # noqa: B006
+    site: Annotated[list[str], typer.Option(help="CODE or MEMBER/CODE: it signs only there; repeatable.")] = [],  # noqa: B006
     until: Annotated[
         int | None, typer.Option(parser=parsing.until, metavar="TIME", help="It signs until then.")
     ] = None,
@@ -42,19 +41,20 @@ def admit(
     """Let another key sign for a member, with limits if you like; signed by the member or a regulator.
 
     Make the key with `suyuan keygen` for the same member, where it will be used; only its member.json travels."""
+    value, owner = _named(identity, key, member)
     limits = r.KeyLimits(
         acts=[one.value for one in act] or None,
-        sites=[own_site(identity, one) for one in site] or None,
+        sites=[one if "/" in one else f"{owner}/{one}" for one in site] or None,
         until=until,
     )
     bound = limits if limits != r.KeyLimits() else None
-    sign(identity, False, as_json, [_key(identity, key, member, r.KeyChange.ADMIT, label=label, limits=bound)])
+    _sign(identity, as_json, r.KeyChange.ADMIT, value, owner, label=label, limits=bound)
 
 
 @app.command()
 def retire(identity: Identity, key: KeyName, member: OfMember = None, as_json: Json = False) -> None:
     """End a key in an orderly way: what it signed before is still taken for some days."""
-    sign(identity, False, as_json, [_key(identity, key, member, r.KeyChange.RETIRE)])
+    _sign(identity, as_json, r.KeyChange.RETIRE, *_named(identity, key, member))
 
 
 @app.command()
@@ -69,17 +69,21 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """End a key at once: it was lost or stolen. What was accepted stays, and is flagged from --suspect-from on."""
-    sign(identity, False, as_json, [_key(identity, key, member, r.KeyChange.REVOKE, suspect_from=suspect_from)])
+    _sign(identity, as_json, r.KeyChange.REVOKE, *_named(identity, key, member), suspect_from=suspect_from)
 
 
-def _key(folder: Path, key: str, member: str | None, change: r.KeyChange, **fields: Any) -> Act:
-    """The act about a key that is named by its file or by itself."""
+def _named(folder: Path, key: str, member: str | None) -> tuple[bytes, str]:
+    """(public key, whose it is) of a key that is named by its file or by itself."""
     value = parsing.hex_bytes(key)
-    if value is None:
-        public = keys.load_public_file(Path(key))
-        value, member = public.key, member or public.member
-    owner = member or keys.load_public(folder).member
-    return build.act(r.Key, at=clock_ms(), change=change, key=value, member=owner, **fields)
+    if value is not None:
+        return value, member or keys.load_public(folder).member
+    public = keys.load_public_file(Path(key))
+    return public.key, member or public.member
+
+
+def _sign(folder: Path, as_json: bool, change: r.KeyChange, key: bytes, owner: str, **fields: Any) -> None:
+    one = build.act(r.Key, at=clock_ms(), change=change, key=key, member=owner, **fields)
+    sign(folder, False, as_json, [one])
 
 
 def register(parent: typer.Typer) -> None:

@@ -59,7 +59,8 @@ class Outbox:
         self._identity = identity
         self._clock = clock
         self._sleep = sleep
-        self._store = Store(folder / DATABASE, chain, keys.load_public(folder).member, clock)
+        member = identity.member if identity is not None else keys.load_public(folder).member
+        self._store = Store(folder / DATABASE, chain, member, clock)
 
     @classmethod
     def open(cls, folder: Path | str, passphrase: str | None = None) -> "Outbox":

@@ -1,7 +1,7 @@
 """One entry of the outbox, and what it says about itself in plain words."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 
 from msgspec import Struct, structs
@@ -103,16 +103,16 @@ class Entry(Struct, frozen=True):
             case State.REFUSED:
                 before = f" It may rest on entry {self.rests_on}, which was refused too." if self.rests_on else ""
                 return (
-                    f"refused: {_told(self.problems)}.{before} When the cause is put right: suyuan outbox retry "
+                    f"{_told(self)}.{before} When the cause is put right: suyuan outbox retry "
                     f"{self.number}; or give it up: suyuan outbox drop {self.number} --reason …"
                 )
             case State.BOOKED if self.problems:
-                return f"booked, but its private openings are refused: {_told(self.problems)}"
+                return f"booked, but its private openings are refused: {_told(self)}"
             case State.BOOKED:
                 to = f"node {', '.join(self.nodes)}" if self.nodes else "the node"
                 return f"booked in leaf {self.leaf}; its private openings still go to {to}"
             case State.DROPPED:
-                return f"given up: {_told(self.problems)}"
+                return f"given up: {_told(self)}"
             case State.DONE:
                 return f"booked in leaf {self.leaf}"
 
@@ -123,15 +123,17 @@ def _blocked(entry: Entry) -> str:
         taken = moment(entry.signed.time - CLAIMED_TIME_AHEAD_MS_MAX)
         return f"signed with a clock that was ahead: it is taken from {taken} on. Set this computer's clock right"
     if rule == CLOCK:
-        return f"not taken yet: {_told(entry.problems)}"
+        return f"not taken yet: {_told(entry)}"
     return (
-        f"not taken yet: {_told(entry.problems)}. All that waits is kept; with another key in this identity folder "
+        f"not taken yet: {_told(entry)}. All that waits is kept; with another key in this identity folder "
         "it is signed anew when it is sent"
     )
 
 
-def _told(problems: Sequence[Problem]) -> str:
-    return "; ".join(str(problem) for problem in problems)
+def _told(entry: Entry) -> str:
+    """The problems; of which record, where there are several."""
+    alone = len(entry.sealed) == 1
+    return "; ".join(str(structs.replace(one, record=None) if alone else one) for one in entry.problems)
 
 
 def moment(time_ms: int) -> str:

@@ -1,8 +1,8 @@
 """Sending: settle one entry after another. What each step leaves on disk, the next run goes on from."""
 
-import fcntl
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,6 @@ from client_sdk.outbox.rows import DAMAGED
 from client_sdk.outbox.store import Store
 from client_sdk.trust import Receipt
 from client_sdk.wire import Side
-from ledger.envelope import HEADER
 from ledger.errors import Malformed, Problem, VerifyFailed
 from ledger.limits import ENVELOPE_LIFETIME_MS_MAX
 
@@ -67,13 +66,15 @@ class Report(Struct):
 
 @contextmanager
 def sending_alone(folder: Path) -> Iterator[None]:
-    """The lock of the one process that sends; the system frees it when the process ends, however it ends."""
-    with (folder / LOCK).open("ab") as file:
+    """The lock of the one process that sends: SQLite's, on a file of its own. The system frees it when the process
+    ends, however it ends."""
+    lock = sqlite3.connect(folder / LOCK, timeout=0, isolation_level=None)
+    with closing(lock):
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
             raise errors.OutboxError(
-                f"another process is sending from {folder}; it sends what was added too"
+                f"another process is sending from {folder} ({error}); it sends what was added meanwhile too"
             ) from None
         yield
 
@@ -134,7 +135,7 @@ class Sender:
             receipt = self._client.submit_envelope(entry.envelope)
         except errors.EnvelopeRefused as error:
             self._not_booked(entry, error.problems)
-        except errors.Overloaded as error:
+        except (errors.Overloaded, errors.ReadOnly) as error:
             self._store.not_taken(entry.number)
             self._wait(error)
         except errors.Unavailable as error:
@@ -176,7 +177,7 @@ class Sender:
         if not whole and problems:
             self._set_aside(entry, problems)
         elif whole and whole[0].rule == EXPIRED:
-            self._expired(entry, whole[0])
+            self._expired(entry)
         elif whole and whole[0].rule in LATER:
             self._store.not_taken(entry.number, whole)
             again = whole[0].rule in ("envelope.future", "key.unknown", "member.unknown")
@@ -184,13 +185,12 @@ class Sender:
         else:
             self._set_aside_whole(entry, whole or [Problem("envelope.refused", "the node gave no reason")])
 
-    def _expired(self, entry: Entry, problem: Problem) -> None:
+    def _expired(self, entry: Entry) -> None:
         """A block's time never goes back, so the old bytes are dead."""
-        now = self._clock()
-        if now - HEADER.decode(entry.header).time >= FRESH_MS:
+        if self._clock() - entry.signed.time >= FRESH_MS:
             self._store.lapsed(entry)
             return
-        late = f"this computer's clock says {moment(now)}, which by the node's is long over ({problem.message})"
+        late = f"what is signed now has run out long ago by the node's clock.{self._clocks()}"
         self._store.lapsed(entry, [Problem(CLOCK, late, "set the clock right")])
         self._stop(self._store.get(entry.number).explanation, again=True)
 
@@ -212,7 +212,7 @@ class Sender:
     def _told_refused(self, number: int) -> None:
         self._report.refused += 1
         entry = self._store.get(number)
-        self._tell(Event(Kind.REFUSED, entry, entry.explanation))
+        self._tell(Event(Kind.REFUSED, entry, f"refused: {entry.explanation}"))
 
     def _explained(self, entry: Entry, problem: Problem) -> Problem:
         """A document line that is booked already: where it was this outbox that booked it, or this very record, say
@@ -237,7 +237,7 @@ class Sender:
 
     # What hinders
 
-    def _wait(self, error: errors.Overloaded) -> None:
+    def _wait(self, error: errors.Overloaded | errors.ReadOnly) -> None:
         """As long as the node asks for, and not for ever."""
         self._waits += 1
         if self._waits > WAITS_MAX or error.retry_after_ms > WAIT_MS_MAX:
@@ -270,7 +270,7 @@ class Sender:
             if entry.problems or entry.leaf is None or (entry.nodes and node not in entry.nodes):
                 continue
             try:
-                self._client.put_private(entry.envelope.openings_at(entry.leaf), [node])
+                self._client.put_private(entry.leaf, entry.private, [node])
             except errors.EnvelopeRefused as error:
                 self._store.openings_refused(number, error.problems)
                 self._tell(Event(Kind.REFUSED, entry, f"the node refuses its private openings: {error}"))

@@ -9,7 +9,7 @@ from msgspec import structs
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
-from ledger.custody.arrival import arrive, pair_of, settle
+from ledger.custody.arrival import arrive, keep_pair, pair_of, settle
 from ledger.custody.goods import bring_up_unknown
 from ledger.custody.step import (
     Step,
@@ -23,6 +23,7 @@ from ledger.custody.step import (
     known_product,
     known_site,
     product_of,
+    refuse_twice,
 )
 from ledger.custody.weights import share, weigh
 from ledger.limits import PAIR_OPEN_ENTRIES_MAX
@@ -34,6 +35,7 @@ def claim(step: Step, record: r.Claim, amounts: r.Moved) -> None:
         raise Violation("claim.own", "nobody supplies itself", "use a move between own sites", "supplier")
     known_site(step, record.site)
     known_product(step, product_of(record.lot))
+    refuse_twice(step.draft.get(s.claim_key(record.supplier, step.element.record), s.CLAIM.decode_trusted))
     bring_up_unknown(step, record.lot, record.production, record.expiry)
     grams = check_measure(step, record.lot, amounts.grams)
     pair = pair_of(step, record.supplier, step.member, record.site, record.lot)
@@ -45,7 +47,7 @@ def claim(step: Step, record: r.Claim, amounts: r.Moved) -> None:
         left, grams_left = left - part, grams_left - weight
     if left:
         pair = _open(step, record, amounts.ref, pair, left, grams_left)
-    step.draft.put(s.pair_key(record.supplier, step.member, record.site, record.lot), pair)
+    keep_pair(step, record.supplier, step.member, record.site, record.lot, pair)
 
 
 def _answer(
@@ -108,7 +110,7 @@ def close_by_ship(step: Step, record: r.Ship, handover: s.Handover) -> s.Handove
             pair = structs.replace(pair, claims=left, delivered=pair.delivered + part)
     if handover.open and len(pair.ships) < PAIR_OPEN_ENTRIES_MAX:
         pair = structs.replace(pair, ships=[*pair.ships, step.element.record])
-    step.draft.put(s.pair_key(handover.owner, record.to, record.to_site, record.lot), pair)
+    keep_pair(step, handover.owner, record.to, record.to_site, record.lot, pair)
     return handover
 
 

@@ -14,11 +14,13 @@ from msgspec import Struct, structs
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
-from ledger.custody.arrival import delivered, pair_of, settle
+from ledger.custody.adjust import Change, adjust
+from ledger.custody.arrival import delivered, keep_pair, pair_of, settle
 from ledger.custody.claims import reduce
 from ledger.custody.handovers import receiver_of
 from ledger.custody.lines import was_booked
-from ledger.custody.step import Step, Violation, adverse, change, enter_position, extend, known_lot, take
+from ledger.custody.step import Step, Violation, adverse, change, extend, known_lot, take
+from ledger.custody.weights import tolerance_of
 from ledger.seals import SALT_BYTES
 
 
@@ -52,7 +54,7 @@ def correct(step: Step, record: r.Correct, amounts: r.Corrected) -> None:
         _mend_dates(step, record, fix)
     if fix.old != fix.new:
         if _FIXES[type(fix.earlier)](step, fix):
-            step.draft.put(b"y" + fix.target, s.InForce(fix.instead))
+            step.draft.put(s.in_force_key(step.member, fix.target), s.InForce(fix.instead))
     elif not dated:
         raise Violation("correct.nothing", "this is what stands already", "say what is different", "instead")
 
@@ -69,7 +71,7 @@ def _read(step: Step, record: r.Correct, amounts: r.Corrected) -> Fix:
             "name a record that you signed and that was accepted",
             "target",
         )
-    since = step.draft.get(b"y" + record.target, s.IN_FORCE.decode_trusted)
+    since = step.draft.get(s.in_force_key(step.member, record.target), s.IN_FORCE.decode_trusted)
     if since is not None:
         old = codec.decode_trusted(since.amounts) if since.amounts else None
     instead = amounts.instead or b""
@@ -99,67 +101,51 @@ def _lot_adverse(step: Step, lot: str) -> None:
     )  # fmt: skip
 
 
-def _adjust(step: Step, lot: str, owner: str, site: str, items: int, grams: int, **counters: int) -> None:
-    """Change what a position holds. What is gone already is overdrawn; what comes back came in by this correction."""
-    stock = step.draft.stock(owner, site, lot)
-    gone = max(0, -items - max(0, stock.held - stock.reserved))
-    thin = max(0, -grams - stock.grams)
-    for name, by in counters.items():
-        if getattr(stock, name) + by < 0:
-            raise Violation(
-                "correct.undone", f"{-by} of {name} would be undone, {getattr(stock, name)} are left", "", "instead"
-            )
-    change(
-        step, owner, site, lot, held=items + gone, grams=grams + thin, overdrawn=gone, grams_lost=-thin, **counters
-    )  # fmt: skip
-    if items > 0 or grams > 0:
-        enter_position(step, lot, owner, site, e.WayKind.CORRECT, b"", [step.element], 0)
-    adverse(step, lot, owner, site)
-
-
 def _commission(step: Step, fix: Fix) -> bool:
-    _adjust(step, fix.earlier.lot, step.member, fix.earlier.site, fix.delta, fix.grams)
+    adjust(step, Change(fix.earlier.lot, step.member, fix.earlier.site, fix.delta, fix.grams))
     _lot_adverse(step, fix.earlier.lot)
     return True
 
 
 def _enter(step: Step, fix: Fix) -> bool:
-    _adjust(step, fix.earlier.lot, step.member, fix.earlier.site, fix.delta, fix.grams)
+    adjust(step, Change(fix.earlier.lot, step.member, fix.earlier.site, fix.delta, fix.grams))
     return True
 
 
 def _take_back(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     counters = {"sold": -fix.delta, "grams_sold": -fix.grams}
-    _adjust(step, one.lot, step.member, one.site, fix.delta, fix.grams, **counters)
+    adjust(step, Change(one.lot, step.member, one.site, fix.delta, fix.grams, counters))
     return True
 
 
 def _sell(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     counters = {"sold": fix.delta, "grams_sold": fix.grams}
-    _adjust(step, one.lot, step.member, one.site, -fix.delta, -fix.grams, **counters)
+    adjust(step, Change(one.lot, step.member, one.site, -fix.delta, -fix.grams, counters, out=True))
     return True
 
 
 def _destroy(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     owner = one.owner or step.member
-    _adjust(step, one.lot, owner, one.site, -fix.delta, -fix.grams, destroyed=fix.delta)
+    adjust(step, Change(one.lot, owner, one.site, -fix.delta, -fix.grams, {"destroyed": fix.delta}, out=True))
     return True
 
 
 def _move(step: Step, fix: Fix) -> bool:
     one = fix.earlier
-    _adjust(step, one.lot, step.member, one.site, -fix.delta, -fix.grams, shipped=fix.delta)
-    _adjust(step, one.lot, step.member, one.to_site, fix.delta, fix.grams)
+    there = Change(one.lot, step.member, one.to_site, fix.delta, fix.grams)
+    here = Change(one.lot, step.member, one.site, -fix.delta, -fix.grams, {"shipped": fix.delta}, out=True)
+    adjust(step, here, there)
     return True
 
 
 def _relabel(step: Step, fix: Fix) -> bool:
     one = fix.earlier
-    _adjust(step, one.lot, step.member, one.site, -fix.delta, -fix.grams, used=fix.delta)
-    _adjust(step, one.to_lot, step.member, one.site, fix.delta, fix.grams)
+    right = Change(one.to_lot, step.member, one.site, fix.delta, fix.grams)
+    mistaken = Change(one.lot, step.member, one.site, -fix.delta, -fix.grams, {"used": fix.delta}, out=True)
+    adjust(step, mistaken, right)
     return True
 
 
@@ -167,13 +153,14 @@ def _transform(step: Step, fix: Fix) -> bool:
     one = fix.earlier
     inputs = zip(one.inputs, _deltas(fix, "inputs"), _deltas(fix, "grams_in"), strict=True)
     outputs = zip((made.lot for made in one.outputs), _deltas(fix, "outputs"), _deltas(fix, "grams_out"), strict=True)
-    for lot, items, grams in inputs:
-        if items or grams:
-            _adjust(step, lot, step.member, one.site, -items, -grams, used=items)
-    for lot, items, grams in outputs:
-        if items or grams:
-            _adjust(step, lot, step.member, one.site, items, grams)
-            _lot_adverse(step, lot)
+    used = [
+        Change(lot, step.member, one.site, -items, -grams, {"used": items}, out=True) for lot, items, grams in inputs
+    ]
+    made = [Change(lot, step.member, one.site, items, grams) for lot, items, grams in outputs]
+    adjust(step, *(each for each in used + made if each.items or each.grams))
+    for each in made:
+        if each.items or each.grams:
+            _lot_adverse(step, each.lot)
     return True
 
 
@@ -198,12 +185,27 @@ def _claim(step: Step, fix: Fix) -> bool:
             "instead",
         )
     if row.open + delta == 0:
+        _weigh_confirmed(step, fix, row.grams + fix.grams)
         pair = pair_of(step, one.supplier, step.member, one.site, one.lot)
         rest = structs.replace(pair, claims=[claim for claim in pair.claims if claim != fix.target])
-        step.draft.put(s.pair_key(one.supplier, step.member, one.site, one.lot), rest)
+        keep_pair(step, one.supplier, step.member, one.site, one.lot, rest)
     reduce(step, one.supplier, fix.target, row, -delta, -fix.grams)
-    _adjust(step, one.lot, step.member, one.site, delta, fix.grams)
+    adjust(step, Change(one.lot, step.member, one.site, delta, fix.grams))
     return True
+
+
+def _weigh_confirmed(step: Step, fix: Fix, more: int) -> None:
+    """What is left of a claim is what its supplier confirmed: the claimant may have weighed more within tolerance."""
+    one = fix.earlier
+    if more > tolerance_of(step, one.lot, _field(fix.new, "grams")):
+        raise Violation(
+            "grams.more-than-shipped",
+            f"{more} g more than the supplier confirmed would be left",
+            "correct the weight too, to that of the items that were confirmed",
+            "instead",
+        )
+    if more:
+        change(step, step.member, one.site, one.lot, grams_lost=-more)
 
 
 def _ship(step: Step, fix: Fix) -> bool:
@@ -227,13 +229,14 @@ def _ship(step: Step, fix: Fix) -> bool:
     more, back = max(0, delta), max(0, -delta)
     if more or fix.grams > 0:
         take(step, owner, one.site, one.lot, more, max(0, fix.grams), shipped=more)
-    _adjust(step, one.lot, owner, one.site, back, max(0, -fix.grams), shipped=-back)
+    adjust(step, Change(one.lot, owner, one.site, back, max(0, -fix.grams), {"shipped": -back}))
     whole = structs.replace(handover, quantity=handover.quantity + delta, open=handover.open + delta)
     if whole.open:
         step.draft.put(key, structs.replace(whole, grams=handover.grams + fix.grams))
     else:
         settle(step, key, handover, handover.open, handover.grams)
         delivered(step, handover, 0, closed=True)
+        change(step, owner, one.site, one.lot, grams_lost=handover.grams + fix.grams)  # none is on the way any more
     return True
 
 
@@ -262,9 +265,10 @@ def _propose(step: Step, fix: Fix, ship: bytes, delta: int, route: tuple[str, st
         return False
     sent, got = (mine, other) if mine.owner else (other, mine)
     step.draft.delete(b"x" + ship)
-    step.draft.put(b"y" + other.target, s.InForce(other.instead))
-    _adjust(step, sent.lot, sent.owner, sent.site, -delta, -sent.grams, shipped=delta)
-    _adjust(step, sent.lot, sent.to, sent.to_site, delta, got.grams)
+    step.draft.put(s.in_force_key(other.member, other.target), s.InForce(other.instead))
+    there = Change(sent.lot, sent.to, sent.to_site, delta, got.grams)
+    here = Change(sent.lot, sent.owner, sent.site, -delta, -sent.grams, {"shipped": delta}, out=True)
+    adjust(step, here, there)
     if sent.grams != got.grams:
         change(step, sent.to, sent.to_site, sent.lot, grams_lost=sent.grams - got.grams)
     earlier = structs.replace(step, element=other.element)
@@ -273,7 +277,7 @@ def _propose(step: Step, fix: Fix, ship: bytes, delta: int, route: tuple[str, st
     if sent.owner != sent.to:
         pair = pair_of(step, sent.owner, sent.to, sent.to_site, sent.lot)
         kept = structs.replace(pair, delivered=max(0, pair.delivered + delta))
-        step.draft.put(s.pair_key(sent.owner, sent.to, sent.to_site, sent.lot), kept)
+        keep_pair(step, sent.owner, sent.to, sent.to_site, sent.lot, kept)
     return True
 
 

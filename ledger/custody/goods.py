@@ -22,11 +22,13 @@ from ledger.custody.step import (
     product_of,
     take,
 )
-from ledger.limits import ANCESTORS_SHOWN_MAX
+from ledger.limits import ANCESTORS_COUNTED_MAX, ANCESTORS_SHOWN_MAX
 
 FORMULA_CATEGORY = "129"  # food production licence category of infant formula
-# A hold on an ancestor shows on the ancestor; whether an open claim before was confirmed, the way shows.
-LOT_INHERITS = ~(e.IN_FORCE | int(e.Bit.OPEN_CLAIM_BEFORE))
+# A hold on an ancestor, and a maker that is late, show on the ancestor as long as they last; whether an open claim
+# before was confirmed, the way shows.
+LOT_INHERITS = ~(e.IN_FORCE_BEFORE | int(e.Bit.OPEN_CLAIM_BEFORE))
+ANCESTOR_OWN = int(e.Bit.NOT_COMMISSIONED)
 
 
 def commission(step: Step, record: r.Commission, amounts: r.Moved) -> None:
@@ -113,8 +115,8 @@ def _use_inputs(step: Step, record: r.Transform, amounts: r.Transformed) -> tupl
         refuse_in_force(step, entry, product, position, record.at)
         grams = check_measure(step, lot, stated or None, "grams_in")
         take(step, step.member, record.site, lot, quantity, grams, used=quantity)
-        bits |= entry.bits | e.passed_on(position.bits if position is not None else 0)
-        ancestors += 1 + (entry.ancestors or 0)
+        bits |= e.passed_on(entry.bits & ~ANCESTOR_OWN | (position.bits if position is not None else 0))
+        ancestors = min(ancestors + 1 + (entry.ancestors or 0), ANCESTORS_COUNTED_MAX)
         total += grams or quantity * (product.grams or 0)
     return bits, ancestors, total
 
@@ -141,7 +143,7 @@ def _make_output(
     step: Step, record: r.Transform, output: r.Output, quantity: int, grams: int, bits: int, ancestors: int
 ) -> None:
     known = step.draft.lot(output.lot)
-    if known is not None and not known.bits & e.Bit.NOT_COMMISSIONED:
+    if known is not None and (known.parents or not known.bits & e.Bit.NOT_COMMISSIONED):
         raise Violation("lot.known", f"{output.lot} exists already", "give each output a lot of its own", "outputs")
     entry = _bring_up(step, output.lot, output.production, output.expiry, None)
     made = structs.replace(

@@ -1,9 +1,11 @@
 """Handovers: two signatures, and between them goods that belong to nobody's stock but are not lost."""
 
+from msgspec import structs
+
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
-from ledger.custody.arrival import arrive, closed_by, delivered, returnable, settle
+from ledger.custody.arrival import arrive, closed_by, come_back, delivered, returnable, settle
 from ledger.custody.claims import close_by_ship
 from ledger.custody.goods import is_irregular
 from ledger.custody.scopes import refuse_in_force
@@ -19,6 +21,7 @@ from ledger.custody.step import (
     known_product,
     known_site,
     product_of,
+    refuse_twice,
     take,
 )
 from ledger.custody.units import ship_line
@@ -28,6 +31,9 @@ from ledger.custody.weights import share, weigh
 def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     owner = record.owner or step.member
     _signs_ship(step, record, owner)
+    name = step.element.record
+    key = s.handover_key(receiver_of(owner, record.to, record.to_site), name)
+    refuse_twice(step.draft.get(key, s.HANDOVER.decode_trusted), step.draft.get(b"c" + name, s.CLOSED.decode_trusted))
     known_member(step, record.to, "to")
     known_site(step, record.to_site, "to_site")
     lot = known_lot(step, record.lot)
@@ -62,9 +68,9 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     elif record.to != owner:
         handover = close_by_ship(step, record, handover)
     if handover.open:
-        step.draft.put(s.handover_key(receiver_of(owner, record.to, record.to_site), step.element.record), handover)
+        step.draft.put(key, handover)
     else:
-        step.draft.put(b"c" + step.element.record, closed_by(step, step.element))
+        step.draft.put(b"c" + name, closed_by(step, step.element))
 
 
 def _check_return(step: Step, handover: s.Handover) -> None:
@@ -118,14 +124,16 @@ def receive(step: Step, record: r.Receive, amounts: r.Received) -> None:
         )
     grams = share(handover.grams, total, handover.open)
     back = grams * refused // total
+    if refused:
+        come_back(step, handover, refused, back)
+        if not accepted:
+            handover = structs.replace(handover, facts=[])  # the sender has them, and the way leads there
     if accepted:
         handover = _accept(step, handover, amounts, accepted, grams * accepted // total)
     elif amounts.grams is not None:
         raise Violation("grams.nothing", "nothing was accepted, so nothing was weighed", "leave grams out", "grams")
     if destroyed:
         change(step, handover.to, handover.to_site, handover.lot, destroyed=destroyed)
-    if refused:
-        give(step, handover.owner, handover.site, handover.lot, refused, back)
     if short or grams > back:
         lost = grams - back - (grams * accepted // total if accepted else 0)
         change(step, handover.owner, handover.site, handover.lot, missing=short, grams_lost=lost)
@@ -148,7 +156,7 @@ def withdraw(step: Step, record: r.Withdraw, amounts: r.Withdrawn) -> None:
     key, handover = _open_handover(step, record.to, record.ship, record.lot)
     if handover.sender != step.member:
         raise Violation("handover.not-sender", f"{handover.sender} shipped it", "the sender withdraws", "ship")
-    give(step, handover.owner, handover.site, handover.lot, handover.open, handover.grams)
+    come_back(step, handover, handover.open, handover.grams)
     settle(step, key, handover, handover.open, handover.grams)
     delivered(step, handover, 0, closed=True)
     if handover.returns:

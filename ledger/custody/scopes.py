@@ -89,6 +89,15 @@ def end(step: Step, record: r.Close | r.Lift) -> None:
     if isinstance(record, r.Close):
         rest.append(structs.replace(found, closed=True))
     _store(step, record.subject, path, rest)
+    if isinstance(record, r.Lift) and step.is_regulator and record.subject.kind == r.SubjectKind.POSITION:
+        _clear_before(step, record.subject)
+
+
+def _clear_before(step: Step, subject: r.Subject) -> None:
+    """What the goods carry of holds elsewhere, a regulator lifts where they are."""
+    position = _position(step, subject)
+    cleared = position.bits & ~e.IN_FORCE_BEFORE
+    step.draft.put(b"m" + subject_path(subject), structs.replace(position, bits=cleared))
 
 
 def _authority(step: Step, subject: r.Subject) -> None:
@@ -187,10 +196,12 @@ def in_force_at(
     """Whether goods of this lot at this position lay under a hold or recall at the claimed time `at`."""
     if lot.bits & e.IN_FORCE and _covers(draft, e.lot_path(lot.lot), None, at, kinds):
         return True
-    if position is not None and position.bits & _bits_of(kinds):
+    if position is not None and position.bits & _before(kinds):
+        return True  # the goods came here from a position that was held
+    if position is not None and position.bits & e.IN_FORCE:
         path = e.position_path(position.lot, position.owner, position.site)
-        if _covers(draft, path, None, at, kinds) or not _scopes(draft, path):
-            return True  # inherited: the goods came here from a position that was held
+        if _covers(draft, path, None, at, kinds):
+            return True
     if product.in_force and _covers(draft, e.product_path(product.product), lot, at, kinds):
         return True
     return _maker_covers(draft, lot, product.maker, at, kinds) or (
@@ -198,8 +209,9 @@ def in_force_at(
     )
 
 
-def _bits_of(kinds: Kinds) -> int:
-    return e.IN_FORCE if kinds == HOLDS_AND_RECALLS else int(e.Bit.HELD)
+def _before(kinds: Kinds) -> int:
+    """The bits of what lay under such a scope elsewhere, before it came here."""
+    return e.IN_FORCE_BEFORE if kinds == HOLDS_AND_RECALLS else int(e.Bit.HELD_BEFORE)
 
 
 def _maker_covers(draft: s.Draft, lot: e.LotEntry, maker: str | None, at: int, kinds: Kinds) -> bool:

@@ -36,6 +36,7 @@ class Step(Struct):
 def known_lot(step: Step, lot: str) -> e.LotEntry:
     entry = step.draft.lot(lot)
     if entry is None:
+        _not_a_case(step, lot)
         raise Violation(
             "lot.unknown",
             f"no lot {lot}",
@@ -58,6 +59,13 @@ def known_product(step: Step, product: str) -> e.ProductEntry:
             "lot",
         )
     return entry
+
+
+def _not_a_case(step: Step, lot: str) -> None:
+    """Where nothing is known of a lot: say so if the code of a case was taken for that of the can."""
+    product = step.draft.product(product_of(lot))
+    if product is not None and product.base is not None:
+        known_product(step, product.product)
 
 
 def known_site(step: Step, site: str, field: str = "site") -> e.SiteEntry:
@@ -122,7 +130,7 @@ def change(step: Step, owner: str, site: str, lot: str, /, **by: int) -> s.Stock
     key = s.stock_key(owner, site, lot)
     stock = step.draft.get(key, s.STOCK.decode_trusted) or s.NO_STOCK
     values = {name: getattr(stock, name) + delta for name, delta in by.items() if delta}
-    if values and max(values.values()) > INTEGER_MAX:
+    if values and (max(values.values()) > INTEGER_MAX or min(values.values()) < -INTEGER_MAX):
         raise Violation(
             "position.too-much", f"a count would pass {INTEGER_MAX}", "use another lot number", "quantity"
         )
@@ -135,6 +143,7 @@ def take(step: Step, owner: str, site: str, lot: str, quantity: int, grams: int,
     """Take a quantity out of what a position holds, or refuse; `counters` are added to the outflow counters."""
     stock = step.draft.stock(owner, site, lot)
     if quantity > stock.held - stock.reserved:
+        _not_a_case(step, lot)
         packed = f", {stock.reserved} of it packed under an SSCC" if stock.reserved else ""
         raise Violation(
             "position.overdrawn",
@@ -253,6 +262,15 @@ def _further_way(
     step.draft.put(row, number)
     step.draft.put(b"m" + e.way_path(path, number), _first(path, kind, source, elements))
     return more + 1
+
+
+def refuse_twice(*known: object) -> None:
+    """`known` are rows under this record's hash: whoever knows its opening can sign the same bytes, and what answers
+    the record would then not tell the two apart."""
+    if any(row is not None for row in known):
+        raise Violation(
+            "record.twice", "a record of this very hash stands in the ledger already", "draw a salt of its own"
+        )
 
 
 def adverse(step: Step, lot: str, owner: str, site: str) -> None:

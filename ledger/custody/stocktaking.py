@@ -20,11 +20,12 @@ from ledger.custody.step import (
     product_of,
     take,
 )
+from ledger.custody.weights import tolerance_of
 
 
 def count(step: Step, record: r.Count, amounts: r.Counted) -> None:
     """Found less book is what changes, so that a late count is true as of its day. Missing goods that are found
-    again are no gain: they never left."""
+    again are no gain: they never left. Weight beyond the tolerance is one."""
     owner = owner_or_keeper(step, record.owner, record.site)
     known_member(step, owner, "owner")
     known_site(step, record.site)
@@ -40,7 +41,8 @@ def count(step: Step, record: r.Count, amounts: r.Counted) -> None:
         step, owner, record.site, record.lot,
         held=max(0, found), grams=max(0, grams), missing=-settled, lost=settled - back, grams_lost=-grams,
     )  # fmt: skip
-    if found > back:
+    heavier = grams > tolerance_of(step, record.lot, amounts.book_grams or 0)
+    if found > back or heavier:
         bits, own = int(e.Bit.ONE_SIGNATURE), [step.element]
         enter_position(step, record.lot, owner, record.site, e.WayKind.COUNT, b"", own, bits)
 
@@ -89,7 +91,13 @@ def relabel(step: Step, record: r.Relabel, amounts: r.Moved) -> None:
     own_site(step, record.site)
     lot = known_lot(step, record.lot)
     product = known_product(step, product_of(record.lot))
-    known_product(step, product_of(record.to_lot))
+    if product_of(record.to_lot) != product.product:
+        raise Violation(
+            "relabel.other-product",
+            f"{record.lot} is {product.name}, {record.to_lot} another product",
+            "correct the record that named the wrong product; to make one product of another is a transform",
+            "to_lot",
+        )
     source = e.position_path(record.lot, step.member, record.site)
     position = step.draft.position(source)
     bring_up_unknown(step, record.to_lot, record.production, record.expiry)
@@ -97,7 +105,7 @@ def relabel(step: Step, record: r.Relabel, amounts: r.Moved) -> None:
     check_measure(step, record.to_lot, amounts.grams)
     bits = e.passed_on(position.bits) if position is not None else 0
     if in_force_at(step.draft, lot, product, position, record.at):
-        bits |= e.Bit.HELD
+        bits |= e.Bit.HELD_BEFORE
     take(step, step.member, record.site, record.lot, amounts.quantity, grams, used=amounts.quantity)
     give(step, step.member, record.site, record.to_lot, amounts.quantity, grams)
     own = [step.element]

@@ -7,7 +7,7 @@ from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
 from ledger.custody.step import Step, Violation, change, check_measure, known_site, owner_or_keeper
-from ledger.limits import TRANSFORM_LINES_MAX
+from ledger.limits import TRANSFORM_LINES_MAX, UNIT_LEVELS_MAX
 
 
 def pack(step: Step, record: r.Pack, amounts: r.Packed) -> None:
@@ -20,14 +20,23 @@ def pack(step: Step, record: r.Pack, amounts: r.Packed) -> None:
         grams = check_measure(step, lot, stated or None)
         _reserve(step, owner, record.site, lot, quantity)
         lines.append(s.Line(lot, quantity, grams))
-    lots = list(record.lots)
+    lots, below = list(record.lots), 0
     for inner in record.units:
-        lots += [lot for lot in _stack(step, record, owner, inner) if lot not in lots]
+        stacked, height = _stack(step, record, owner, inner)
+        lots += [lot for lot in stacked if lot not in lots]
+        below = max(below, height)
     if len(lots) > TRANSFORM_LINES_MAX:
         raise Violation(
             "unit.lots", f"{len(lots)} lots on one unit, at most {TRANSFORM_LINES_MAX}", "use several units", "lots"
         )
-    unit = s.Unit(record.use, owner, record.site, lines, record.units, "")
+    if below >= UNIT_LEVELS_MAX:
+        raise Violation(
+            "unit.depth",
+            f"units would stand {below + 1} deep, at most {UNIT_LEVELS_MAX}",
+            "unpack an inner one",
+            "units",
+        )
+    unit = s.Unit(record.use, owner, record.site, lines, record.units, "", below + 1)
     step.draft.put(s.unit_key(record.unit), unit)
     entry = e.UnitEntry(lots=lots, unit=record.unit, units=record.units, use=record.use)
     step.draft.put(b"m" + e.unit_path(record.unit), entry)
@@ -60,8 +69,8 @@ def _reserve(step: Step, owner: str, site: str, lot: str, quantity: int) -> None
     change(step, owner, site, lot, reserved=quantity)
 
 
-def _stack(step: Step, record: r.Pack, owner: str, inner: str) -> list[str]:
-    """Put an inner unit on this one; the lots that it brings along."""
+def _stack(step: Step, record: r.Pack, owner: str, inner: str) -> tuple[list[str], int]:
+    """Put an inner unit on this one; the lots that it brings along, and how deep units stand in it."""
     unit = step.draft.get(s.unit_key(inner), s.UNIT.decode_trusted)
     if unit is None or not (unit.lines or unit.units) or (unit.owner, unit.site) != (owner, record.site):
         raise Violation(
@@ -72,7 +81,7 @@ def _stack(step: Step, record: r.Pack, owner: str, inner: str) -> list[str]:
     step.draft.put(s.unit_key(inner), structs.replace(unit, parent=record.unit))
     entry = _entry(step, inner)
     step.draft.put(b"m" + e.unit_path(inner), structs.replace(entry, parent=record.unit))
-    return entry.lots
+    return entry.lots, unit.depth
 
 
 def _entry(step: Step, unit: str) -> e.UnitEntry:

@@ -10,11 +10,16 @@ def share(grams: int, part: int, whole: int) -> int:
     return grams if part == whole else grams * part // whole
 
 
+def tolerance_of(step: Step, lot: str, grams: int) -> int:
+    """By how many grams two weighings of these may differ."""
+    product = step.draft.product(product_of(lot))
+    return grams * (product.tolerance_permille or 0) // 1000 if product is not None else 0
+
+
 def weigh(step: Step, lot: str, owner: str, site: str, expected: int, found: int) -> int:
     """Count the difference at the position where it was found, and return the bits that follow. A gain beyond the
     tolerance would be goods out of nothing; a loss beyond it is taken, because it happened, and shown."""
-    product = step.draft.product(product_of(lot))
-    tolerance = expected * (product.tolerance_permille or 0) // 1000 if product is not None else 0
+    tolerance = tolerance_of(step, lot, expected)
     if found > expected + tolerance:
         raise Violation(
             "grams.more-than-shipped",

@@ -30,7 +30,8 @@ class Signed(Struct, frozen=True):
 
 
 class Evidence:
-    """The proven entries, and the records that were checked against them (steps 3 to 5)."""
+    """The proven entries, and the records that were checked against them (steps 3 to 5). `suspect` are the keys
+    that signed a record shown when they may have been in wrong hands."""
 
     def __init__(self, shown: f.ProductProof, proven: mapproof.Proven, header: b.BlockHeader) -> None:
         self.header = header
@@ -38,7 +39,7 @@ class Evidence:
         self._proven = proven
         self._chains = {(chain.path, chain.name): chain for chain in shown.chains}
         self.members: dict[str, e.MemberEntry] = {}
-        self.suspect: dict[tuple[str, bytes], e.KeyEntry] = {}  # keys that signed since they may have been stolen
+        self.suspect: dict[tuple[str, bytes], e.KeyEntry] = {}
         self._headers = [self._envelope(envelope) for envelope in shown.envelopes]
         self._hashes = shown.hashes
         self._leaves = [envelope.leaf for envelope in shown.envelopes]

@@ -39,7 +39,9 @@ class Finding(Struct, frozen=True):
 
 _OF_BITS = (
     (e.Bit.RECALLED, Verdict.RECALLED),
+    (e.Bit.RECALLED_BEFORE, Verdict.RECALLED),
     (e.Bit.HELD, Verdict.HELD),
+    (e.Bit.HELD_BEFORE, Verdict.HELD),
     (e.Bit.FAILED_TEST, Verdict.FAILED_TEST),
     (e.Bit.BREACHED, Verdict.BREACHED_ON_THE_WAY),
     (e.Bit.DISPUTED_CLAIM, Verdict.DISPUTED),

@@ -1,5 +1,7 @@
 """Step 6 of a verification: the way, from the position that was asked for back to where the goods began."""
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from ledger import entries as e
@@ -12,6 +14,7 @@ from ledger.proof.subjects import Subjects
 from ledger.proof.verdict import Finding, Verdict, of_bits
 
 _ELEMENTS = {e.WayKind.HANDOVER: 2, e.WayKind.RETURN: 2}
+_BEFORE = e.CLAIMS_BEFORE | e.IN_FORCE_BEFORE
 _FROM_POSITIONS = (e.WayKind.HANDOVER, e.WayKind.MOVE, e.WayKind.RELABEL)
 
 
@@ -52,15 +55,17 @@ def follow(evidence: Evidence, subjects: Subjects, start: Name) -> list[Position
         visited[name] = position
         todo.extend(sources)
         whole = whole and all(way.kind != e.WayKind.RETURN for way in position.ways)
-    _claims_before(subjects, list(visited.values()), whole)
-    return list(visited.values())
+    way = list(visited.values())
+    _before(subjects, way, whole)
+    _keepers(subjects, way)
+    return way
 
 
-def _claims_before(subjects: Subjects, way: list[Position], whole: bool) -> None:
-    """Where every position that the goods came through is shown, each says whether its own claims are open still;
-    what they were when the goods left counts only where a part of the way is not shown."""
+def _before(subjects: Subjects, way: list[Position], whole: bool) -> None:
+    """Where every position that the goods came through is shown, each says whether its claims are open and it is held
+    still; what was when the goods left counts only where a part of the way is not shown."""
     for position in way if not whole else ():
-        subjects.findings += of_bits(position.entry.bits & e.CLAIMS_BEFORE, f"{position.lot} at {position.site}")
+        subjects.findings += of_bits(position.entry.bits & _BEFORE, f"{position.lot} at {position.site}")
 
 
 def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Position, list[Name]]:
@@ -70,7 +75,7 @@ def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Posit
     if entry is None or (entry.lot, entry.owner, entry.site) != name:
         raise VerifyFailed("position", f"{owner} is not proven to have held {lot} at {site}")
     subjects.family(lot)
-    subjects.findings += of_bits(entry.bits & ~e.CLAIMS_BEFORE, f"{lot} at {site}")
+    subjects.findings += of_bits(entry.bits & ~_BEFORE, f"{lot} at {site}")
     subjects.note(path, f"{lot} at {site}", entry.adverse, entry.facts)
     evidence.member(owner)
     evidence.member(site.partition("/")[0])
@@ -83,6 +88,28 @@ def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Posit
     if not ways:
         raise VerifyFailed("way", f"the position of {owner} at {site} has no way in")
     return Position(lot, owner, site, entry, site_entry, ways), sources
+
+
+def _keepers(subjects: Subjects, way: list[Position]) -> None:
+    """Title moves by its owners' word. Where another keeps the goods and has signed nothing that is shown of their
+    coming, staying or going, say so."""
+    sent = set(_sent(way))
+    for position in way:
+        lot, owner, site = position.lot, position.owner, position.site
+        keeper, subject = site.partition("/")[0], f"{lot} at {site}"
+        signed = {one.member for way_in in position.ways for one in way_in.newest}
+        signed |= {noted.signed.member for noted in subjects.facts if noted.subject == subject}
+        if keeper not in signed | {owner} and (lot, owner, site, keeper) not in sent:
+            remark = f"its keeper {keeper} has not signed for it"
+            subjects.findings.append(Finding(Verdict.FACTS_NOTED, subject, remark))
+
+
+def _sent(way: list[Position]) -> Iterator[tuple[str, str, str, str]]:
+    """(lot, owner, site, who signed) of every ship that is shown."""
+    for position in way:
+        for one in (signed for way_in in position.ways for signed in way_in.newest):
+            if isinstance(one.record, r.Ship):
+                yield one.record.lot, one.record.owner or one.member, one.record.site, one.member
 
 
 def _ways(evidence: Evidence, path: bytes, entry: e.PositionEntry) -> list[e.Way]:

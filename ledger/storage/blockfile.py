@@ -46,7 +46,7 @@ class BlockFiles:
 
     def __init__(self, folder: Path, chain: bytes, writer: bool) -> None:
         self._folder = folder / "blocks"
-        self._chain = chain
+        self.chain = chain
         self._handles: dict[int, int] = {}
         self._lock: int | None = None
         self._broken = False
@@ -169,8 +169,8 @@ class BlockFiles:
             header = frames.read_file_header(self._handle(number))
         except Malformed as error:
             raise Damaged(where, error.message, REFETCH) from None
-        if header.chain != self._chain:
-            found = f"it gives chain {self._chain.hex()}, {where} belongs to chain {header.chain.hex()}"
+        if header.chain != self.chain:
+            found = f"it gives chain {self.chain.hex()}, {where} belongs to chain {header.chain.hex()}"
             raise Damaged("genesis.json", found, "Restore the one that is wrong, from a backup or another node")
         return header.first
 
@@ -189,7 +189,7 @@ class BlockFiles:
 
     def _begin_file(self, number: int, first: int) -> None:
         handle = os.open(self._path(number), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        self._write(handle, frames.file_header_of(self._chain, first), 0)
+        self._write(handle, frames.file_header_of(self.chain, first), 0)
         os.fsync(handle)
         self._handles[number] = handle
         self._number, self._size = number, FILE_HEADER.size
@@ -277,6 +277,12 @@ class BlockFiles:
         """Each file, with how many of its bytes hold whole blocks."""
         earlier = [(self._path(number), self._path(number).stat().st_size) for number in range(1, self._number)]
         return [*earlier, (self._path(self._number), self._size)]
+
+    def __enter__(self) -> "BlockFiles":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def close(self) -> None:
         for handle in self._handles.values():

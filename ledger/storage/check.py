@@ -311,6 +311,28 @@ class TileCheck:
         )
 
 
+def follow(path: Path, size: int, links: Links) -> None:
+    """Read the first `size` bytes of a block file that goes on where `links` stand; Damaged where it does not."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            header = frames.read_file_header(handle)
+        except Malformed as error:
+            raise Damaged(str(path), error.message, REFETCH) from None
+        if (header.chain, header.first) != (links.chain, links.height + 1):
+            raise Damaged(str(path), f"it begins with block {header.first} of chain {header.chain.hex()}", REFETCH)
+        for frame in frames.walk(handle, header.first, size):
+            where = f"block {frame.height} in {path} at offset {frame.offset}"
+            if frame.flaw:
+                raise Damaged(where, frame.flaw, REFETCH)
+            try:
+                links.add(frame.height, b.BLOCK.decode(frame.payload))
+            except Malformed as error:
+                raise Damaged(where, error.message, REFETCH) from None
+    finally:
+        os.close(handle)
+
+
 def check_rows(folder: Path, scratch: Path, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
     """Every row of a sound index against those that a replay of all blocks gives; the replay is kept in `scratch`."""
     flaws = Flaws("index rows", REBUILD)

@@ -2,16 +2,21 @@
 
 import datetime as dt
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from msgspec import structs
 
 from ledger.storage.chainstore import ChainStore, read_genesis
+from node.backup import Manifest, back_up
 from node.check import check_folder
-from node.commands.options import Data, Json, Progress, say
+from node.commands.options import Data, Json, Progress, say, warn
 from node.config import write_policy
-from node.run import calm_garbage_collector
+from node.restore import Restored
+from node.restore import restore as restore_from
+from node.run import calm_garbage_collector, clock_ms
 
 
 def check(
@@ -45,6 +50,67 @@ def rebuild(data: Data, as_json: Json = False) -> None:
         store.close()
 
 
+def backup(
+    data: Data,
+    dest: Annotated[Path, typer.Argument(help="Where the backup is, or will be.")],
+    as_json: Json = False,
+) -> None:
+    """Copy what is new to DEST, also while the node runs, and read the whole backup again. Keep DEST as safe as DATA:
+    it holds the node's keys. Exit code 1: something in DATA is damaged, and was not taken."""
+    made = back_up(data, dest, clock_ms(), Progress("byte"))
+    say(as_json, {"backup": str(dest), **_standing(made.manifest), "copied_bytes": made.copied_bytes})
+    for flaw in made.flaws:
+        warn(f"not backed up, as it is damaged: {flaw}; see suyuan-node check")
+    if made.flaws:
+        raise typer.Exit(1)
+
+
+def restore(
+    dest: Annotated[Path, typer.Argument(help="The backup.")],
+    data: Data,
+    private: Annotated[
+        Path | None, typer.Option(help="A newer private.db, whose erasures are repeated in the restored one.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make DATA the node that DEST is a backup of. What is in DATA is moved aside, never deleted."""
+    calm_garbage_collector()
+    done = restore_from(dest, data, private, dt.datetime.now(dt.UTC), Progress("block"))
+    values = {"data": str(data), "chain": done.manifest.chain, "height": done.height, "time": _time(done.time_ms)}
+    say(as_json, values | {"later_blocks": done.later, "moved_aside": str(done.aside or "")})
+    for warning in _warnings(done):
+        warn(warning)
+
+
+def _warnings(done: Restored) -> Iterator[str]:
+    """What an operator must know before the node runs again."""
+    yield from done.notes
+    if not done.manifest.complete:
+        yield f"the backup was interrupted at block {done.manifest.height}; an older one may hold more"
+    if not done.log_kept:
+        yield (
+            f"the log stands at block {done.height} of {_time(done.time_ms)}: what was acknowledged after it is "
+            "lost, unless its blocks are fetched from a peer before the node runs"
+        )
+        yield (
+            "readers and members that saw a longer log will refuse this node, as their pinned checkpoint tells them "
+            "to: agree with them before they delete it"
+        )
+    if not done.erasures_kept:
+        yield (
+            f"private openings that were erased after {_time(done.manifest.made_ms)} are back, unless --private "
+            "named a newer store: repeat the erasures that you know of"
+        )
+
+
+def _standing(manifest: Manifest) -> dict[str, str | int]:
+    return {"chain": manifest.chain, "height": manifest.height, "time": _time(manifest.time_ms)}
+
+
+def _time(ms: int) -> str:
+    return dt.datetime.fromtimestamp(ms / 1000, dt.UTC).isoformat(timespec="seconds")
+
+
 def register(app: typer.Typer) -> None:
-    for command in (check, rebuild):
+    for command in (check, rebuild, backup, restore):
         app.command()(command)

@@ -16,8 +16,8 @@ from ledger.records import MemberKind
 from ledger.storage.chainstore import ChainStore, read_genesis
 from node import founding, keys, tls
 from node.commands.options import Data, Json, say, warn
-from node.config import CONFIG_FILE, POLICY_FILE, PRIVATE_FILE, write_policy
-from node.private import PrivateStore
+from node.config import CONFIG_FILE, POLICY_FILE, write_policy
+from node.private import ROWS_FILE, PrivateStore
 from node.run import ENDPOINTS_FILE, clock_ms
 
 HOSTS = ["127.0.0.1", "localhost"]
@@ -76,7 +76,7 @@ def init(
         tls.make_server(folder, name.split("/")[0], host or HOSTS, dt.datetime.now(dt.UTC))
         ChainStore.create(data, genesis)
         write_policy(data, genesis)
-        PrivateStore(data / PRIVATE_FILE).close()
+        PrivateStore(data / ROWS_FILE).close()
         if not (data / CONFIG_FILE).exists():
             (data / CONFIG_FILE).write_text("# Settings of this node; see docs/operating.md\n")
     say(as_json, {"name": name, "chain": g.chain_id(genesis).hex(), "data": str(data)})

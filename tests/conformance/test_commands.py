@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from client_sdk import build
 from client_sdk.commands import own
+from client_sdk.wire import clock_ms
+from ledger import records as r
 from tests.commands import Typed
 from tests.network import Network, operate
 from tests.world import DEALER, IMPORTER, LAB, LOT, MAKER, REGULATOR, SHOP, STORE, gtin, member
@@ -21,6 +24,9 @@ OTHER, CARTON = "006901234567890152", "006901234567890169"
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     network = Network(tmp_path_factory.mktemp("network"))
     network.found_with_goods(MAKER, DEALER, SHOP, STORE, LAB, IMPORTER)
+    product = {"declared_by": r.DeclaredBy.MAKER, "maker": MAKER.id, "name": "婴幼儿配方乳粉", "product": PRODUCT}
+    with network.client(MAKER) as maker:
+        maker.submit([build.act(r.Register, at=clock_ms(), **product)])
     yield network
     assert network.stop() == 0
 
@@ -46,7 +52,6 @@ def handed(typed: Typed, lot: str, quantity: int, ref: str, *more: str) -> str:
 
 
 def test_goods_from_the_maker_to_the_customer_and_back(typed: Typed) -> None:
-    declared(typed, PRODUCT)
     made(typed, CANS, 600)
     ship = handed(typed, CANS, 60, "t/1")
     assert typed.ok(DEALER, "handovers").row["ship"] == ship
@@ -348,7 +353,7 @@ def test_a_terminal_signs_with_a_limited_key_until_it_is_revoked(typed: Typed, t
 
 def test_an_accountants_key_is_admitted_and_retired(typed: Typed, tmp_path: Path) -> None:
     folder = second_key(typed, tmp_path / "accountant")
-    typed.ok(REGULATOR, "key", "admit", str(folder / "member.json"), "--until", "2999-12-31")
+    typed.ok(REGULATOR, "key", "admit", str(folder / "member.json"), "--until", "2999-12-31", "--site", "main")
     fields = ("--lot", f"{PRODUCT}#NEW", "--quantity", "6", "--ref", "a/1", "--production", "2026年1月1日")
     typed.ok(None, "enter", "-i", str(folder), *fields, "--at", "2026-11-02T01:30:00Z")
     newest = typed.ok(None, "records", "-i", str(folder), "--limit", "1").row

@@ -16,7 +16,7 @@ from client_sdk import AsyncClient, build, errors, keys, wire
 from client_sdk.client import Client
 from ledger import records as r
 from ledger import tlogproof
-from ledger.errors import VerifyFailed
+from ledger.errors import Malformed, VerifyFailed
 from ledger.proof.verdict import Verdict
 from ledger.proof.verify import Query, voucher_hash
 from proto.suyuan.v1 import ledger_pb2 as pb
@@ -128,6 +128,29 @@ async def test_the_async_client_does_the_same(network: Network) -> None:
         held = [one.held async for one in client.positions()]
         assert held
         assert isinstance(await client.product_proof(FORMULA, "#A1"), bytes)
+
+
+class Interrupted(Exception):
+    """Not an error of this project: whatever a program's own generator of acts may raise."""
+
+
+def interrupted(reason: Exception) -> Iterator[build.Act]:
+    yield build.sell(lot=LOT, quantity=1, ref=f"early/{type(reason).__name__}", at=now(), site=MAKER.site)
+    raise reason
+
+
+async def test_whatever_ends_the_acts_early_is_raised(network: Network) -> None:
+    bad = {"lot": LOT, "at": now(), "site": MAKER.site, "ref": "early"}
+    for reason in (Interrupted(), Malformed("row", "no such row")):
+        with network.client(MAKER) as maker, pytest.raises(type(reason)):
+            maker.submit(interrupted(reason))
+    network.certify(MAKER)
+    async with AsyncClient.open(network.home(MAKER), PASSPHRASE) as client:
+        with pytest.raises(Interrupted):
+            await client.submit(interrupted(Interrupted()))
+        for acts in ([build.sell(quantity=0, **bad)], [build.sell(quantity=10**20, **bad)]):
+            with pytest.raises(Malformed):
+                await client.submit(acts)
 
 
 def test_a_voucher_opens_the_way_online_and_offline(network: Network, tmp_path: Path) -> None:

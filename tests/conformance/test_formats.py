@@ -15,7 +15,9 @@ from ledger import records as r
 from ledger.custody import _RULES, _RULES_WITH_AMOUNTS
 from ledger.envelope import open_envelope
 from ledger.hashing import TAG_ENVELOPE
+from ledger.private import open_private
 from ledger.proof.verify import Query, verify_product
+from ledger.seals import open_amounts, seal
 from tests import format_vectors
 from tests.format_vectors import FOLDER, SAMPLE, value_at
 
@@ -79,6 +81,25 @@ def test_envelope_vectors() -> None:
     message = TAG_ENVELOPE + bytes.fromhex(found["header"])
     signature.verify(bytes.fromhex(found["public_key"]), message, bytes.fromhex(found["signature"]))
     assert signature.sign(bytes.fromhex(found["seed"]), message).hex() == found["signature"]
+
+
+def test_private_vectors() -> None:
+    found = load("private")
+    record = r.RECORD.decode(bytes.fromhex(found["of"]["record"]))
+    opening = bytes.fromhex(found["opening"])
+    assert record.private == seal(opening) == bytes.fromhex(found["seal"])
+    assert (open_private(record, opening).price, open_private(record, opening).currency) == (129_900, "CNY")
+    assert open_amounts(record, bytes.fromhex(found["of"]["opening"])) is not None
+
+
+def test_subscription_vectors() -> None:
+    found = load("subscription")
+    assert [event["leaf"] for event in found["events"]] == sorted(event["leaf"] for event in found["events"])
+    for event in found["events"]:
+        record, opening = r.RECORD.decode(bytes.fromhex(event["record"])), bytes.fromhex(event["opening"])
+        assert event["member"] != found["member"]
+        assert not opening or open_amounts(record, opening) is not None
+        assert found["from_leaf"] <= event["leaf"] < found["next_leaf"]
 
 
 def test_map_vectors() -> None:

@@ -162,11 +162,14 @@ def test_days_offline_then_everything_is_booked_in_order(network: Network) -> No
         with outbox(network, days=3) as box:
             second = box.add([sale(f"off/{number}") for number in range(3, 6)])
         home = ["-i", str(network.home(MAKER))]
+        sold = ("--lot", LOT, "--quantity", "1", "--ref", "off/6")
+        queued = json.loads(suyuan("sell", *sold, "--queue", "--json", *home).stdout)
+        assert queued["entry"] == second[-1].number + 1
         shown = suyuan("outbox", *home).stdout
         assert "waits for its turn" in shown
         assert f"sold 1 of {LOT} at {MAKER.site}, line off/1" in shown
         failed = suyuan("outbox", "send", *home, "--json", fails=True)
-        assert json.loads(failed.stdout)["left"] == 2
+        assert json.loads(failed.stdout)["left"] == 3
         assert "cannot be reached" in json.loads(failed.stdout)["stopped"]
         trying = started("outbox", "send", *home, "--keep-trying", "--json")
         assert trying.stderr is not None
@@ -175,12 +178,13 @@ def test_days_offline_then_everything_is_booked_in_order(network: Network) -> No
         line.connect(address)
         out, problems = trying.communicate()
         assert trying.returncode == 0, problems
-        assert json.loads(out) == {"booked": 2, "refused": 0, "private_given": 0, "left": 0}
+        assert json.loads(out) == {"booked": 3, "refused": 0, "private_given": 0, "left": 0}
         assert "nothing waits" in suyuan("outbox", *home).stdout
-    assert booked(network, "off/") == [f"off/{number}" for number in range(1, 6)]
+    assert booked(network, "off/") == [f"off/{number}" for number in range(1, 7)]
     with network.client(MAKER) as client:
         hashes = [one.hash for envelope in client.own_envelopes() for one in envelope.records]
-    assert [name for entry in [*first, *second] for name in entry.hashes] == hashes[-5:]
+    named = [name.hex() for entry in [*first, *second] for name in entry.hashes]
+    assert [*named, queued["record"]] == [one.hex() for one in hashes[-6:]]
 
 
 def test_a_node_that_dies_while_it_is_sent_to_books_everything_once(network: Network) -> None:

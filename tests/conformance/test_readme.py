@@ -40,7 +40,7 @@ def test_the_ten_lines_ship_a_pallet(tmp_path: Path) -> None:
     made = {"lot": LOT, "quantity": 1000, "ref": "SC-1", "site": MAKER.site, "production": 20251101}
     with network.client(MAKER) as maker:
         maker.submit([build.act(r.Register, at=clock_ms(), **declared), build.commission(at=clock_ms(), **made)])
-    [code] = blocks("python")
+    code, queued = blocks("python")
     assert len(code.strip().splitlines()) <= 10
     adapted = code.replace("members/dealer", str(network.home(MAKER))).replace("06912345678905#L20260103", LOT)
     adapted = adapted.replace("91330400MA00000048", DEALER.id)
@@ -51,6 +51,13 @@ def test_the_ten_lines_ship_a_pallet(tmp_path: Path) -> None:
     assert re.match(r"leaf \d+, ship [0-9a-f]{64}\n", done.stdout)
     with network.client(DEALER) as dealer:
         assert [one.open for one in dealer.handovers()] == [480]
+    script.write_text(
+        "from client_sdk import Client\nfrom client_sdk.wire import clock_ms\n"
+        f"lot, site, now_ms = {LOT!r}, {MAKER.site!r}, clock_ms()\n"
+        f"{queued.replace('members/shop', str(network.home(MAKER)))}print(report.booked, report.stopped or 'sent')\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout == "1 sent\n"
     assert network.stop() == 0
 
 

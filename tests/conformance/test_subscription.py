@@ -8,7 +8,6 @@ import pytest
 from client_sdk import build, errors
 from client_sdk.wire import Side, clock_ms
 from ledger import records as r
-from ledger.private import Private
 from tests.network import Network
 from tests.world import DEALER, LOT, MAKER, REGULATOR, SHOP
 
@@ -69,26 +68,3 @@ def test_an_import_can_ask_which_document_lines_are_booked(network: Network) -> 
         found = maker.find_refs(Side.OUT, refs)
         assert [(one.ref, one.leaf, list(one.records)) for one in found] == [("asked/1", receipt.leaf, [0])]
         assert maker.find_refs(Side.IN, refs) == []
-
-
-def test_private_openings_are_for_the_parties_and_regulators_and_can_be_erased(network: Network) -> None:
-    private = Private(address="嘉兴市南湖区中山路1号", contact="0573-8200", currency="CNY", price=129_900)
-    with network.client(MAKER) as maker, network.client(DEALER) as dealer, network.client(SHOP) as shop:
-        act = build.ship(lot=LOT, quantity=5, ref="priv/1", at=clock_ms(), site=MAKER.site, to=DEALER.id)
-        [envelope] = list(maker.sign([build.with_private(act, private)]))
-        [(_, receipt)] = list(maker.submit_stream([envelope]))
-        assert not isinstance(receipt, Exception)
-        maker.put_private(envelope.openings_at(receipt.leaf))
-        assert maker.private(receipt.leaf, 0) == private
-        assert dealer.private(receipt.leaf, 0) == private
-        with network.client(REGULATOR) as regulator:
-            assert regulator.private(receipt.leaf, 0) == private
-        with pytest.raises(errors.NotAuthenticated, match="no party"):
-            shop.private(receipt.leaf, 0)
-        with pytest.raises(errors.NotAuthenticated, match="it or a regulator erases"):
-            dealer.erase_private([(receipt.leaf, 0)], "不是我的")
-        assert maker.erase_private([(receipt.leaf, 0)], "客户要求删除") == 1
-        with pytest.raises(errors.NotFound, match="客户要求删除"):
-            dealer.private(receipt.leaf, 0)
-        with pytest.raises(errors.EnvelopeRefused, match="does not come back"):
-            maker.put_private(envelope.openings_at(receipt.leaf))

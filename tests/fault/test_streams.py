@@ -212,8 +212,10 @@ def test_too_many_calls_at_once_are_told_when_to_come_again(
 def test_streams_opened_and_dropped_by_the_thousand_leave_nothing(network: Network, node: InnerNode) -> None:
     peer = Peer(network, node.addresses[0], DEALER)
     for number in range(1000):
-        streams_now = [peer.silent(), peer.stub.Subscribe(pb.SubscribeRequest(from_leaf=1 + number % 3))]
-        if number % 4 == 0:
+        answered = number % 4 == 0
+        request = pb.SubscribeRequest(from_leaf=1 + number % 3, until_now=answered)
+        streams_now = [peer.silent(), peer.stub.Subscribe(request)]
+        if answered:
             next(streams_now[1])
         for call in streams_now:
             call.cancel()

@@ -80,7 +80,7 @@ class Custody:
         self.packed: dict[str, tuple[Member, str, int]] = {}
         self.uses: Counter[str] = Counter()
         self.missing: Counter[tuple[str, str]] = Counter()
-        self.overdrawn: Counter[str] = Counter()
+        self.overdrawn: Counter[tuple[str, str]] = Counter()
         self.sales: list[tuple[Member, str, Sealed, int]] = []
         self.closed: list[tuple[bytes, Member, str]] = []
         self.scopes: dict[str, list[bytes]] = defaultdict(list)
@@ -221,7 +221,7 @@ class Custody:
         right = f"{FORMULA}#C3"
         if mistaken == LOT and self.scopes[LOT]:
             return  # then the right lot's position would be held as well
-        fits = self.free(who, mistaken) >= quantity
+        fits = mistaken.startswith(FORMULA) and self.free(who, mistaken) >= quantity
         if self.attempt(who, self.world.relabel(who, quantity, mistaken, right), fits) is not None:
             self.held[who.id, mistaken] -= quantity
             self.held[who.id, right] += quantity
@@ -254,12 +254,12 @@ class Custody:
         number = self.random.randrange(len(self.sales))
         who, lot, sale, stands = self.sales[number]
         more = (right or 0) - stands
-        fits = more != 0 and self.sold[who.id, lot] + more >= 0
+        fits = more != 0 and self.sold[who.id, lot] + more >= 0 and more <= self.free(who, lot)
         act = self.world.correct(sale, None if right is None else {"quantity": right})
         if self.attempt(who, act, fits) is not None:
-            gone = max(0, more - self.free(who, lot))
-            self.held[who.id, lot] += gone - more
-            self.overdrawn[lot] += gone
+            made_good = min(max(0, -more), self.overdrawn[who.id, lot])
+            self.held[who.id, lot] -= more + made_good
+            self.overdrawn[who.id, lot] -= made_good
             self.sold[who.id, lot] += more
             self.gone[lot] += more
             self.sales[number] = (who, lot, sale, right or 0)
@@ -384,7 +384,7 @@ class Custody:
             there[lot] += quantity
         for _, _, lot, left, _ in self.claims.values():
             there[lot] -= left
-        for lot, quantity in self.overdrawn.items():
+        for (_, lot), quantity in self.overdrawn.items():
             there[lot] -= quantity
         assert all(self.brought[lot] == there[lot] + self.gone[lot] for lot in self.brought)
 

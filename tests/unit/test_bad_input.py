@@ -329,3 +329,14 @@ def test_hashes_name_records(world: World) -> None:
     sealed = world.do(MAKER, world.sell(MAKER, 1))[0]
     assert sealed.hash == merkle.leaf_hash(sealed.record)
     assert uscc(1) == REGULATOR.id
+
+
+def test_a_record_stands_once_in_an_envelope(world: World) -> None:
+    """The same ship twice, salt and all, would take stock twice and open one handover."""
+    ship = world.seal(world.ship(MAKER, DEALER, 100))
+    with pytest.raises(Refused) as caught:
+        world.check(world.envelope(MAKER, [ship, ship]))
+    assert [(one.rule, one.record) for one in caught.value.problems] == [("record.twice", 1)]
+    other = world.seal(world.ship(MAKER, DEALER, 100))
+    world.book(world.envelope(MAKER, [ship, other]))
+    assert world.held(MAKER) == 9_800

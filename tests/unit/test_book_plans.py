@@ -328,7 +328,9 @@ def test_how_far_a_book_was_read(tmp_path: Path) -> None:
     assert file.share == 1
 
 
-@settings(derandomize=True, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    derandomize=True, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.binary(max_size=300), st.integers(0, 600), st.sampled_from(["utf-8", "gb18030"]))
 def test_any_bytes_in_a_book_are_read_or_refused(tmp_path: Path, junk: bytes, at: int, encoding: str) -> None:
     whole = f"{PURCHASES}\n{row('6')}\n{row('7', line='2')}\n".encode(encoding)

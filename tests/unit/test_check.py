@@ -2,7 +2,6 @@
 
 import datetime as dt
 import shutil
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,28 +15,10 @@ from ledger.storage.check import Finding
 from ledger.storage.index import Index
 from node import keys, tls
 from node.check import check_folder
-from node.config import write_policy
-from node.keys import LOG_KEY, VALIDATOR_KEY, store_seed
+from node.keys import LOG_KEY
 from node.private import PrivateStore
+from tests.node_folder import NOW, node_folder
 from tests.world import DAY_MS, LOG_SEED, MAKER, START_MS, VALIDATOR_SEED, World, genesis
-
-NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
-
-
-def node_folder(folder: Path) -> Path:
-    """A node's data folder: 600 leaves, so two full tiles."""
-    world = World(folder).founded()
-    while world.store.head.log.size < 600:
-        world.do(MAKER, world.sell(MAKER, 1))
-    world.close()
-    store_seed(folder / "keys", LOG_KEY, LOG_SEED)
-    store_seed(folder / "keys", VALIDATOR_KEY, VALIDATOR_SEED)
-    tls.make_authority(folder / "keys", "test.example", NOW)
-    tls.make_server(folder / "keys", "test.example", ["127.0.0.1"], NOW)
-    write_policy(folder, genesis())
-    (folder / "node.toml").write_text('log_level = "info"\n')
-    PrivateStore(folder / "private.db").close()
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +69,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "settings": (lambda data: flip(data / "node.toml", 2), "node.toml", "docs/operating.md"),
     "private store": (lambda data: flip(data / "private.db", 3), "private.db", "backup"),
     "private store lost": (lambda data: (data / "private.db").unlink(), "private.db", "backup"),
+    "private bytes lost": (lambda data: (data / "private.dat").unlink(), "private.db", "backup"),
 }  # fmt: skip
 
 
@@ -163,13 +145,12 @@ def test_private_openings_are_held_against_their_records(data: Path) -> None:
     store = PrivateStore(data / "private.db")
     store.put([(leaf, 0, opening)])
     assert flaws(data) == []
-    store.put([(leaf, 0, bytes(16) + PRIVATE.encode(Private(price=2))), (leaf, 1, opening), (size, 0, opening)])
+    store.put([(leaf, 1, opening), (size, 0, opening)])
     store.close()
-    with sqlite3.connect(data / "private.db") as database:
-        database.execute("INSERT INTO erased VALUES (?, 0, 'x', 1, 'y')", (leaf,))
+    flip(data / "private.dat", 18)
     found = {flaw.where: flaw.detail for flaw in flaws(data)}
-    assert "does not match" in found.pop(f"private.db, record 0 in leaf {leaf}")
-    assert found.pop(f"private.db, record 1 in leaf {leaf}") == "there is no such record"
+    assert "does not match" in found.pop(f"private.dat, record 0 in leaf {leaf}")
+    assert found.pop(f"private.dat, record 1 in leaf {leaf}") == "there is no such record"
     assert found.pop(f"private.db, leaf {size}") == "the log has no envelope there"
     assert found == {}
 
@@ -178,6 +159,11 @@ def test_a_certificate_that_ends_soon_is_told(data: Path) -> None:
     later = NOW + dt.timedelta(days=tls.LEAF_DAYS - 20)
     [found] = [found for found in check_folder(data, later) if not found.holds]
     assert (found.where, "renew" in found.remedy) == ("keys/server.pem", True)
+
+
+def test_a_folder_that_is_no_node_is_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(SuyuanError, match="no node keeps anything there"):
+        check_folder(tmp_path / "elsewhere", NOW)
 
 
 def test_nothing_is_checked_beside_a_running_node(data: Path) -> None:

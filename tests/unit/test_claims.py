@@ -11,7 +11,7 @@ from ledger import state as s
 from ledger.proof.verdict import Verdict
 from ledger.proof.verify import voucher_hash
 from tests.unit.test_custody import position, rules, stock
-from tests.world import DEALER, FORMULA, LOT, MAKER, OTHER_SHOP, SHOP, Member, World
+from tests.world import DEALER, FORMULA, LOT, MAKER, OTHER_SHOP, SHOP, STORE, Member, Sealed, World
 
 VOUCHER = b"0123456789abcdef"
 
@@ -185,3 +185,28 @@ def test_a_withdrawn_return_may_be_returned_again(world: World) -> None:
     world.do(SHOP, world.withdraw(ship, MAKER))
     world.do(SHOP, world.ship(SHOP, MAKER, 10, returns=True))
     assert rules(world.refused(MAKER, world.receive(ship, accepted=10))) == ["handover.closed"]
+
+
+def copied(world: World, who: Member, sealed: Sealed) -> list[str]:
+    """`who` signs another member's record, whose opening it was given."""
+    return rules(world.book(world.envelope(who, [sealed])).verdicts[0].problems)
+
+
+def test_a_copy_of_anothers_ship_or_claim_takes_nothing_from_it(world: World) -> None:
+    """A record does not name its signer: a second owner at the same site can sign the same bytes."""
+    world.do(DEALER, world.enter(DEALER, 100, site=MAKER.site))
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 100))[0]
+    assert copied(world, DEALER, ship) == ["record.twice"]
+    world.do(SHOP, world.receive(ship.hash, accepted=100))
+    assert copied(world, DEALER, ship) == ["record.twice"]
+    claim = world.do(SHOP, world.claim(SHOP, MAKER, 10, site=STORE.site))[0]
+    assert copied(world, DEALER, claim) == ["record.twice"]
+
+
+def test_a_copied_record_is_corrected_by_each_of_its_signers(world: World) -> None:
+    entered = world.do(SHOP, world.enter(SHOP, 100, site=STORE.site))[0]
+    assert copied(world, DEALER, entered) == []
+    world.do(SHOP, world.correct(entered, {"quantity": 1}))
+    assert rules(world.refused(DEALER, world.correct(entered, {"quantity": 100}))) == ["correct.nothing"]
+    world.do(DEALER, world.correct(entered, {"quantity": 90}))
+    assert (world.held(SHOP, site=STORE.site), world.held(DEALER, site=STORE.site)) == (1, 90)

@@ -12,6 +12,7 @@ from ledger.errors import Refused
 from ledger.proof.verdict import Verdict
 from tests.unit.test_claims import kinds, verdict
 from tests.unit.test_custody import lot_entry, position, rules, stock
+from tests.unit.test_stocktaking import CATCH, weighed, with_fish
 from tests.world import DEALER, FORMULA, LOT, MAKER, POWDER, REGULATOR, SHOP, Act, Member, World
 
 
@@ -20,6 +21,11 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path / "node").founded()
     yield world
     world.close()
+
+
+@pytest.fixture
+def fish(world: World) -> World:
+    return with_fish(world)
 
 
 def malformed(world: World, who: Member, act: Act) -> str:
@@ -186,3 +192,53 @@ def test_moves_relabels_destructions_and_take_backs(world: World) -> None:
     back = world.do(SHOP, world.take_back(SHOP, 10))[0]
     world.do(SHOP, world.correct(back, {"quantity": 2}))
     assert stock(world, SHOP) == s.Stock(held=86, shipped=5, sold=8, destroyed=1)
+
+
+def second_site(world: World, who: Member = SHOP) -> str:
+    site = f"{who.id}/two"
+    world.do(who, world.act(r.Site, name="二店", region="CN-3304", site=site))
+    return site
+
+
+def test_no_correction_makes_more_go_out_than_is_there(world: World) -> None:
+    """What came in may turn out to be less than went out; that more went out than is there cannot be."""
+    second = second_site(world)
+    world.do(SHOP, world.enter(SHOP, 10))
+    place = {"lot": LOT, "site": SHOP.site}
+    acts = [
+        world.sell(SHOP, 1),
+        world.act(r.Move, world.moved(1), to_site=second, **place),
+        world.act(r.Destroy, world.moved(1), reason=r.DestroyReason.DAMAGED, **place),
+        world.relabel(SHOP, 1, LOT, f"{FORMULA}#B7"),
+    ]
+    for act in acts:
+        done = world.do(SHOP, act)[0]
+        more = world.correct(done, {"quantity": 1000})
+        assert rules(world.refused(SHOP, more)) == ["position.overdrawn"]
+    powder = f"{POWDER}#P1"
+    world.do(MAKER, world.commission(5, powder))
+    made = world.do(MAKER, world.transform(MAKER, {powder: 5}, {f"{FORMULA}#T1": 100}))[0]
+    assert rules(world.refused(MAKER, world.correct(made, {"inputs": [6]}))) == ["position.overdrawn"]
+    ship = world.do(SHOP, world.ship(SHOP, DEALER, 1))[0]
+    receive = world.do(DEALER, world.receive(ship.hash, accepted=1))[0]
+    world.do(DEALER, world.correct(receive, {"accepted": 1000}))
+    assert rules(world.refused(SHOP, world.correct(ship, {"quantity": 1000}))) == ["position.overdrawn"]
+
+
+def test_packed_goods_are_unpacked_before_a_correction_takes_them_away(world: World) -> None:
+    unit = "006901234567890121"
+    entry = world.do(SHOP, world.enter(SHOP, 100))[0]
+    world.do(SHOP, world.pack(SHOP, unit, {LOT: 60}))
+    assert rules(world.refused(SHOP, world.correct(entry, {"quantity": 10}))) == ["position.overdrawn"]
+    world.do(SHOP, world.unpack(SHOP, unit), world.correct(entry, {"quantity": 10}))
+    assert stock(world, SHOP) == s.Stock(held=10)
+
+
+def test_weight_that_was_overdrawn_is_made_good_first(fish: World) -> None:
+    """Else a correction there and back would bring weight out of nothing."""
+    entry = fish.do(SHOP, weighed(fish, r.Enter, 5, 100_000, lot=CATCH, site=SHOP.site))[0]
+    fish.do(SHOP, weighed(fish, r.Sell, 4, 95_000, buyer=r.SaleTo.CONSUMER, lot=CATCH, site=SHOP.site))
+    fish.do(SHOP, fish.correct(entry, {"grams": 10_000}))
+    assert stock(fish, SHOP, CATCH) == s.Stock(held=1, sold=4, grams_sold=95_000, grams_overdrawn=85_000)
+    fish.do(SHOP, fish.correct(entry, {"grams": 100_000}))
+    assert stock(fish, SHOP, CATCH) == s.Stock(held=1, grams=5_000, sold=4, grams_sold=95_000)

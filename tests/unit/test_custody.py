@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 
 from ledger import entries as e
+from ledger import limits
 from ledger import records as r
 from ledger import state as s
+from ledger.custody import Step, Violation
+from ledger.custody.arrival import keep_pair, pair_of
+from ledger.custody.step import change
 from tests.world import (
     CASE,
     DAY_MS,
@@ -387,6 +391,30 @@ def test_no_count_grows_beyond_what_the_encoding_holds(world: World) -> None:
     )
 
 
+def test_no_loss_of_weight_falls_below_what_the_encoding_holds(world: World) -> None:
+    lot = f"{gtin(60)}#C1"
+    importer = {"declared_by": r.DeclaredBy.IMPORTER, "maker": None, "tolerance_permille": 20}
+    world.do(IMPORTER, world.register(gtin(60), name="带鱼", **importer))
+    step = step_of(world, IMPORTER)
+    change(step, IMPORTER.id, IMPORTER.site, lot, grams_lost=-limits.INTEGER_MAX)
+    with pytest.raises(Violation, match="a count would pass"):
+        change(step, IMPORTER.id, IMPORTER.site, lot, grams_lost=-1)
+
+
+def test_what_was_delivered_is_counted_up_to_what_the_encoding_holds(world: World) -> None:
+    """Over several sites more can be delivered than each of them can count."""
+    step = step_of(world, SHOP)
+    keep_pair(step, MAKER.id, SHOP.id, SHOP.site, LOT, s.Pair([], [], limits.INTEGER_MAX + 5))
+    assert pair_of(step, MAKER.id, SHOP.id, SHOP.site, LOT).delivered == limits.INTEGER_MAX
+
+
+def step_of(world: World, who: Member) -> Step:
+    draft = s.Draft(world.store)
+    signer = draft.member(who.id)
+    assert signer is not None
+    return Step(draft, signer, world.now, e.Element(r.Act.FACT, world.now, 0, 0, bytes(32)))
+
+
 def test_a_limited_key_admits_no_other(world: World) -> None:
     till = Member(MAKER.id, b"t" * 32, MAKER.kind)
     limits = r.KeyLimits(until=world.now + DAY_MS)
@@ -443,3 +471,15 @@ def test_recalled_goods_go_back_and_held_ones_stay(world: World) -> None:
     lift = world.act(r.Lift, reason="误判", subject=world.lot_subject(), target=recall)
     world.do(REGULATOR, lift)
     assert rules(world.refused(DEALER, world.ship(DEALER, MAKER, 5, returns=True))) == ["goods.held"]
+
+
+def test_ancestors_are_counted_up_to_a_bound(world: World) -> None:
+    """With repetition their number grows by a factor with every transformation, and would pass every integer."""
+    lots = [f"{POWDER}#P{number}" for number in range(64)]
+    world.do(MAKER, *(world.commission(2, lot) for lot in lots))
+    for generation in range(5):
+        made = [f"{POWDER}#G{generation}-{number}" for number in range(64)]
+        world.do(MAKER, world.transform(MAKER, dict.fromkeys(lots, 1), dict.fromkeys(made, 1)))
+        lots = made
+    assert lot_entry(world, lots[0]).ancestors == limits.ANCESTORS_COUNTED_MAX
+    assert lot_entry(world, lots[0]).bits & e.Bit.ANCESTRY_IN_PART

@@ -57,7 +57,7 @@ def test_seeds_are_private_files(tmp_path: Path) -> None:
         keys.load_seed(tmp_path, "log.key")
     (tmp_path / "bad.key").write_text("zz")
     (tmp_path / "bad.key").chmod(0o600)
-    with pytest.raises(Malformed, match="64 digits"):
+    with pytest.raises(Malformed, match="a seed is 64 digits"):
         keys.load_seed(tmp_path, "bad.key")
 
 

@@ -227,7 +227,7 @@ def test_and_left_for_later_when_it_lasts(desk: Desk) -> None:
     assert desk.send().again
     assert len(desk.slept) == WAITS_MAX
     desk.slept.clear()
-    desk.line.faults["Submit"] = [errors.ReadOnly(60_000, "its disk is nearly full")]
+    desk.line.faults["Submit"] = [errors.ReadOnly("its disk is nearly full", 60_000)]
     report = desk.send()
     assert "its disk is nearly full" in report.stopped
     assert report.again
@@ -360,16 +360,18 @@ def test_records_of_one_line_are_set_aside_together(desk: Desk) -> None:
 
 
 def test_a_refused_record_is_tried_again_at_its_place(desk: Desk) -> None:
-    big = desk.add("A/1", quantity=10_000 + 5)
-    desk.send()
+    desk.outbox.add([desk.sale("A/0"), desk.sale("A/1", 10_000 + 5)])
     desk.add("A/2")
-    desk.outbox.retry(big.number)
-    commission = build.commission(
-        lot=LOT, quantity=100, ref="SC-2", at=clock_ms(), site=MAKER.site, production=20251101, expiry=20271101
-    )
-    desk.line.submit_envelope(next(iter(desk.line.sign([commission]))))
+    desk.line.faults["Submit"] = [None, None, errors.Overloaded(60_000)]
+    desk.send()
+    [refused, _] = desk.outbox.waiting()
+    desk.outbox.retry(refused.number)
+    assert [state for _, state in desk.waiting()] == [State.WAITING, State.WAITING]
+    fields = {"lot": LOT, "at": clock_ms(), "site": MAKER.site, "production": 20251101, "expiry": 20271101}
+    more = build.commission(quantity=100, ref="SC-2", **fields)  # type: ignore[arg-type]
+    desk.line.submit_envelope(next(iter(desk.line.sign([more]))))
     assert desk.send().booked == 2
-    assert desk.refs() == ["SC-2", "A/1", "A/2"]
+    assert desk.refs() == ["A/0", "SC-2", "A/1", "A/2"]
 
 
 def test_a_whole_envelope_refused_keeps_its_number_and_can_be_dropped(desk: Desk) -> None:
@@ -615,11 +617,11 @@ def test_a_file_that_is_no_outbox_is_named(desk: Desk) -> None:
 def test_a_full_disk_takes_nothing_and_says_so(desk: Desk) -> None:
     desk.add("A/1")
     pages = desk.outbox._store._db.execute("PRAGMA page_count").fetchone()[0]
-    desk.outbox._store._db.execute(f"PRAGMA max_page_count = {pages + 10}")  # one envelope of three fits
+    desk.outbox._store._db.execute(f"PRAGMA max_page_count = {pages + 9}")  # one envelope of three fits
     with pytest.raises(errors.OutboxError, match="full; nothing in it was changed"):
         desk.outbox.add([desk.sale(f"B/{number}") for number in range(300)])
     assert desk.waiting() == [(1, State.WAITING)]
-    desk.outbox.add([desk.sale(f"B/{number}") for number in range(90)])
+    desk.outbox.add([desk.sale(f"C/{number}") for number in range(20)])
     desk.outbox._store._db.execute("PRAGMA max_page_count = 1000000")
 
 
@@ -629,7 +631,14 @@ def test_a_full_disk_takes_nothing_and_says_so(desk: Desk) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_under_random_faults_every_act_is_booked_once_and_in_order(desk: Desk, seed: int) -> None:
     random = Random(seed)
-    kinds: list[Any] = [LOST, STORED, errors.Overloaded(1), errors.NotFound("x"), errors.ClientError("INTERNAL")]
+    kinds: list[Any] = [
+        LOST,
+        STORED,
+        errors.Overloaded(1),
+        errors.ReadOnly("full", 1),
+        errors.NotFound("x"),
+        errors.ClientError("INTERNAL"),
+    ]
 
     def fault(method: str) -> Any:
         if random.random() > 0.25:

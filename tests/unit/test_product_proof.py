@@ -457,3 +457,21 @@ def test_what_a_stolen_key_signed_is_flagged_and_stays(world: World) -> None:
         found = world.verify(world.proof(position=(shop.id, shop.site)), voucher=voucher)
         assert [place.owner for place in found.way] == [shop.id, DEALER.id, MAKER.id]
         assert (Verdict.KEY_SUSPECT in [one.verdict for one in found.findings]) is suspect
+
+
+def test_a_keeper_that_has_not_signed_is_shown_so(world: World) -> None:
+    """Title of what lies in a cold store moves by its owners' word; the keeper's own word takes the remark away."""
+    world.hand_over(MAKER, DEALER, 1)
+    ship = world.do(MAKER, world.ship(MAKER, DEALER, 50, to_site=STORE.site))[0].hash
+    world.do(DEALER, world.receive(ship, accepted=50))
+    voucher = b"k" * 16
+    world.do(DEALER, world.act(r.Voucher, lot=LOT, site=STORE.site, voucher=voucher_hash(voucher)))
+
+    def remarks() -> list[str]:
+        found = world.verify(world.proof(position=(DEALER.id, STORE.site)), voucher=voucher)
+        return [one.detail for one in found.findings if "has not signed" in one.detail]
+
+    assert remarks() == [f"its keeper {STORE.id} has not signed for it"]
+    subject = r.Subject(kind=r.SubjectKind.POSITION, lot=LOT, owner=DEALER.id, site=STORE.site)
+    world.do(STORE, world.act(r.Fact, kind=r.FactKind.NOTE, subject=subject, text="在库"))
+    assert remarks() == []

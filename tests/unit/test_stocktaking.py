@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from ledger import entries as e
+from ledger import limits
 from ledger import records as r
 from ledger import state as s
+from ledger.identifiers import gs1_check_digit
 from ledger.proof.verdict import Verdict
 from tests.unit.test_claims import kinds, verdict
 from tests.unit.test_custody import lot_entry, position, rules, stock
@@ -31,6 +33,10 @@ def weighed(world: World, kind: type, quantity: int, grams: int, **fields: objec
 
 @pytest.fixture
 def fish(world: World) -> World:
+    return with_fish(world)
+
+
+def with_fish(world: World) -> World:
     """100 boxes of fish, 2,000 kg, at the importer; boxes are weighed, within 2 %."""
     given = {"declared_by": r.DeclaredBy.IMPORTER, "maker": None, "tolerance_permille": 20}
     world.do(IMPORTER, world.register(FISH, name="带鱼", **given), world.register(FILLET, name="鱼片", **given))
@@ -145,6 +151,24 @@ def test_a_pallet_of_cartons_ships_line_by_line_and_its_label_is_free_again(worl
     assert unit_entry(world, PALLET).lots == [LOT]
 
 
+def sscc(number: int) -> str:
+    body = f"00690123456{number:06d}"
+    return body + str(gs1_check_digit(body))
+
+
+def test_units_stand_in_one_another_up_to_a_bound(world: World) -> None:
+    """Each would be looked at when the innermost line leaves."""
+    world.do(MAKER, world.pack(MAKER, sscc(0), {LOT: 12}))
+    for number in range(1, limits.UNIT_LEVELS_MAX):
+        world.do(MAKER, world.pack(MAKER, sscc(number), {}, [sscc(number - 1)]))
+    number = limits.UNIT_LEVELS_MAX
+    deeper = world.pack(MAKER, sscc(number), {LOT: 1}, [sscc(number - 1)])
+    assert rules(world.refused(MAKER, deeper)) == ["unit.depth"]
+    world.do(MAKER, world.ship(MAKER, SHOP, 12, unit=sscc(0)))
+    world.do(MAKER, *(world.pack(MAKER, sscc(each), {LOT: 1}, use=2) for each in range(number)))
+    assert stock(world, MAKER) == s.Stock(held=9988, shipped=12, reserved=number)
+
+
 def test_unpacking_a_pallet_leaves_its_cartons_packed(world: World) -> None:
     world.do(MAKER, world.pack(MAKER, CARTON, {LOT: 12}), world.pack(MAKER, PALLET, {}, [CARTON]))
     world.do(MAKER, world.unpack(MAKER, PALLET))
@@ -214,3 +238,22 @@ def test_a_claim_of_weighed_goods_meets_its_ship_within_tolerance(fish: World) -
     fish.do(SHOP, weighed(fish, r.Claim, 10, 201_000, **claim))
     ship_fish(fish, 10, 200_000)
     assert stock(fish, SHOP, CATCH) == s.Stock(held=10, grams=201_000, grams_lost=-1000)
+
+
+def test_a_ship_that_is_corrected_to_what_was_received_loses_no_gram_unseen(fish: World) -> None:
+    act = weighed(fish, r.Ship, 10, 200_000, lot=CATCH, site=IMPORTER.site, to=SHOP.id, to_site=SHOP.site)
+    ship = fish.do(IMPORTER, act)[0]
+    fish.do(SHOP, receive_fish(fish, ship.hash, 160_000, accepted=8))
+    fish.do(IMPORTER, fish.correct(ship, {"quantity": 8, "grams": 165_000}))
+    assert stock(fish, IMPORTER, CATCH) == s.Stock(held=92, grams=1_835_000, shipped=8, grams_lost=5_000)
+    assert not list(fish.store.scan(b"h"))
+
+
+def test_a_claim_that_is_corrected_to_what_was_confirmed_gains_no_weight(fish: World) -> None:
+    claim = {"lot": CATCH, "site": SHOP.site, "supplier": IMPORTER.id}
+    made = fish.do(SHOP, weighed(fish, r.Claim, 5, 100_000, **claim))[0]
+    ship_fish(fish, 2, 40_000)
+    heavy = fish.correct(made, {"quantity": 2, "grams": 90_000})
+    assert rules(fish.refused(SHOP, heavy)) == ["grams.more-than-shipped"]
+    fish.do(SHOP, fish.correct(made, {"quantity": 2, "grams": 40_500}))
+    assert stock(fish, SHOP, CATCH) == s.Stock(held=2, grams=40_500, grams_lost=-500)

@@ -352,10 +352,14 @@ class GetPrivateRequest(_message.Message):
     def __init__(self, leaf: _Optional[int] = ..., index: _Optional[int] = ...) -> None: ...
 
 class GetPrivateResponse(_message.Message):
-    __slots__ = ("opening",)
+    __slots__ = ("opening", "record", "member")
     OPENING_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
     opening: bytes
-    def __init__(self, opening: _Optional[bytes] = ...) -> None: ...
+    record: bytes
+    member: str
+    def __init__(self, opening: _Optional[bytes] = ..., record: _Optional[bytes] = ..., member: _Optional[str] = ...) -> None: ...
 
 class ErasePrivateRequest(_message.Message):
     __slots__ = ("openings", "reason")

@@ -182,14 +182,14 @@ class LedgerServicer:
 
     def Subscribe(self, request, context):
         """What others did that concerns the calling member, from a place in the log on, in order and without gaps:
-        handovers, claims, disputes, corrections of handovers; holds and recalls of everything.
+        handovers, claims, disputes, corrections of either, own keys; holds and recalls of everything.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PutPrivate(self, request, context):
-        """Private openings of own records, for the nodes that the member names.
+        """Private openings of own records, for the nodes that the member names; this node keeps its own copy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

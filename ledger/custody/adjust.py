@@ -1,0 +1,81 @@
+"""What corrections change at positions: a difference made good now, with what the goods carry."""
+
+from msgspec import Struct, structs
+
+from ledger import entries as e
+from ledger import state as s
+from ledger.custody.step import Step, Violation, adverse, change, enter_position
+from ledger.custody.weights import tolerance_of
+
+
+class Change(Struct, frozen=True):
+    """What a correction changes at one position: what it holds, and other counts. `out` says that it takes more out,
+    as a larger sale does, where a smaller delivery only means that less came in."""
+
+    lot: str
+    owner: str
+    site: str
+    items: int
+    grams: int
+    counters: dict[str, int] = {}
+    out: bool = False
+
+    @property
+    def path(self) -> bytes:
+        return e.position_path(self.lot, self.owner, self.site)
+
+
+def adjust(step: Step, *changes: Change) -> None:
+    """Change what positions hold. What is gone already is overdrawn: more went out than came in, and wherever this
+    correction reached carries the mark, so that no goods come out of it unseen."""
+    overdrawn = [_change(step, one) for one in changes]
+    for one in changes if any(overdrawn) else ():
+        mark(step, one.path, int(e.Bit.MORE_OUT_THAN_IN))
+
+
+def mark(step: Step, path: bytes, bits: int) -> None:
+    """Set bits of a position that is there."""
+    position = step.draft.position(path)
+    if position is not None and bits & ~position.bits:
+        step.draft.put(b"m" + path, structs.replace(position, bits=position.bits | bits))
+
+
+def _change(step: Step, one: Change) -> bool:
+    """Whether it overdrew, in items or in weight. What comes back makes good what was overdrawn before, and the rest
+    came in by this."""
+    stock = step.draft.stock(one.owner, one.site, one.lot)
+    items, grams = one.items, one.grams
+    gone, thin = max(0, -items - (stock.held - stock.reserved)), max(0, -grams - stock.grams)
+    _check(one, stock, gone, thin)
+    good, heavy = min(max(0, items), stock.overdrawn), min(max(0, grams), stock.grams_overdrawn)
+    change(
+        step, one.owner, one.site, one.lot,
+        held=items + gone - good, grams=grams + thin - heavy, overdrawn=gone - good, grams_overdrawn=thin - heavy,
+        **one.counters,
+    )  # fmt: skip
+    if items > 0 or grams > 0:
+        enter_position(step, one.lot, one.owner, one.site, e.WayKind.CORRECT, b"", [step.element], 0)
+    adverse(step, one.lot, one.owner, one.site)
+    return gone > 0 or thin > tolerance_of(step, one.lot, -grams)
+
+
+def _check(one: Change, stock: s.Stock, gone: int, thin: int) -> None:
+    if (gone or thin) and one.out:
+        raise Violation(
+            "position.overdrawn",
+            f"{one.owner} does not hold so much more of {one.lot} at {one.site} as would have gone out",
+            "book or count what came in first",
+            "instead",
+        )
+    if gone and stock.reserved:
+        raise Violation(
+            "position.overdrawn",
+            f"goods of {one.owner} stand packed under an SSCC, {gone} of them would be taken away",
+            "unpack them first",
+            "instead",
+        )
+    for name, by in one.counters.items():
+        if getattr(stock, name) + by < 0:
+            raise Violation(
+                "correct.undone", f"{-by} of {name} would be undone, {getattr(stock, name)} are left", "", "instead"
+            )
