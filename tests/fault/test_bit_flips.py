@@ -22,13 +22,16 @@ from node.config import Settings
 from node.private import PrivateStore
 from tests.fault.full_check import acknowledged_of, full_check
 from tests.fault.interrupted import ends_well
-from tests.network import NAME, Network
+from tests.network import Network
 from tests.world import LOT, MAKER
 
 pytestmark = pytest.mark.slow
 POSITIONS = 4  # of each file, besides its first and last byte
-NODE = f"{NAME}/validator-1"
-REMEDIES = ("suyuan-node rebuild", "suyuan-node renew", "backup")
+REMEDIES = {
+    "backup": ("restore", "{backup}", "{data}"),
+    "suyuan-node rebuild": ("rebuild", "{data}"),
+    "suyuan-node renew": ("renew", "{data}"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +44,13 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
             acts = [sale(f"BF-{number}-{row}") for row in range(100)]
             for envelope, receipt in client.submit_stream(client.sign(acts, records_max=1)):
                 assert not isinstance(receipt, SuyuanError)
-                client.put_private(envelope.openings_at(receipt.leaf), [NODE])
+                client.put_private(receipt.leaf, envelope.private)
         assert network.stop() == 0
         network.start()
+    with network.client(MAKER) as client:
+        client.erase_private([(place.leaf, 0) for place in list(client.own_envelopes())[5:9]], "客户要求删除")
     assert network.stop() == 0
+    assert ends_well("backup", str(network.data), str(network.folder / "backup"))
     return network
 
 
@@ -82,21 +88,20 @@ def reading(data: Path) -> dict[str, Any]:
 
 
 def mended(data: Path, backup: Path, found: list[Finding]) -> None:
-    """Do what the remedies say, in the order in which a person would: restore files, then make anew the derived."""
-    remedies = " ".join(flaw.remedy for flaw in found)
-    assert all(any(remedy in flaw.remedy for remedy in REMEDIES) for flaw in found), found
-    for name in FILES if "backup" in remedies else ():
-        if any(names(flaw, name) for flaw in found if "backup" in flaw.remedy):
-            shutil.copy2(backup / name, data / name)
-    for command in ("rebuild", "renew"):
-        if f"suyuan-node {command}" in remedies:
-            assert ends_well(command, str(data))
+    """Do what the remedies say: the backup for what stands nowhere else, then anew what can be made anew."""
+    for remedy, command in REMEDIES.items():
+        if any(remedy in flaw.remedy for flaw in found):
+            assert ends_well(*(part.format(data=data, backup=backup) for part in command)), found
+            found = flaws(data)
+    assert found == []
 
 
 def names(flaw: Finding, name: str) -> bool:
     """Whether a finding names a file: by its path, its folder for the index, its block for a block file."""
     if name.startswith("index/"):
         return flaw.where.startswith("index")
+    if name.startswith("private."):
+        return flaw.where.startswith("private.")
     if name.startswith("blocks/"):
         return name in flaw.where or (flaw.where.startswith("block ") and Path(name).name in flaw.where)
     return flaw.where.startswith(name)
@@ -109,12 +114,26 @@ def positions(size: int, seed: str) -> list[int]:
 
 def test_every_kind_of_file_is_there(network: Network) -> None:
     found = {Path(name).suffix or Path(name).name for name in files_of(network.data)}
-    assert {".blk", ".ldb", ".log", ".json", ".key", ".pem", ".txt", ".toml", ".db", "000", "CURRENT"} <= found
+    assert {
+        ".blk",
+        ".ldb",
+        ".log",
+        ".json",
+        ".key",
+        ".pem",
+        ".txt",
+        ".toml",
+        ".db",
+        ".dat",
+        "000",
+        "CURRENT",
+    } <= found
 
 
 FILES = (
-    "blocks/000001.blk", "genesis.json", "policy.txt", "node.toml", "private.db", "tile/0/000", "tile/entries/000",
-    "keys/log.key", "keys/validator.key", "keys/ca.key", "keys/ca.pem", "keys/server.key", "keys/server.pem",
+    "blocks/000001.blk", "tile/0/000", "tile/entries/000", "private.db", "private.dat", "genesis.json", "policy.txt",
+    "node.toml", "keys/log.key", "keys/validator.key", "keys/ca.key", "keys/ca.pem", "keys/server.key",
+    "keys/server.pem",
 )  # fmt: skip
 
 
@@ -146,8 +165,7 @@ def flip_everywhere(network: Network, tmp_path: Path, files: list[str]) -> None:
             if found:
                 noticed += 1
                 assert any(names(flaw, name) for flaw in found), (where, found)
-                mended(data, network.data, found)
-                assert flaws(data) == [], where
+                mended(data, network.folder / "backup", found)
             else:
                 assert reading(data) == sound, f"{where} was not noticed, and matters"
             full_check(data, acknowledged)

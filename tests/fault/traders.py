@@ -129,7 +129,7 @@ class Trader:
     def _put_private(self, client: Client, envelope: SignedEnvelope, leaf: int) -> None:
         if not envelope.private:
             return
-        client.put_private(envelope.openings_at(leaf), [NODE])
+        client.put_private(leaf, envelope.private, [NODE])
         kept = {(leaf, index): PRIVATE.decode(one[SALT_BYTES:]) for index, one in envelope.private.items()}
         with self.memory.lock:
             self.memory.kept |= {place: (self.who, one) for place, one in kept.items()}
