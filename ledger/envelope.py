@@ -23,6 +23,7 @@ from ledger.seals import open_amounts
 from ledger.wellformed import check_record
 
 SIGNATURE_BYTES: Final = 64
+MALFORMED: Final = "put this field right, and sign the record anew"
 LEAF_KIND_ENVELOPE: Final = b"\x01"
 
 
@@ -103,7 +104,8 @@ def open_envelope(wire: bytes, chain_id: bytes) -> Opened:
             records.append(record)
             amounts.append(opened)
         except Malformed as error:
-            problems.append(Problem("record.malformed", error.message, "", index, error.where))
+            field = error.where.removeprefix("record.").removeprefix("amounts.")
+            problems.append(Problem("record.malformed", error.message, MALFORMED, index, field))
     if problems:
         raise Refused(problems)
     return Opened(wire, envelope, header, envelope_id(envelope.header), records, amounts, hashes)
