@@ -237,7 +237,9 @@ def _apply_all(
                     "record.future", f"claimed time {record.at} lies ahead of the block's {time}", "", "at"
                 )
             if key.limits is not None:
-                _within_limits(step, record, key.limits)
+                _within_limits(step, record, amounts, key.limits)
+            if key.retired is not None and isinstance(record, r.Admit | r.Key):
+                raise Violation("key.retired", "a retired key would admit or end keys", "sign with another key")
             if amounts is not None:
                 book_line(step, record, amounts.ref)
             apply(step, record, amounts)
@@ -246,16 +248,25 @@ def _apply_all(
     return problems
 
 
-def _within_limits(step: Step, record: Any, bounds: r.KeyLimits) -> None:
-    if isinstance(record, r.Key):
+def _within_limits(step: Step, record: Any, amounts: Any, bounds: r.KeyLimits) -> None:
+    """A limited key admits no keys, its own successor least of all, and corrects only what it may sign."""
+    if isinstance(record, r.Admit | r.Key):
         raise Violation("key.limited", "a limited key would admit or end keys", "sign with a key without limits")
-    if bounds.acts is not None and step.element.act not in bounds.acts:
-        raise Violation("key.act", f"this key may not sign {step.element.act.name.lower()}", "use another key")
-    if bounds.sites is None:
-        return
+    acts = [step.element.act]
+    if isinstance(record, r.Correct):
+        record = r.RECORD.decode_trusted(amounts.earlier)
+        acts.append(ACTS[type(record)])
+    for act in acts:
+        if bounds.acts is not None and act not in bounds.acts:
+            raise Violation("key.act", f"this key may not sign {act.name.lower()}", "use another key")
+    if bounds.sites is not None:
+        _within_sites(step, record, bounds.sites)
+
+
+def _within_sites(step: Step, record: Any, sites: list[str]) -> None:
     site = getattr(record, "site", None)
     if isinstance(record, r.Receive):
         handover = step.draft.get(s.handover_key(step.member, record.ship), s.HANDOVER.decode_trusted)
         site = handover.to_site if handover is not None else None
-    if site not in bounds.sites:
-        raise Violation("key.site", f"this key signs for {', '.join(bounds.sites)} only", "use another key")
+    if site not in sites:
+        raise Violation("key.site", f"this key signs for {', '.join(sites)} only", "use another key")

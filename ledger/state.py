@@ -102,11 +102,13 @@ class Handover(Struct, frozen=True, array_like=True):
 
 class Closed(Struct, frozen=True, array_like=True, gc=False):
     """How a handover ended: the record that closed it (a receive, a withdraw, a claim, a correction; or the ship
-    itself, where it closed claims), and where in the log its ship stands."""
+    itself, where it closed claims), and where in the log its ship stands. `in_part` says that some of it had been
+    answered before, or was by this."""
 
     element: e.Element
     leaf: Count
     index: Count
+    in_part: bool
 
 
 class Pair(Struct, frozen=True, array_like=True):

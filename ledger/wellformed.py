@@ -136,6 +136,9 @@ def _correct(record: r.Correct, amounts: r.Corrected) -> None:
             raise Malformed("instead", f"the document line is {old.ref!r}, and stays so")
     if isinstance(earlier, r.Receive):
         _only_accepted(old, new)
+    none_left = isinstance(new, r.Received) and not new.accepted
+    if new is not None and _weighs(new) != ([False] if none_left else _weighs(old)):
+        raise Malformed("instead", "weights stand where they stood before, and nowhere else")
     if record.production is not None or record.expiry is not None:
         if not isinstance(earlier, r.Commission) or new is None:
             raise Malformed("production", "dates are those of a commission that did occur")
@@ -147,6 +150,16 @@ def _only_accepted(old: r.Received, new: r.Received | None) -> None:
     parts = ("refused", "short", "destroyed")
     if any(getattr(old, part) != (getattr(new, part) if new is not None else None) for part in parts):
         raise Malformed("instead", "of a receive only what was accepted is corrected")
+    if not old.accepted:
+        raise Malformed("target", "nothing was accepted of that ship: goods that did come are shipped anew")
+
+
+def _weighs(amounts: Any) -> list[bool]:
+    """For each quantity whether a weight stands beside it."""
+    if isinstance(amounts, r.Transformed):
+        weighed_in = amounts.grams_in or [0] * len(amounts.inputs)
+        return [grams > 0 for grams in [*weighed_in, *(amounts.grams_out or [0] * len(amounts.outputs))]]
+    return [amounts.grams is not None]
 
 
 def _receive(record: r.Receive, amounts: r.Received) -> None:

@@ -168,11 +168,14 @@ class App:
             opens = _row(view.get(b"v" + digest(TAG_VOUCHER, voucher)), s.OPENS.decode_trusted)
             if opens is None:
                 raise NotFound("this voucher opens nothing; it may have been replaced")
+            entry = _row(view.get(b"m" + e.product_path(product)), e.PRODUCT.decode_trusted)
+            if entry is not None and opens.lot != (entry.base or product) + lot:
+                raise NotFound("this voucher opens goods of another lot")
             return opens.owner, opens.site
         if site is not None:
             check_site_id(site)
-            entry = _row(view.get(b"m" + e.site_path(site)), e.SITE.decode_trusted)
-            if entry is None or not entry.public:
+            public = _row(view.get(b"m" + e.site_path(site)), e.SITE.decode_trusted)
+            if public is None or not public.public:
                 raise NotFound(f"{site} is not a public site")
             return keeper_of(site), site
         return None

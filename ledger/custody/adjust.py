@@ -1,11 +1,38 @@
 """What corrections change at positions: a difference made good now, with what the goods carry."""
 
+from typing import Any
+
 from msgspec import Struct, structs
 
 from ledger import entries as e
 from ledger import state as s
-from ledger.custody.step import Step, Violation, adverse, change, enter_position
+from ledger.custody.goods import bits_for_another_lot
+from ledger.custody.step import Step, Violation, adverse, change, enter_position, known_lot
 from ledger.custody.weights import tolerance_of
+
+
+class Fix(Struct, frozen=True):
+    """The earlier record and its hash, its amounts as they stand and as they should be (None: it does not occur)."""
+
+    earlier: Any
+    target: bytes
+    old: Any
+    new: Any
+    instead: bytes
+
+    @property
+    def delta(self) -> int:
+        """Change of the one quantity that the record moves, in base items."""
+        return amount(self.new, "quantity") - amount(self.old, "quantity")
+
+    @property
+    def grams(self) -> int:
+        return amount(self.new, "grams") - amount(self.old, "grams")
+
+
+def amount(amounts: Any, name: str) -> int:
+    """A quantity or weight that amounts state; 0 where they do not, or nothing occurred."""
+    return (getattr(amounts, name) or 0) if amounts is not None else 0
 
 
 class Change(Struct, frozen=True):
@@ -24,13 +51,35 @@ class Change(Struct, frozen=True):
     def path(self) -> bytes:
         return e.position_path(self.lot, self.owner, self.site)
 
+    @property
+    def gives(self) -> bool:
+        return self.items < 0 or self.grams < 0
 
-def adjust(step: Step, *changes: Change) -> None:
+    @property
+    def takes(self) -> bool:
+        return self.items > 0 or self.grams > 0
+
+
+def adjust(step: Step, *changes: Change, carried: int = ~0) -> None:
     """Change what positions hold. What is gone already is overdrawn: more went out than came in, and wherever this
-    correction reached carries the mark, so that no goods come out of it unseen."""
+    correction reached carries the mark, so that no goods come out of it unseen. Where less is here and more there,
+    status bits go along, those of `carried`."""
     overdrawn = [_change(step, one) for one in changes]
+    bits = 0
+    for one in changes:
+        bits |= _bits_of(step, one, changes) & carried if one.gives else 0
+    for one in changes:
+        if one.takes:
+            mark(step, one.path, bits)
     for one in changes if any(overdrawn) else ():
         mark(step, one.path, int(e.Bit.MORE_OUT_THAN_IN))
+
+
+def _bits_of(step: Step, one: Change, changes: tuple[Change, ...]) -> int:
+    position = step.draft.position(one.path)
+    if any(other.lot != one.lot for other in changes):
+        return bits_for_another_lot(known_lot(step, one.lot), position)
+    return e.passed_on(position.bits) if position is not None else 0
 
 
 def mark(step: Step, path: bytes, bits: int) -> None:
@@ -53,7 +102,7 @@ def _change(step: Step, one: Change) -> bool:
         held=items + gone - good, grams=grams + thin - heavy, overdrawn=gone - good, grams_overdrawn=thin - heavy,
         **one.counters,
     )  # fmt: skip
-    if items > 0 or grams > 0:
+    if one.takes:
         enter_position(step, one.lot, one.owner, one.site, e.WayKind.CORRECT, b"", [step.element], 0)
     adverse(step, one.lot, one.owner, one.site)
     return gone > 0 or thin > tolerance_of(step, one.lot, -grams)

@@ -4,6 +4,7 @@ way, and what is accounted for is open no longer."""
 from msgspec import structs
 
 from ledger import entries as e
+from ledger import records as r
 from ledger import state as s
 from ledger.custody.step import Step, enter_position, extend, give
 from ledger.limits import INTEGER_MAX
@@ -40,6 +41,11 @@ def come_back(step: Step, handover: s.Handover, quantity: int, grams: int) -> No
     """Goods that are refused or withdrawn are the sender's again, with what happened to them on the way, though that
     is no way in."""
     give(step, handover.owner, handover.site, handover.lot, quantity, grams)
+    tell_sender(step, handover)
+
+
+def tell_sender(step: Step, handover: s.Handover) -> None:
+    """Let the sender's position carry what is known of the way."""
     bits = handover.bits & ON_THE_WAY
     if bits or handover.facts:
         _take_facts(step, e.position_path(handover.lot, handover.owner, handover.site), handover, bits)
@@ -60,9 +66,9 @@ def _take_facts(step: Step, path: bytes, handover: s.Handover, bits: int) -> Non
     step.draft.put(b"m" + path, structs.replace(position, adverse=adverse, bits=bits, facts=facts))
 
 
-def closed_by(step: Step, ship: e.Element) -> s.Closed:
+def closed_by(step: Step, ship: e.Element, in_part: bool) -> s.Closed:
     """How a handover ended, with the place of its ship."""
-    return s.Closed(step.element, ship.leaf, ship.index)
+    return s.Closed(step.element, ship.leaf, ship.index, in_part)
 
 
 def settle(step: Step, key: bytes, handover: s.Handover, quantity: int, grams: int) -> bool:
@@ -72,7 +78,8 @@ def settle(step: Step, key: bytes, handover: s.Handover, quantity: int, grams: i
         step.draft.put(key, structs.replace(handover, open=left, grams=handover.grams - grams))
         return False
     step.draft.delete(key)
-    step.draft.put(b"c" + handover.element.record, closed_by(step, handover.element))
+    in_part = handover.open < handover.quantity or step.element.act in (r.Act.RECEIVE, r.Act.CLAIM)
+    step.draft.put(b"c" + handover.element.record, closed_by(step, handover.element, in_part))
     return True
 
 

@@ -3,48 +3,26 @@ records stay visible, and what is gone by then counts as overdrawn.
 
 State keeps no row for each record, so a correction brings the earlier record and its opening along; the booked
 document line proves that they are what was booked, and a row keeps what is in force since, so that a correction can
-itself be corrected. What both sides of a handover signed, both correct: the second of two equal corrections applies.
+itself be corrected.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
-from ledger.custody.adjust import Change, adjust
-from ledger.custody.arrival import delivered, keep_pair, pair_of, settle
+from ledger.custody.adjust import Change, Fix, adjust, amount, mark
+from ledger.custody.arrival import keep_pair, pair_of
 from ledger.custody.claims import reduce
-from ledger.custody.handovers import receiver_of
+from ledger.custody.corrected_handovers import correct_receive, correct_ship
+from ledger.custody.goods import LOT_INHERITS, bits_for_another_lot, weighs_more
 from ledger.custody.lines import was_booked
-from ledger.custody.step import Step, Violation, adverse, change, extend, known_lot, take
+from ledger.custody.step import Step, Violation, change, extend, known_lot
 from ledger.custody.weights import tolerance_of
 from ledger.seals import SALT_BYTES
-
-
-class Fix(Struct, frozen=True):
-    """The earlier record and its hash, its amounts as they stand and as they should be (None: it does not occur)."""
-
-    earlier: Any
-    target: bytes
-    old: Any
-    new: Any
-    instead: bytes
-
-    @property
-    def delta(self) -> int:
-        """Change of the one quantity that the record moves, in base items."""
-        return _field(self.new, "quantity") - _field(self.old, "quantity")
-
-    @property
-    def grams(self) -> int:
-        return _field(self.new, "grams") - _field(self.old, "grams")
-
-
-def _field(amounts: Any, name: str) -> int:
-    return (getattr(amounts, name) or 0) if amounts is not None else 0
 
 
 def correct(step: Step, record: r.Correct, amounts: r.Corrected) -> None:
@@ -158,10 +136,22 @@ def _transform(step: Step, fix: Fix) -> bool:
     ]
     made = [Change(lot, step.member, one.site, items, grams) for lot, items, grams in outputs]
     adjust(step, *(each for each in used + made if each.items or each.grams))
+    bits = int(e.Bit.MORE_OUT_THAN_IN) if fix.new is not None and weighs_more(step, one, fix.new) else 0
+    for lot in one.inputs:
+        position = step.draft.position(e.position_path(lot, step.member, one.site))
+        bits |= bits_for_another_lot(known_lot(step, lot), position)
     for each in made:
         if each.items or each.grams:
-            _lot_adverse(step, each.lot)
+            _mend_made(step, each, bits if each.takes else 0)
     return True
+
+
+def _mend_made(step: Step, made: Change, bits: int) -> None:
+    """A lot that was made shows the correction; what more there is of it carries what its inputs carry now."""
+    mark(step, made.path, bits)
+    lot = known_lot(step, made.lot)
+    step.draft.put(b"m" + e.lot_path(made.lot), structs.replace(lot, bits=int(lot.bits | bits & LOT_INHERITS)))
+    _lot_adverse(step, made.lot)
 
 
 def _deltas(fix: Fix, name: str) -> list[int]:
@@ -197,7 +187,7 @@ def _claim(step: Step, fix: Fix) -> bool:
 def _weigh_confirmed(step: Step, fix: Fix, more: int) -> None:
     """What is left of a claim is what its supplier confirmed: the claimant may have weighed more within tolerance."""
     one = fix.earlier
-    if more > tolerance_of(step, one.lot, _field(fix.new, "grams")):
+    if more > tolerance_of(step, one.lot, amount(fix.new, "grams")):
         raise Violation(
             "grams.more-than-shipped",
             f"{more} g more than the supplier confirmed would be left",
@@ -206,79 +196,6 @@ def _weigh_confirmed(step: Step, fix: Fix, more: int) -> None:
         )
     if more:
         change(step, step.member, one.site, one.lot, grams_lost=-more)
-
-
-def _ship(step: Step, fix: Fix) -> bool:
-    """While it is open the sender corrects it alone; what was received, the receiver corrects as well."""
-    one, delta = fix.earlier, fix.delta
-    owner = one.owner or step.member
-    key = s.handover_key(receiver_of(owner, one.to, one.to_site), fix.target)
-    handover = step.draft.get(key, s.HANDOVER.decode_trusted)
-    if one.returns:
-        raise Violation("correct.return", "this is a return", "withdraw it, or let it be refused, and ship again")
-    if handover is None:
-        _check_received(step, fix.target)
-        return _propose(step, fix, fix.target, delta, (owner, one.site, one.to, one.to_site))
-    if handover.open + delta < 0 or handover.grams + fix.grams < 0:
-        raise Violation(
-            "correct.open",
-            f"{handover.open} are open, the rest was received",
-            "withdraw what is open; of what was received both sides correct their records",
-            "instead",
-        )
-    more, back = max(0, delta), max(0, -delta)
-    if more or fix.grams > 0:
-        take(step, owner, one.site, one.lot, more, max(0, fix.grams), shipped=more)
-    adjust(step, Change(one.lot, owner, one.site, back, max(0, -fix.grams), {"shipped": -back}))
-    whole = structs.replace(handover, quantity=handover.quantity + delta, open=handover.open + delta)
-    if whole.open:
-        step.draft.put(key, structs.replace(whole, grams=handover.grams + fix.grams))
-    else:
-        settle(step, key, handover, handover.open, handover.grams)
-        delivered(step, handover, 0, closed=True)
-        change(step, owner, one.site, one.lot, grams_lost=handover.grams + fix.grams)  # none is on the way any more
-    return True
-
-
-def _check_received(step: Step, ship: bytes) -> None:
-    closed = step.draft.get(b"c" + ship, s.CLOSED.decode_trusted)
-    if closed is None or closed.element.act != r.Act.RECEIVE:
-        raise Violation(
-            "correct.confirmed",
-            "this ship was withdrawn, or closed a claim",
-            "ship again, or let the goods be returned",
-            "target",
-        )
-
-
-def _receive(step: Step, fix: Fix) -> bool:
-    delta = _field(fix.new, "accepted") - _field(fix.old, "accepted")
-    return _propose(step, fix, fix.earlier.ship, delta, ("", "", "", ""))
-
-
-def _propose(step: Step, fix: Fix, ship: bytes, delta: int, route: tuple[str, str, str, str]) -> bool:
-    """Keep one side's correction until the other's equals it; whether it was applied now."""
-    mine = s.Proposal(step.member, delta, fix.grams, fix.earlier.lot, *route, fix.target, fix.instead, step.element)
-    other = step.draft.get(b"x" + ship, s.PROPOSAL.decode_trusted)
-    if other is None or other.delta != delta or bool(other.owner) == bool(mine.owner):
-        step.draft.put(b"x" + ship, mine)
-        return False
-    sent, got = (mine, other) if mine.owner else (other, mine)
-    step.draft.delete(b"x" + ship)
-    step.draft.put(s.in_force_key(other.member, other.target), s.InForce(other.instead))
-    there = Change(sent.lot, sent.to, sent.to_site, delta, got.grams)
-    here = Change(sent.lot, sent.owner, sent.site, -delta, -sent.grams, {"shipped": delta}, out=True)
-    adjust(step, here, there)
-    if sent.grams != got.grams:
-        change(step, sent.to, sent.to_site, sent.lot, grams_lost=sent.grams - got.grams)
-    earlier = structs.replace(step, element=other.element)
-    adverse(earlier, sent.lot, sent.owner, sent.site)
-    adverse(earlier, sent.lot, sent.to, sent.to_site)
-    if sent.owner != sent.to:
-        pair = pair_of(step, sent.owner, sent.to, sent.to_site, sent.lot)
-        kept = structs.replace(pair, delivered=max(0, pair.delivered + delta))
-        keep_pair(step, sent.owner, sent.to, sent.to_site, sent.lot, kept)
-    return True
 
 
 _FIXES: Final[dict[type, Callable[[Step, Fix], bool]]] = {
@@ -291,6 +208,6 @@ _FIXES: Final[dict[type, Callable[[Step, Fix], bool]]] = {
     r.Relabel: _relabel,
     r.Transform: _transform,
     r.Claim: _claim,
-    r.Ship: _ship,
-    r.Receive: _receive,
+    r.Ship: correct_ship,
+    r.Receive: correct_receive,
 }

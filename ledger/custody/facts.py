@@ -121,9 +121,11 @@ def _on_handover(step: Step, record: r.Fact) -> None:
     parties = (handover.sender, handover.owner, handover.to, to)
     if step.signer.kind not in WITNESSES and step.member not in parties:
         raise Violation("fact.not-own", f"{step.member} is no party to this handover", "a party reports", "subject")
-    if len(handover.facts) >= HANDOVER_FACTS_MAX:
+    # Parties leave room for what a witness finds.
+    room = HANDOVER_FACTS_MAX if step.signer.kind in WITNESSES else HANDOVER_FACTS_MAX // 2
+    if len(handover.facts) >= room:
         raise Violation(
-            "handover.facts", f"{HANDOVER_FACTS_MAX} facts stand on it already", "receive it first", "subject"
+            "handover.facts", f"{len(handover.facts)} facts stand on it already", "receive it first", "subject"
         )
     adverse, bits = _weigh(step, record, product_of(handover.lot))
     facts = [*handover.facts, s.HandoverFact(adverse, step.element)]

@@ -93,9 +93,9 @@ def _same_lot(step: Step, old: e.LotEntry, production: int, expiry: int | None) 
 
 def transform(step: Step, record: r.Transform, amounts: r.Transformed) -> None:
     own_site(step, record.site)
-    bits, ancestors, grams_in = _use_inputs(step, record, amounts)
-    grams_out = _weigh_outputs(step, record, amounts)
-    if grams_in and sum(grams_out) > grams_in:
+    bits, ancestors = _use_inputs(step, record, amounts)
+    _check_outputs(step, record, amounts)
+    if weighs_more(step, record, amounts):
         bits |= e.Bit.MORE_OUT_THAN_IN
     if ancestors > ANCESTORS_SHOWN_MAX:
         bits |= e.Bit.ANCESTRY_IN_PART
@@ -104,9 +104,9 @@ def transform(step: Step, record: r.Transform, amounts: r.Transformed) -> None:
         _make_output(step, record, output, quantity, grams, int(bits), ancestors)
 
 
-def _use_inputs(step: Step, record: r.Transform, amounts: r.Transformed) -> tuple[int, int, int]:
-    """Take the inputs out; (bits of the goods, ancestors, grams in all)."""
-    bits, ancestors, total = 0, 0, 0
+def _use_inputs(step: Step, record: r.Transform, amounts: r.Transformed) -> tuple[int, int]:
+    """Take the inputs out; (bits of the goods, ancestors)."""
+    bits, ancestors = 0, 0
     weighed = amounts.grams_in or [0] * len(record.inputs)
     for lot, quantity, stated in zip(record.inputs, amounts.inputs, weighed, strict=True):
         entry = known_lot(step, lot)
@@ -115,17 +115,15 @@ def _use_inputs(step: Step, record: r.Transform, amounts: r.Transformed) -> tupl
         refuse_in_force(step, entry, product, position, record.at)
         grams = check_measure(step, lot, stated or None, "grams_in")
         take(step, step.member, record.site, lot, quantity, grams, used=quantity)
-        bits |= e.passed_on(entry.bits & ~ANCESTOR_OWN | (position.bits if position is not None else 0))
+        bits |= bits_for_another_lot(entry, position)
         ancestors = min(ancestors + 1 + (entry.ancestors or 0), ANCESTORS_COUNTED_MAX)
-        total += grams or quantity * (product.grams or 0)
-    return bits, ancestors, total
+    return bits, ancestors
 
 
-def _weigh_outputs(step: Step, record: r.Transform, amounts: r.Transformed) -> list[int]:
-    """The grams of each output; only its maker makes infant formula."""
+def _check_outputs(step: Step, record: r.Transform, amounts: r.Transformed) -> None:
+    """Each is weighed if it must be, and only its maker makes infant formula."""
     weighed = amounts.grams_out or [0] * len(record.outputs)
-    found = []
-    for output, quantity, stated in zip(record.outputs, amounts.outputs, weighed, strict=True):
+    for output, stated in zip(record.outputs, weighed, strict=True):
         product = known_product(step, product_of(output.lot))
         if product.category == FORMULA_CATEGORY and step.member != product.maker:
             raise Violation(
@@ -134,9 +132,27 @@ def _weigh_outputs(step: Step, record: r.Transform, amounts: r.Transformed) -> l
                 "ask the maker",
                 "outputs",
             )
-        grams = check_measure(step, output.lot, stated or None, "grams_out")
-        found.append(grams or quantity * (product.grams or 0))
-    return found
+        check_measure(step, output.lot, stated or None, "grams_out")
+
+
+def weighs_more(step: Step, record: r.Transform, amounts: r.Transformed) -> bool:
+    """Whether more came out than went in, by weight, where the weight of the inputs is known."""
+    went_in = _weight(step, record.inputs, amounts.inputs, amounts.grams_in)
+    came_out = _weight(step, [made.lot for made in record.outputs], amounts.outputs, amounts.grams_out)
+    return 0 < went_in < came_out
+
+
+def _weight(step: Step, lots: list[str], quantities: list[int], weighed: list[int] | None) -> int:
+    """In grams: as weighed, else by the product's net weight, if it states one."""
+    total = 0
+    for lot, quantity, grams in zip(lots, quantities, weighed or [0] * len(lots), strict=True):
+        total += grams or quantity * (known_product(step, product_of(lot)).grams or 0)
+    return total
+
+
+def bits_for_another_lot(lot: e.LotEntry, position: e.PositionEntry | None) -> int:
+    """What goods carry out of a lot and a position into another lot, which does not show the first one's status."""
+    return e.passed_on(lot.bits & ~ANCESTOR_OWN | (position.bits if position is not None else 0))
 
 
 def _make_output(

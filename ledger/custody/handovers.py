@@ -12,6 +12,7 @@ from ledger.custody.scopes import refuse_in_force
 from ledger.custody.step import (
     Step,
     Violation,
+    came_from,
     change,
     check_measure,
     give,
@@ -33,7 +34,9 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     _signs_ship(step, record, owner)
     name = step.element.record
     key = s.handover_key(receiver_of(owner, record.to, record.to_site), name)
-    refuse_twice(step.draft.get(key, s.HANDOVER.decode_trusted), step.draft.get(b"c" + name, s.CLOSED.decode_trusted))
+    copies = [s.handover_key(receiver, name) for receiver in (record.to, keeper_of(record.to_site))]
+    open_ones = [step.draft.get(copy, s.HANDOVER.decode_trusted) for copy in copies]
+    refuse_twice(*open_ones, step.draft.get(b"c" + name, s.CLOSED.decode_trusted))
     known_member(step, record.to, "to")
     known_site(step, record.to_site, "to_site")
     lot = known_lot(step, record.lot)
@@ -64,17 +67,18 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
         facts=[],
     )
     if record.returns:
-        _check_return(step, handover)
+        _check_return(step, handover, position)
     elif record.to != owner:
         handover = close_by_ship(step, record, handover)
     if handover.open:
         step.draft.put(key, handover)
     else:
-        step.draft.put(b"c" + name, closed_by(step, step.element))
+        step.draft.put(b"c" + name, closed_by(step, step.element, in_part=False))
 
 
-def _check_return(step: Step, handover: s.Handover) -> None:
-    """A return reverses an earlier delivery between two members, never more."""
+def _check_return(step: Step, handover: s.Handover, position: e.PositionEntry | None) -> None:
+    """A return reverses an earlier delivery between two members, never more, and goes to where that came from: its
+    way in is counted and not followed, since it leads back to what stands there already."""
     there = returnable(step, handover, -handover.quantity)
     if handover.quantity > there:
         raise Violation(
@@ -83,6 +87,14 @@ def _check_return(step: Step, handover: s.Handover) -> None:
             f"{handover.quantity} would go back",
             "ship the rest as a sale, without `returns`",
             "quantity",
+        )
+    source = e.position_path(handover.lot, handover.to, handover.to_site)
+    if position is not None and not came_from(step, position, source):
+        raise Violation(
+            "return.other-site",
+            f"nothing of {handover.lot} was delivered from {handover.to_site}",
+            "return to the site that delivered, or ship as a sale, without `returns`",
+            "to_site",
         )
 
 

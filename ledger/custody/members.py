@@ -46,6 +46,8 @@ def suspend(step: Step, record: r.Suspend) -> None:
     """A suspended member's acts are still taken (what happened must be sayable), and shown as such."""
     _regulator_only(step, "suspends members")
     member = known_member(step, record.member, "member")
+    if record.member == step.member:
+        raise Violation("member.own", "nobody suspends itself, or ends that", "another regulator signs this", "member")
     suspended = None if record.ended else step.time
     step.draft.put(b"m" + e.member_path(record.member), structs.replace(member, suspended=suspended))
 
@@ -91,7 +93,10 @@ def key(step: Step, record: r.Key) -> None:
     elif record.change == r.KeyChange.RETIRE:
         entry = structs.replace(old, retired=old.retired or step.time)
     else:
-        entry = structs.replace(old, revoked=old.revoked or step.time, suspect_from=record.suspect_from)
+        suspect = record.suspect_from
+        if old.suspect_from is not None and not step.is_regulator:  # who stole a key does not clear it
+            suspect = min(old.suspect_from, suspect if suspect is not None else old.suspect_from)
+        entry = structs.replace(old, revoked=old.revoked or step.time, suspect_from=suspect)
     step.draft.put(b"m" + path, entry)
 
 
@@ -147,6 +152,14 @@ def _may_replace(step: Step, old: e.ProductEntry, record: r.Register) -> None:
             f"{old.product} was declared by {old.declarer}",
             "use that declaration",
             "product",
+        )
+    itself = record.declared_by == r.DeclaredBy.MAKER or step.member == old.maker
+    if old.maker not in (None, record.maker) and not itself:
+        raise Violation(
+            "product.maker",
+            f"{old.maker} is declared as its maker, and what is said of it covers the product",
+            "a regulator or that maker changes it",
+            "maker",
         )
     if old.declarer == step.member and record.declared_by > old.declared_by:
         raise Violation(

@@ -21,6 +21,7 @@ from ledger.custody.step import (
     known_member,
     known_product,
     product_of,
+    refuse_twice,
 )
 from ledger.limits import SUBJECT_SCOPES_MAX, TIME_MS_MAX
 
@@ -57,7 +58,9 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
     _authority(step, subject)
     path = subject_path(subject)
     scopes = _scopes(step.draft, path)
-    if len(scopes) >= SUBJECT_SCOPES_MAX:
+    refuse_twice(next((scope for scope in scopes if scope.element.record == step.element.record), None))
+    room = SUBJECT_SCOPES_MAX if step.is_regulator else SUBJECT_SCOPES_MAX // 2  # nobody fills it up before a regulator
+    if len(scopes) >= room:
         raise Violation(
             "scope.too-many",
             f"{len(scopes)} holds and recalls are in force on it",

@@ -264,6 +264,15 @@ def _further_way(
     return more + 1
 
 
+def came_from(step: Step, position: e.PositionEntry, source: bytes) -> bool:
+    """Whether a handover brought goods from the position at `source`."""
+    kind = e.WayKind.HANDOVER
+    if any(way.kind == kind and way.source == source for way in position.ways):
+        return True
+    path = e.position_path(position.lot, position.owner, position.site)
+    return step.draft.get(b"n" + path + bytes((kind,)) + source, s.NUMBER.decode_trusted) is not None
+
+
 def refuse_twice(*known: object) -> None:
     """`known` are rows under this record's hash: whoever knows its opening can sign the same bytes, and what answers
     the record would then not tell the two apart."""

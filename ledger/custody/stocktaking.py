@@ -33,7 +33,8 @@ def count(step: Step, record: r.Count, amounts: r.Counted) -> None:
     bring_up_unknown(step, record.lot, record.production, record.expiry)
     grams = _grams_found(step, record, amounts)
     found = amounts.found - amounts.book
-    settled = _settled(step, record, amounts, owner)
+    stock = step.draft.stock(owner, record.site, record.lot)
+    settled = _settled(record, amounts, stock.missing)
     back = min(max(found, 0), settled)
     if found < 0 or grams < 0:
         take(step, owner, record.site, record.lot, max(0, -found), max(0, -grams), lost=max(0, -found))
@@ -41,15 +42,15 @@ def count(step: Step, record: r.Count, amounts: r.Counted) -> None:
         step, owner, record.site, record.lot,
         held=max(0, found), grams=max(0, grams), missing=-settled, lost=settled - back, grams_lost=-grams,
     )  # fmt: skip
-    heavier = grams > tolerance_of(step, record.lot, amounts.book_grams or 0)
-    if found > back or heavier:
+    heavier = grams > tolerance_of(step, record.lot, min(amounts.book_grams or 0, stock.grams))
+    new = step.draft.position(e.position_path(record.lot, owner, record.site)) is None
+    if found > back or heavier or (new and grams > 0):
         bits, own = int(e.Bit.ONE_SIGNATURE), [step.element]
         enter_position(step, record.lot, owner, record.site, e.WayKind.COUNT, b"", own, bits)
 
 
-def _settled(step: Step, record: r.Count, amounts: r.Counted, owner: str) -> int:
+def _settled(record: r.Count, amounts: r.Counted, missing: int) -> int:
     settled = amounts.missing or 0
-    missing = step.draft.stock(owner, record.site, record.lot).missing
     if settled > missing:
         raise Violation(
             "count.missing",
@@ -104,7 +105,7 @@ def relabel(step: Step, record: r.Relabel, amounts: r.Moved) -> None:
     grams = check_measure(step, record.lot, amounts.grams)
     check_measure(step, record.to_lot, amounts.grams)
     bits = e.passed_on(position.bits) if position is not None else 0
-    if in_force_at(step.draft, lot, product, position, record.at):
+    if in_force_at(step.draft, lot, product, position, step.time):
         bits |= e.Bit.HELD_BEFORE
     take(step, step.member, record.site, record.lot, amounts.quantity, grams, used=amounts.quantity)
     give(step, step.member, record.site, record.to_lot, amounts.quantity, grams)

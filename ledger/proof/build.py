@@ -108,7 +108,7 @@ class _Walk:
         self.facts(path, entry.adverse, entry.facts)
         if entry.base is not None:
             self.product(entry.base)
-        for member in {entry.maker, entry.declarer} - {None}:
+        for member in sorted({one for one in (entry.maker, entry.declarer) if one is not None}):
             self.member(str(member))
 
     def member(self, member: str) -> None:

@@ -13,6 +13,7 @@ from ledger.checkpoint import Checkpoint
 from ledger.custody.goods import day_of
 from ledger.errors import Malformed, VerifyFailed
 from ledger.hashing import TAG_VOUCHER, digest
+from ledger.identifiers import site_keeper
 from ledger.proof import format as f
 from ledger.proof.evidence import Evidence
 from ledger.proof.subjects import Noted, Subjects
@@ -120,6 +121,6 @@ def _start(evidence: Evidence, query: Query, lot: str) -> Name:
             raise VerifyFailed("voucher", "it does not open the position that the proof shows")
     else:
         site = evidence.entry(e.site_path(name.site), e.SITE)
-        if name.site != query.site or site is None or not site.public:
+        if name.site != query.site or name.owner != site_keeper(name.site) or site is None or not site.public:
             raise VerifyFailed("position", f"{name.site} is not the public site asked for")
     return (lot, name.owner, name.site)

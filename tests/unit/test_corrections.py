@@ -13,7 +13,21 @@ from ledger.proof.verdict import Verdict
 from tests.unit.test_claims import kinds, verdict
 from tests.unit.test_custody import lot_entry, position, rules, stock
 from tests.unit.test_stocktaking import CATCH, weighed, with_fish
-from tests.world import DEALER, FORMULA, LOT, MAKER, POWDER, REGULATOR, SHOP, Act, Member, World
+from tests.world import (
+    DEALER,
+    FORMULA,
+    IMPORTER,
+    LAB,
+    LOT,
+    MAKER,
+    POWDER,
+    REGULATOR,
+    SHOP,
+    Act,
+    Member,
+    Sealed,
+    World,
+)
 
 
 @pytest.fixture
@@ -242,3 +256,148 @@ def test_weight_that_was_overdrawn_is_made_good_first(fish: World) -> None:
     assert stock(fish, SHOP, CATCH) == s.Stock(held=1, sold=4, grams_sold=95_000, grams_overdrawn=85_000)
     fish.do(SHOP, fish.correct(entry, {"grams": 100_000}))
     assert stock(fish, SHOP, CATCH) == s.Stock(held=1, grams=5_000, sold=4, grams_sold=95_000)
+
+
+def failed(world: World, who: Member, lot: str = LOT, site: str | None = None) -> None:
+    """A test at a position that finds something."""
+    subject = r.Subject(kind=r.SubjectKind.POSITION, lot=lot, owner=who.id, site=site or who.site)
+    world.do(LAB, world.act(r.Fact, adverse=True, kind=r.FactKind.TEST, subject=subject, text="不合格"))
+
+
+def bits(world: World, who: Member, lot: str = LOT, site: str | None = None) -> e.Bit:
+    return e.Bit(position(world, who, lot, site).bits)
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_corrected_move_sheds_no_failed_test(world: World, back: bool) -> None:
+    second = second_site(world)
+    world.hand_over(MAKER, SHOP, 100)
+    move = world.do(SHOP, world.act(r.Move, world.moved(50), lot=LOT, site=SHOP.site, to_site=second))[0]
+    failed(world, SHOP, site=second if back else SHOP.site)
+    world.do(SHOP, world.correct(move, {"quantity": 1 if back else 99}))
+    assert bits(world, SHOP, site=SHOP.site if back else second) & e.Bit.FAILED_TEST
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_corrected_relabelling_sheds_no_failed_test_and_no_hold(world: World, back: bool) -> None:
+    other = f"{FORMULA}#B2"
+    world.hand_over(MAKER, SHOP, 100)
+    relabel = world.do(SHOP, world.relabel(SHOP, 50, LOT, other))[0]
+    held, free = (other, LOT) if back else (LOT, other)
+    failed(world, SHOP, held)
+    world.do(REGULATOR, world.act(r.Hold, reason="抽检", subject=world.lot_subject(held)))
+    world.do(SHOP, world.correct(relabel, {"quantity": 1 if back else 99}))
+    assert bits(world, SHOP, free) & e.Bit.FAILED_TEST
+    assert rules(world.refused(SHOP, world.ship(SHOP, DEALER, 1, free))) == ["goods.held"]
+
+
+def test_a_corrected_transformation_shows_what_its_inputs_carry_and_weigh(world: World) -> None:
+    powder, blend = f"{POWDER}#P1", f"{FORMULA}#T1"
+    world.do(MAKER, world.commission(50, powder))
+    made = world.do(MAKER, world.transform(MAKER, {powder: 4}, {blend: 1}))[0]
+    failed(world, MAKER, powder)
+    world.do(MAKER, world.correct(made, {"outputs": [125]}))  # 100 kg of 100 kg
+    assert lot_entry(world, blend).bits == bits(world, MAKER, blend) == e.Bit.FAILED_TEST
+    world.do(MAKER, world.correct(made, {"outputs": [126]}))
+    assert lot_entry(world, blend).bits & e.Bit.MORE_OUT_THAN_IN
+
+
+def test_a_transformation_that_did_not_occur_gives_back_what_was_found_on_its_outputs(world: World) -> None:
+    powder, blend = f"{POWDER}#P1", f"{FORMULA}#T1"
+    world.do(MAKER, world.commission(50, powder))
+    made = world.do(MAKER, world.transform(MAKER, {powder: 4}, {blend: 100}))[0]
+    world.do(LAB, world.act(r.Fact, adverse=True, kind=r.FactKind.TEST, subject=world.lot_subject(blend)))
+    world.do(MAKER, world.correct(made, None))
+    assert bits(world, MAKER, powder) & e.Bit.FAILED_TEST
+
+
+def handed_over(world: World, quantity: int) -> tuple[Sealed, Sealed]:
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, quantity))[0]
+    return ship, world.do(SHOP, world.receive(ship.hash, accepted=quantity))[0]
+
+
+def both(world: World, ship: Sealed, receive: Sealed, quantity: int) -> None:
+    world.do(MAKER, world.correct(ship, {"quantity": quantity}))
+    world.do(SHOP, world.correct(receive, {"accepted": quantity}))
+
+
+def test_a_handover_that_both_sides_enlarge_carries_what_the_sender_has_now(world: World) -> None:
+    ship, receive = handed_over(world, 1)
+    failed(world, MAKER)
+    both(world, ship, receive, 1000)
+    assert bits(world, SHOP) & e.Bit.FAILED_TEST
+
+
+def test_what_comes_back_by_correction_brings_what_was_found_and_no_more(world: World) -> None:
+    """A slip of the pen does not make the maker's own stock one that a shop entered."""
+    world.do(SHOP, world.enter(SHOP, 5))
+    ship, receive = handed_over(world, 100)
+    both(world, ship, receive, 90)
+    assert bits(world, MAKER) == 0
+    failed(world, SHOP)
+    both(world, ship, receive, 80)
+    assert bits(world, MAKER) == e.Bit.FAILED_TEST
+
+
+def test_an_open_ship_that_grows_or_shrinks_sheds_nothing(world: World) -> None:
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 100))[0]
+    subject = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship.hash, to=SHOP.id)
+    world.do(MAKER, world.act(r.Fact, adverse=True, kind=r.FactKind.INSPECT, subject=subject, text="破损"))
+    failed(world, MAKER)
+    world.do(MAKER, world.correct(ship, {"quantity": 200}))
+    world.do(SHOP, world.receive(ship.hash, accepted=1))
+    assert bits(world, SHOP) == e.Bit.FAILED_TEST | e.Bit.ADVERSE_FACT
+    assert bits(world, MAKER) == e.Bit.FAILED_TEST
+    world.do(MAKER, world.correct(ship, {"quantity": 1}))
+    assert bits(world, MAKER) == e.Bit.FAILED_TEST | e.Bit.ADVERSE_FACT
+
+
+def test_what_was_refused_whole_is_not_received_by_correction(world: World) -> None:
+    """It would be a way in that leads nowhere."""
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 10))[0]
+    receive = world.do(SHOP, world.receive(ship.hash, refused=10))[0]
+    assert "shipped anew" in malformed(world, SHOP, world.correct(receive, {"accepted": 5}))
+
+
+def test_what_was_returned_since_is_not_corrected_away(world: World) -> None:
+    ship, receive = handed_over(world, 100)
+    back = world.do(SHOP, world.ship(SHOP, MAKER, 60, returns=True))[0]
+    world.do(MAKER, world.receive(back.hash, accepted=60), world.correct(ship, {"quantity": 30}))
+    assert rules(world.refused(SHOP, world.correct(receive, {"accepted": 30}))) == ["correct.returned"]
+    both(world, ship, receive, 60)
+    assert (world.held(MAKER), world.held(SHOP)) == (10_000, 0)
+
+
+@pytest.mark.parametrize("rest", ["withdrawn", "corrected", "claimed"])
+def test_what_was_received_in_part_is_corrected_however_the_rest_ended(world: World, rest: str) -> None:
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 100))[0]
+    receive = world.do(SHOP, world.receive(ship.hash, accepted=60))[0]
+    if rest == "withdrawn":
+        world.do(MAKER, world.withdraw(ship.hash, SHOP))
+    elif rest == "corrected":
+        world.do(MAKER, world.correct(ship, {"quantity": 60}))
+    else:
+        world.do(SHOP, world.claim(SHOP, MAKER, 40))
+    world.do(MAKER, world.correct(ship, {"quantity": 50 if rest == "corrected" else 90}))
+    world.do(SHOP, world.correct(receive, {"accepted": 50}))
+    assert world.held(SHOP) == (90 if rest == "claimed" else 50)
+
+
+def test_weights_of_both_sides_differ_by_no_more_than_was_lost(fish: World) -> None:
+    """Else two who agree could bring weight out of nothing."""
+    ship = fish.do(IMPORTER, weighed(fish, r.Ship, 10, 200_000, lot=CATCH, site=IMPORTER.site, to=SHOP.id,
+                                     to_site=SHOP.site))[0]  # fmt: skip
+    amounts = r.Received(accepted=10, grams=190_000, ref=fish.ref())
+    receive = fish.do(SHOP, fish.act(r.Receive, amounts, lot=CATCH, ship=ship.hash))[0]
+    fish.do(IMPORTER, fish.correct(ship, {"grams": 200_001}))
+    big = fish.correct(receive, {"grams": 900_000})
+    assert rules(fish.refused(SHOP, big)) == ["grams.more-than-shipped"]
+    fish.do(SHOP, fish.correct(receive, {"grams": 199_000}))
+    assert stock(fish, SHOP, CATCH) == s.Stock(held=10, grams=199_000, grams_lost=1_001)
+
+
+def test_a_correction_adds_no_weight_where_none_stood_and_takes_none_away(fish: World) -> None:
+    sale = fish.do(MAKER, fish.sell(MAKER, 20))[0]
+    assert "weights stand" in malformed(fish, MAKER, fish.correct(sale, {"grams": 500}))
+    sale = fish.do(IMPORTER, weighed(fish, r.Sell, 1, 20_000, buyer=1, lot=CATCH, site=IMPORTER.site))[0]
+    assert "weights stand" in malformed(fish, IMPORTER, fish.correct(sale, {"grams": None}))

@@ -1,0 +1,184 @@
+"""Attacks on what the rules promise, each as a liar would try it: every one once succeeded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger import entries as e
+from ledger import records as r
+from ledger.errors import VerifyFailed
+from ledger.proof import build
+from ledger.proof.verdict import Verdict
+from tests.world import (
+    DEALER,
+    FORMULA,
+    IMPORTER,
+    LAB,
+    LOT,
+    MAKER,
+    OTHER_SHOP,
+    REGULATOR,
+    SHOP,
+    STORE,
+    Member,
+    World,
+    gtin,
+    member,
+)
+
+BEEF = gtin(61)
+BEEF_LOT = f"{BEEF}#W1"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path / "node").founded()
+    yield world
+    world.close()
+
+
+def refused(world: World, who: Member, *acts: object) -> list[str]:
+    return [problem.rule for problem in world.refused(who, *acts)]  # type: ignore[arg-type]
+
+
+def limited(world: World, who: Member, *, acts: list[r.Act] | None = None, sites: list[str] | None = None) -> Member:
+    """A second key of a member, with limits."""
+    clerk = Member(who.id, b"\x77" * 32, who.kind)
+    limits = r.KeyLimits(acts=acts, sites=sites)
+    world.do(who, world.act(r.Key, change=r.KeyChange.ADMIT, key=clerk.key, member=who.id, limits=limits))
+    return clerk
+
+
+def test_a_copied_ship_opens_no_second_handover(world: World) -> None:
+    """Whoever is told a ship's opening signs the same bytes as one where custody alone moves, to another receiver."""
+    world.hand_over(MAKER, DEALER, 500)
+    world.do(SHOP, world.enter(SHOP, 100, site=DEALER.site))
+    ship = world.do(DEALER, world.ship(DEALER, SHOP, 40, to_site=STORE.site))[0]
+    copied = world.book(world.envelope(SHOP, [ship])).verdicts[0]
+    assert [problem.rule for problem in copied.problems] != []
+    world.do(DEALER, world.withdraw(ship.hash, SHOP))
+    assert world.held(DEALER) == 500
+
+
+def test_a_limited_key_of_a_regulator_admits_nobody(world: World) -> None:
+    clerk = limited(world, REGULATOR, acts=[r.Act.ADMIT, r.Act.HOLD])
+    assert refused(world, clerk, world.admit(member(81))) == ["key.limited"]
+
+
+def test_a_limited_key_corrects_only_what_it_may_sign(world: World) -> None:
+    world.hand_over(MAKER, DEALER, 50)
+    sold = world.do(DEALER, world.sell(DEALER, 10))[0]
+    clerk = limited(world, DEALER, acts=[r.Act.CORRECT, r.Act.SHIP])
+    assert refused(world, clerk, world.correct(sold, {"quantity": 1})) == ["key.act"]
+
+
+def test_a_retired_key_admits_no_successor(world: World) -> None:
+    world.do(DEALER, world.act(r.Key, change=r.KeyChange.RETIRE, key=DEALER.key, member=DEALER.id))
+    other = Member(DEALER.id, b"\x78" * 32, DEALER.kind)
+    act = world.act(r.Key, change=r.KeyChange.ADMIT, key=other.key, member=DEALER.id)
+    assert refused(world, DEALER, act) == ["key.retired"]
+
+
+def test_who_stole_a_key_does_not_clear_it(world: World) -> None:
+    stolen = Member(DEALER.id, b"\x79" * 32, DEALER.kind)
+    world.do(DEALER, world.act(r.Key, change=r.KeyChange.ADMIT, key=stolen.key, member=DEALER.id))
+    suspect = world.now
+    for since in (suspect, suspect + 1000, None):
+        revoke = world.act(
+            r.Key, change=r.KeyChange.REVOKE, key=stolen.key, member=DEALER.id, suspect_from=since
+        )
+        world.do(DEALER, revoke)
+    row = world.store.get(b"m" + e.key_path(DEALER.id, e.key_id(stolen.key)))
+    assert row is not None
+    assert e.KEY.decode(row).suspect_from == suspect
+
+
+def test_a_suspended_regulator_does_not_end_that(world: World) -> None:
+    other = member(82, r.MemberKind.REGULATOR)
+    world.do(REGULATOR, world.admit(other))
+    world.do(REGULATOR, world.act(r.Suspend, member=other.id, reason="accepted money"))
+    end = world.act(r.Suspend, member=other.id, reason="did not", ended=True)
+    assert refused(world, other, end) == ["member.own"]
+
+
+def test_an_importer_does_not_drop_a_recalled_maker(world: World) -> None:
+    product = gtin(60)
+    declared = {"declared_by": r.DeclaredBy.IMPORTER}
+    world.do(IMPORTER, world.register(product, maker=OTHER_SHOP.id, **declared))
+    assert refused(world, IMPORTER, world.register(product, maker=None, **declared)) == ["product.maker"]
+    assert refused(world, IMPORTER, world.register(product, maker=SHOP.id, **declared)) == ["product.maker"]
+
+
+def test_a_recall_issued_twice_is_refused(world: World) -> None:
+    subject = r.Subject(kind=r.SubjectKind.PRODUCT, product=FORMULA)
+    recall = world.seal(world.act(r.Recall, grade=1, reason="salmonella", subject=subject))
+    assert not world.book(world.envelope(REGULATOR, [recall])).verdicts[0].problems
+    again = world.book(world.envelope(REGULATOR, [recall])).verdicts[0]
+    assert [problem.rule for problem in again.problems] == ["record.twice"]
+
+
+def test_a_maker_does_not_fill_the_room_for_recalls(world: World) -> None:
+    subject = r.Subject(kind=r.SubjectKind.PRODUCT, product=FORMULA)
+    empty = {"made_from": 19000101, "made_until": 19000101, "subject": subject}
+    world.do(MAKER, *(world.act(r.Hold, reason=str(number), **empty) for number in range(128)))
+    assert refused(world, MAKER, world.act(r.Hold, reason="more", **empty)) == ["scope.too-many"]
+    world.do(REGULATOR, world.act(r.Recall, grade=1, reason="salmonella", subject=subject))
+
+
+def test_parties_leave_room_for_what_a_laboratory_finds(world: World) -> None:
+    ship = world.do(MAKER, world.ship(MAKER, DEALER, 10))[0]
+    subject = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship.hash, to=DEALER.id)
+
+    def note(number: int) -> object:
+        return world.act(r.Fact, kind=r.FactKind.NOTE, text=str(number), subject=subject)
+
+    world.do(MAKER, *(note(number) for number in range(32)))  # type: ignore[arg-type]
+    assert refused(world, MAKER, note(32)) == ["handover.facts"]
+    world.do(LAB, world.act(r.Fact, kind=r.FactKind.TEST, adverse=True, text="lead", subject=subject))
+
+
+def test_a_count_of_an_empty_position_gains_no_weight_unseen(world: World) -> None:
+    """The tolerance is that of what is held, not of what a book claims."""
+    world.do(IMPORTER, world.register(BEEF, declared_by=r.DeclaredBy.IMPORTER, maker=None, tolerance_permille=20))
+    counted = world.act(
+        r.Count,
+        r.Counted(book=1, found=1, book_grams=10_000_000, found_grams=10_100_000, ref=world.ref()),
+        lot=BEEF_LOT,
+        site=SHOP.site,
+    )
+    world.do(SHOP, counted)
+    row = world.store.get(b"m" + e.position_path(BEEF_LOT, SHOP.id, SHOP.site))
+    assert row is not None
+    assert e.POSITION.decode(row).bits & e.Bit.ONE_SIGNATURE
+
+
+def test_a_return_goes_only_to_where_the_goods_came_from(world: World) -> None:
+    """A return's way is not followed, so a fresh site would hide where the goods had been."""
+    world.hand_over(MAKER, DEALER, 100)
+    world.hand_over(DEALER, SHOP, 100)
+    elsewhere = world.ship(SHOP, DEALER, 100, to_site=OTHER_SHOP.site, returns=True)
+    assert refused(world, SHOP, elsewhere) == ["return.other-site"]
+    world.do(SHOP, world.ship(SHOP, DEALER, 100, returns=True))
+
+
+def test_a_public_site_shows_the_goods_of_its_keeper(world: World) -> None:
+    """Others may own goods there: a lying node shows no way but the shop's own."""
+    world.hand_over(MAKER, SHOP, 10)
+    world.do(DEALER, world.enter(DEALER, 10, site=SHOP.site))
+    world.do(SHOP, world.act(r.Site, name="Shop", region="CN-SH", public=True, site=SHOP.site))
+    own = world.proof(LOT, (SHOP.id, SHOP.site))
+    assert world.verify(own, site=SHOP.site).verdict == Verdict.GOOD
+    lie = build.product_proof(world.store.view(world.note()), FORMULA, LOT[len(FORMULA) :], (DEALER.id, SHOP.site))
+    with pytest.raises(VerifyFailed, match="public site"):
+        world.verify(lie, site=SHOP.site)
+
+
+def test_relabelling_under_a_hold_is_not_dated_before_it(world: World) -> None:
+    """Moving goods to a clean lot carries the mark at once; nobody backdates it away."""
+    world.do(REGULATOR, world.act(r.Hold, reason="smell", subject=world.lot_subject()))
+    before = world.now - 86_400_000
+    world.do(MAKER, world.relabel(MAKER, 10, LOT, f"{FORMULA}#A2", production=20260101, at=before))
+    row = world.store.get(b"m" + e.position_path(f"{FORMULA}#A2", MAKER.id, MAKER.site))
+    assert row is not None
+    assert e.POSITION.decode(row).bits & e.Bit.HELD_BEFORE
