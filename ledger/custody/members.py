@@ -14,7 +14,7 @@ def main_site(member: str) -> str:
 
 def _regulator_only(step: Step, what: str) -> None:
     if not step.is_regulator:
-        raise Violation("member.not-regulator", f"{step.member} is not a regulator", f"a regulator {what}")
+        raise Violation("member.not-regulator", f"{step.member} is not a regulator", f"a regulator {what}", "act")
 
 
 def admit(step: Step, record: r.Admit) -> None:
@@ -47,7 +47,9 @@ def suspend(step: Step, record: r.Suspend) -> None:
     _regulator_only(step, "suspends members")
     member = known_member(step, record.member, "member")
     if record.member == step.member:
-        raise Violation("member.own", "nobody suspends itself, or ends that", "another regulator signs this", "member")
+        raise Violation(
+            "member.own", "nobody suspends itself, or ends that", "another regulator signs this", "member"
+        )
     suspended = None if record.ended else step.time
     step.draft.put(b"m" + e.member_path(record.member), structs.replace(member, suspended=suspended))
 

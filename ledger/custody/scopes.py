@@ -59,12 +59,15 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
     path = subject_path(subject)
     scopes = _scopes(step.draft, path)
     refuse_twice(next((scope for scope in scopes if scope.element.record == step.element.record), None))
-    room = SUBJECT_SCOPES_MAX if step.is_regulator else SUBJECT_SCOPES_MAX // 2  # nobody fills it up before a regulator
+    room = (
+        SUBJECT_SCOPES_MAX if step.is_regulator else SUBJECT_SCOPES_MAX // 2
+    )  # nobody fills it up before a regulator
     if len(scopes) >= room:
         raise Violation(
             "scope.too-many",
             f"{len(scopes)} holds and recalls are in force on it",
             "lift those that were wrong",
+            "subject",
         )
     made_from = DAY_MIN if record.made_from is None else record.made_from
     made_until = DAY_MAX if record.made_until is None else record.made_until

@@ -133,7 +133,15 @@ class Embedded:
             return [error] * len(batch)
         try:
             plan = store.plan([checked for checked, _ in batch], time)
-        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, msgspec.MsgspecError):
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            msgspec.MsgspecError,
+        ):
             return self._isolate(batch)
         store.commit(plan)
         if plan.block is not None:

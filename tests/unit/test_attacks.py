@@ -85,9 +85,7 @@ def test_who_stole_a_key_does_not_clear_it(world: World) -> None:
     world.do(DEALER, world.act(r.Key, change=r.KeyChange.ADMIT, key=stolen.key, member=DEALER.id))
     suspect = world.now
     for since in (suspect, suspect + 1000, None):
-        revoke = world.act(
-            r.Key, change=r.KeyChange.REVOKE, key=stolen.key, member=DEALER.id, suspect_from=since
-        )
+        revoke = world.act(r.Key, change=r.KeyChange.REVOKE, key=stolen.key, member=DEALER.id, suspect_from=since)
         world.do(DEALER, revoke)
     row = world.store.get(b"m" + e.key_path(DEALER.id, e.key_id(stolen.key)))
     assert row is not None
