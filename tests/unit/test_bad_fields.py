@@ -243,7 +243,7 @@ def required() -> Iterator[tuple[type, str, str]]:
             yield kind, part, name
 
 
-@pytest.mark.parametrize(("kind", "part", "name"), required())
+@pytest.mark.parametrize(("kind", "part", "name"), list(required()))
 def test_a_missing_field_is_named(
     world: World, sample_of: dict[type, Sealed], kind: type, part: str, name: str
 ) -> None:
