@@ -36,6 +36,7 @@ FACTS_SHOWN_MAX: Final = 64
 PATH_POSITIONS_MAX: Final = 64
 PRIVATE_HASHES_MAX: Final = 64  # of scanned documents, behind one seal
 HANDOVER_FACTS_MAX: Final = 64
+LOT_DATE_ENTRIES_MAX: Final = 16  # production dates that corrections replaced
 SUBJECT_SCOPES_MAX: Final = 256  # holds and recalls in force on one subject
 SOURCES_INLINE_MAX: Final = 8
 PAIR_OPEN_ENTRIES_MAX: Final = 64  # open claims, and open ships that claims find, of one lot between two members

@@ -5,7 +5,7 @@ step and then moves its head. Live nodes, rebuilds and audits all run this funct
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -16,6 +16,7 @@ from ledger import limits, merkle, statemap
 from ledger import records as r
 from ledger import state as s
 from ledger.custody import Step, Violation, apply
+from ledger.custody.limited import within_limits
 from ledger.custody.lines import book_line
 from ledger.custody.members import found_member
 from ledger.envelope import Opened
@@ -247,7 +248,7 @@ def _apply_all(
                     "at",
                 )
             if key.limits is not None:
-                _within_limits(step, record, amounts, key.limits)
+                within_limits(step, record, amounts, key.limits)
             if key.retired is not None and isinstance(record, r.Admit | r.Key):
                 raise Violation(
                     "key.retired", "a retired key would admit or end keys", "sign with another key", "act"
@@ -258,29 +259,3 @@ def _apply_all(
         except Violation as found:
             problems.append(Problem(found.rule, found.message, found.remedy, index, found.field))
     return problems
-
-
-def _within_limits(step: Step, record: Any, amounts: Any, bounds: r.KeyLimits) -> None:
-    """A limited key admits no keys, its own successor least of all, and corrects only what it may sign."""
-    if isinstance(record, r.Admit | r.Key):
-        raise Violation(
-            "key.limited", "a limited key would admit or end keys", "sign with a key without limits", "act"
-        )
-    acts = [step.element.act]
-    if isinstance(record, r.Correct):
-        record = r.RECORD.decode_trusted(amounts.earlier)
-        acts.append(ACTS[type(record)])
-    for act in acts:
-        if bounds.acts is not None and act not in bounds.acts:
-            raise Violation("key.act", f"this key may not sign {act.name.lower()}", "use another key", "act")
-    if bounds.sites is not None:
-        _within_sites(step, record, bounds.sites)
-
-
-def _within_sites(step: Step, record: Any, sites: list[str]) -> None:
-    site = getattr(record, "site", None)
-    if isinstance(record, r.Receive):
-        handover = step.draft.get(s.handover_key(step.member, record.ship), s.HANDOVER.decode_trusted)
-        site = handover.to_site if handover is not None else None
-    if site not in sites:
-        raise Violation("key.site", f"this key signs for {', '.join(sites)} only", "use another key", "site")

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ledger import entries as e
 from ledger import state as s
-from ledger.custody.scopes import in_force_now
+from ledger.custody.inforce import in_force_now
 from ledger.custody.step import keeper_of
 from ledger.errors import Malformed, Refused, SuyuanError
 from ledger.hashing import TAG_VOUCHER, digest

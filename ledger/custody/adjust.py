@@ -6,7 +6,7 @@ from msgspec import Struct, structs
 
 from ledger import entries as e
 from ledger import state as s
-from ledger.custody.goods import bits_for_another_lot
+from ledger.custody.inforce import bits_for_another_lot
 from ledger.custody.step import Step, Violation, adverse, change, enter_position, known_lot
 from ledger.custody.weights import tolerance_of
 
@@ -78,7 +78,7 @@ def adjust(step: Step, *changes: Change, carried: int = ~0) -> None:
 def _bits_of(step: Step, one: Change, changes: tuple[Change, ...]) -> int:
     position = step.draft.position(one.path)
     if any(other.lot != one.lot for other in changes):
-        return bits_for_another_lot(known_lot(step, one.lot), position)
+        return bits_for_another_lot(step.draft, known_lot(step, one.lot), position)
     return e.passed_on(position.bits) if position is not None else 0
 
 

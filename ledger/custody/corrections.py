@@ -18,10 +18,12 @@ from ledger.custody.adjust import Change, Fix, adjust, amount, mark
 from ledger.custody.arrival import keep_pair, pair_of
 from ledger.custody.claims import reduce
 from ledger.custody.corrected_handovers import correct_receive, correct_ship
-from ledger.custody.goods import LOT_INHERITS, bits_for_another_lot, weighs_more
+from ledger.custody.goods import LOT_INHERITS, weighs_more
+from ledger.custody.inforce import bits_for_another_lot
 from ledger.custody.lines import was_booked
 from ledger.custody.step import Step, Violation, change, extend, known_lot
 from ledger.custody.weights import tolerance_of
+from ledger.limits import LOT_DATE_ENTRIES_MAX
 from ledger.seals import SALT_BYTES
 
 
@@ -66,6 +68,9 @@ def _mend_dates(step: Step, record: r.Correct, fix: Fix) -> None:
     stated = lot.stated
     if record.production is not None and lot.production is not None and record.production != lot.production:
         stated = [*(day for day in stated if day != lot.production), lot.production]
+    if len(stated) > LOT_DATE_ENTRIES_MAX:
+        often = f"{lot.lot} was dated {len(stated)} times"
+        raise Violation("correct.dates", often, "ask a regulator to hold it", "production")
     mended = structs.replace(
         lot, production=record.production or lot.production, expiry=record.expiry or lot.expiry, stated=stated
     )
@@ -141,7 +146,7 @@ def _transform(step: Step, fix: Fix) -> bool:
     bits = int(e.Bit.MORE_OUT_THAN_IN) if fix.new is not None and weighs_more(step, one, fix.new) else 0
     for lot in one.inputs:
         position = step.draft.position(e.position_path(lot, step.member, one.site))
-        bits |= bits_for_another_lot(known_lot(step, lot), position)
+        bits |= bits_for_another_lot(step.draft, known_lot(step, lot), position)
     for each in made:
         if each.items or each.grams:
             _mend_made(step, each, bits if each.takes else 0)
@@ -183,6 +188,8 @@ def _claim(step: Step, fix: Fix) -> bool:
         keep_pair(step, one.supplier, step.member, one.site, one.lot, rest)
     reduce(step, one.supplier, fix.target, row, -delta, -fix.grams)
     adjust(step, Change(one.lot, step.member, one.site, delta, fix.grams))
+    if row.disputed:  # what both sides disagreed about stays in sight, whoever gave in
+        mark(step, e.position_path(one.lot, step.member, one.site), int(e.Bit.ADVERSE_FACT))
     return True
 
 

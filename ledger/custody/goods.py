@@ -6,7 +6,7 @@ from ledger import entries as e
 from ledger import identifiers as ids
 from ledger import records as r
 from ledger import state as s
-from ledger.custody.scopes import in_force_at, refuse_in_force
+from ledger.custody.inforce import bits_for_another_lot, in_force_at, refuse_in_force
 from ledger.custody.step import (
     Step,
     Violation,
@@ -28,7 +28,6 @@ FORMULA_CATEGORY = "129"  # food production licence category of infant formula
 # A hold on an ancestor, and a maker that is late, show on the ancestor as long as they last; whether an open claim
 # before was confirmed, the way shows.
 LOT_INHERITS = ~(e.IN_FORCE_BEFORE | int(e.Bit.OPEN_CLAIM_BEFORE))
-ANCESTOR_OWN = int(e.Bit.NOT_COMMISSIONED)
 
 
 def commission(step: Step, record: r.Commission, amounts: r.Moved) -> None:
@@ -66,6 +65,7 @@ def _bring_up(step: Step, lot: str, production: int, expiry: int | None, serials
             expiry=expiry,
             production=production,
             serials=serials,
+            stated=_stated(old, production),
         )
     else:
         _same_lot(step, old, production, expiry)
@@ -74,6 +74,13 @@ def _bring_up(step: Step, lot: str, production: int, expiry: int | None, serials
         entry = structs.replace(old, serials=old.serials or serials)
     step.draft.put(b"m" + e.lot_path(lot), entry)
     return entry
+
+
+def _stated(old: e.LotEntry, production: int) -> list[int]:
+    """The dates stated before, by whoever brought up the lot: a recall by date covers it by any of them."""
+    if old.production in (None, production) or old.production in old.stated:
+        return old.stated
+    return [*old.stated, old.production]
 
 
 def _same_lot(step: Step, old: e.LotEntry, production: int, expiry: int | None) -> None:
@@ -114,8 +121,9 @@ def _use_inputs(step: Step, record: r.Transform, amounts: r.Transformed) -> tupl
         product = known_product(step, product_of(lot))
         refuse_in_force(step, entry, product, position, record.at)
         grams = check_measure(step, lot, stated or None, "grams_in")
-        take(step, step.member, record.site, lot, quantity, grams, used=quantity)
-        bits |= bits_for_another_lot(entry, position)
+        irregular = quantity if is_past_date(entry, record.at) else 0
+        take(step, step.member, record.site, lot, quantity, grams, used=quantity, irregular=irregular)
+        bits |= bits_for_another_lot(step.draft, entry, position)
         ancestors = min(ancestors + 1 + (entry.ancestors or 0), ANCESTORS_COUNTED_MAX)
     return bits, ancestors
 
@@ -148,11 +156,6 @@ def _weight(step: Step, lots: list[str], quantities: list[int], weighed: list[in
     for lot, quantity, grams in zip(lots, quantities, weighed or [0] * len(lots), strict=True):
         total += grams or quantity * (known_product(step, product_of(lot)).grams or 0)
     return total
-
-
-def bits_for_another_lot(lot: e.LotEntry, position: e.PositionEntry | None) -> int:
-    """What goods carry out of a lot and a position into another lot, which does not show the first one's status."""
-    return e.passed_on(lot.bits & ~ANCESTOR_OWN | (position.bits if position is not None else 0))
 
 
 def _make_output(
@@ -233,11 +236,15 @@ def is_irregular(step: Step, lot: str, owner: str, site: str, at: int) -> bool:
     entry = step.draft.lot(lot)
     if entry is None:
         return False  # nothing is held of an unknown lot, and `take` says so
-    if entry.expiry is not None and day_of(at) > entry.expiry:
+    if is_past_date(entry, at):
         return True
     product = known_product(step, product_of(lot))
     position = step.draft.position(e.position_path(lot, owner, site))
     return in_force_at(step.draft, entry, product, position, at)
+
+
+def is_past_date(lot: e.LotEntry, at: int) -> bool:
+    return lot.expiry is not None and day_of(at) > lot.expiry
 
 
 def day_of(time_ms: int) -> int:

@@ -5,10 +5,10 @@ from msgspec import structs
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
-from ledger.custody.arrival import arrive, closed_by, come_back, delivered, returnable, settle
+from ledger.custody.arrival import arrive, closed_by, come_back, delivered, returnable, settle, tell_sender
 from ledger.custody.claims import close_by_ship
 from ledger.custody.goods import is_irregular
-from ledger.custody.scopes import refuse_in_force
+from ledger.custody.inforce import refuse_in_force
 from ledger.custody.step import (
     Step,
     Violation,
@@ -42,10 +42,10 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     lot = known_lot(step, record.lot)
     product = known_product(step, product_of(record.lot))
     position = step.draft.position(e.position_path(record.lot, owner, record.site))
-    returns = bool(record.returns)
-    refuse_in_force(step, lot, product, position, record.at, returns)
+    collected = bool(record.returns) or record.to == owner
+    refuse_in_force(step, lot, product, position, record.at, collected)
     grams, quantity = check_measure(step, record.lot, amounts.grams), amounts.quantity
-    irregular = not returns and is_irregular(step, record.lot, owner, record.site, record.at)
+    irregular = not collected and is_irregular(step, record.lot, owner, record.site, record.at)
     if record.unit is not None:
         ship_line(step, record, amounts, owner)
     take(step, owner, record.site, record.lot, quantity, grams, shipped=quantity, irregular=quantity * irregular)
@@ -63,7 +63,7 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
         at=record.at,
         ref=amounts.ref,
         element=step.element,
-        returns=returns,
+        returns=bool(record.returns),
         facts=[],
     )
     if record.returns:
@@ -146,6 +146,10 @@ def receive(step: Step, record: r.Receive, amounts: r.Received) -> None:
         raise Violation("grams.nothing", "nothing was accepted, so nothing was weighed", "leave grams out", "grams")
     if destroyed:
         change(step, handover.to, handover.to_site, handover.lot, destroyed=destroyed)
+    if short:
+        tell_sender(step, handover)  # whose goods they still are, and may be found
+        if not accepted:
+            handover = structs.replace(handover, facts=[])
     if short or grams > back:
         lost = grams - back - (grams * accepted // total if accepted else 0)
         change(step, handover.owner, handover.site, handover.lot, missing=short, grams_lost=lost)

@@ -95,10 +95,8 @@ def key(step: Step, record: r.Key) -> None:
     elif record.change == r.KeyChange.RETIRE:
         entry = structs.replace(old, retired=old.retired or step.time)
     else:
-        suspect = record.suspect_from
-        if old.suspect_from is not None and not step.is_regulator:  # who stole a key does not clear it
-            suspect = min(old.suspect_from, suspect if suspect is not None else old.suspect_from)
-        entry = structs.replace(old, revoked=old.revoked or step.time, suspect_from=suspect)
+        suspect = [since for since in (old.suspect_from, record.suspect_from) if since is not None]
+        entry = structs.replace(old, revoked=old.revoked or step.time, suspect_from=min(suspect, default=None))
     step.draft.put(b"m" + path, entry)
 
 
@@ -155,7 +153,7 @@ def _may_replace(step: Step, old: e.ProductEntry, record: r.Register) -> None:
             "use that declaration",
             "product",
         )
-    itself = record.declared_by == r.DeclaredBy.MAKER or step.member == old.maker
+    itself = step.member == old.maker or (provisional and record.declared_by == r.DeclaredBy.MAKER)
     if old.maker not in (None, record.maker) and not itself:
         raise Violation(
             "product.maker",

@@ -4,8 +4,6 @@ A scope in force stands in a row under its subject, for the rules; every act abo
 chain of adverse facts, for the reader.
 """
 
-from typing import Final
-
 from msgspec import structs
 
 from ledger import entries as e
@@ -23,12 +21,9 @@ from ledger.custody.step import (
     product_of,
     refuse_twice,
 )
-from ledger.limits import SUBJECT_SCOPES_MAX, TIME_MS_MAX
+from ledger.limits import SUBJECT_SCOPES_MAX
 
 DAY_MIN, DAY_MAX = 0, 99991231
-Kinds = tuple[r.Act, ...]
-HOLDS: Final[Kinds] = (r.Act.HOLD,)
-HOLDS_AND_RECALLS: Final[Kinds] = (r.Act.HOLD, r.Act.RECALL)
 
 
 def subject_path(subject: r.Subject) -> bytes:
@@ -57,11 +52,10 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
     subject = record.subject
     _authority(step, subject)
     path = subject_path(subject)
-    scopes = _scopes(step.draft, path)
+    scopes = scopes_of(step.draft, path)
     refuse_twice(next((scope for scope in scopes if scope.element.record == step.element.record), None))
-    room = (
-        SUBJECT_SCOPES_MAX if step.is_regulator else SUBJECT_SCOPES_MAX // 2
-    )  # nobody fills it up before a regulator
+    # Nobody fills the room before a regulator comes.
+    room = SUBJECT_SCOPES_MAX if step.is_regulator else SUBJECT_SCOPES_MAX // 2
     if len(scopes) >= room:
         raise Violation(
             "scope.too-many",
@@ -78,7 +72,7 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
 def end(step: Step, record: r.Close | r.Lift) -> None:
     """`close`: finished, stays visible and red. `lift`: it was wrong, and no longer counts."""
     path = subject_path(record.subject)
-    scopes = _scopes(step.draft, path)
+    scopes = scopes_of(step.draft, path)
     found = next((scope for scope in scopes if scope.element.record == record.target), None)
     if found is None:
         raise Violation(
@@ -138,7 +132,7 @@ def _position(step: Step, subject: r.Subject) -> e.PositionEntry:
     return position
 
 
-def _scopes(draft: s.Draft, path: bytes) -> list[s.Scope]:
+def scopes_of(draft: s.Draft, path: bytes) -> list[s.Scope]:
     row = draft.get(b"s" + path, s.SCOPES.decode_trusted)
     return row.scopes if row is not None else []
 
@@ -164,73 +158,3 @@ def _store(step: Step, subject: r.Subject, path: bytes, scopes: list[s.Scope]) -
         step.draft.put(b"m" + path, structs.replace(entry, adverse=chain, bits=int(bits)))
     else:
         step.draft.put(b"m" + path, structs.replace(entry, adverse=chain, in_force=len(scopes) or None))
-
-
-def refuse_in_force(
-    step: Step,
-    lot: e.LotEntry,
-    product: e.ProductEntry,
-    position: e.PositionEntry | None,
-    at: int,
-    returns: bool = False,
-) -> None:
-    """To ship or transform what is held or recalled is refused, unless it is claimed to lie before. What is recalled,
-    and not held, may go back to where it was delivered from: that is how a recall collects it."""
-    if in_force_at(step.draft, lot, product, position, at, HOLDS if returns else HOLDS_AND_RECALLS):
-        raise Violation(
-            "goods.held",
-            f"{lot.lot} is held or recalled",
-            "keep it where it is until the hold is lifted; what was done before it carries its earlier time",
-            "lot",
-        )
-
-
-def in_force_now(draft: s.Draft, lot: str) -> bool:
-    """Whether a lot lies under a hold or recall, of itself, its product or its maker; for those who only look."""
-    entry, product = draft.lot(lot), draft.product(product_of(lot))
-    return entry is not None and product is not None and in_force_at(draft, entry, product, None, TIME_MS_MAX)
-
-
-def in_force_at(
-    draft: s.Draft,
-    lot: e.LotEntry,
-    product: e.ProductEntry,
-    position: e.PositionEntry | None,
-    at: int,
-    kinds: Kinds = HOLDS_AND_RECALLS,
-) -> bool:
-    """Whether goods of this lot at this position lay under a hold or recall at the claimed time `at`."""
-    if lot.bits & e.IN_FORCE and _covers(draft, e.lot_path(lot.lot), None, at, kinds):
-        return True
-    if position is not None and position.bits & _before(kinds):
-        return True  # the goods came here from a position that was held
-    if position is not None and position.bits & e.IN_FORCE:
-        path = e.position_path(position.lot, position.owner, position.site)
-        if _covers(draft, path, None, at, kinds):
-            return True
-    if product.in_force and _covers(draft, e.product_path(product.product), lot, at, kinds):
-        return True
-    return _maker_covers(draft, lot, product.maker, at, kinds) or (
-        lot.commissioner != product.maker and _maker_covers(draft, lot, lot.commissioner, at, kinds)
-    )
-
-
-def _before(kinds: Kinds) -> int:
-    """The bits of what lay under such a scope elsewhere, before it came here."""
-    return e.IN_FORCE_BEFORE if kinds == HOLDS_AND_RECALLS else int(e.Bit.HELD_BEFORE)
-
-
-def _maker_covers(draft: s.Draft, lot: e.LotEntry, maker: str | None, at: int, kinds: Kinds) -> bool:
-    entry = draft.member(maker) if maker is not None else None
-    return entry is not None and bool(entry.in_force) and _covers(draft, e.member_path(entry.member), lot, at, kinds)
-
-
-def _covers(draft: s.Draft, path: bytes, lot: e.LotEntry | None, at: int, kinds: Kinds) -> bool:
-    """Of a product's or maker's scopes only those whose span covers the lot; a claim to have acted before the hold is
-    believed."""
-    for scope in _scopes(draft, path):
-        if at < scope.at or scope.element.act not in kinds:
-            continue
-        if lot is None or e.made_within(lot, scope.made_from, scope.made_until):
-            return True
-    return False

@@ -3,7 +3,7 @@
 from ledger import entries as e
 from ledger import records as r
 from ledger.custody.goods import bring_up_unknown
-from ledger.custody.scopes import in_force_at
+from ledger.custody.inforce import bits_for_another_lot
 from ledger.custody.step import (
     Step,
     Violation,
@@ -104,10 +104,8 @@ def relabel(step: Step, record: r.Relabel, amounts: r.Moved) -> None:
     bring_up_unknown(step, record.to_lot, record.production, record.expiry)
     grams = check_measure(step, record.lot, amounts.grams)
     check_measure(step, record.to_lot, amounts.grams)
-    bits = e.passed_on(position.bits) if position is not None else 0
-    if in_force_at(step.draft, lot, product, position, step.time):
-        bits |= e.Bit.HELD_BEFORE
+    bits = bits_for_another_lot(step.draft, lot, position)
     take(step, step.member, record.site, record.lot, amounts.quantity, grams, used=amounts.quantity)
     give(step, step.member, record.site, record.to_lot, amounts.quantity, grams)
     own = [step.element]
-    enter_position(step, record.to_lot, step.member, record.site, e.WayKind.RELABEL, source, own, int(bits))
+    enter_position(step, record.to_lot, step.member, record.site, e.WayKind.RELABEL, source, own, bits)

@@ -77,6 +77,8 @@ def verify_product(trusted: policy.Policy, query: Query, proof: bytes, now_ms: i
     way: list[Position] = []
     if lots and (query.voucher is not None or query.site is not None):
         way = follow(evidence, subjects, _start(evidence, query, lots[0].lot))
+    elif lots:
+        subjects.expiry(lots[0].lot)
     subjects.signers()
     findings = sorted(set(subjects.findings), key=lambda found: (-found.verdict, found.subject, found.detail))
     return Product(

@@ -15,6 +15,7 @@ from ledger.proof.verdict import Finding, Verdict, of_bits
 
 _ELEMENTS = {e.WayKind.HANDOVER: 2, e.WayKind.RETURN: 2}
 _BEFORE = e.CLAIMS_BEFORE | e.IN_FORCE_BEFORE
+_NOT_FOLLOWED = (e.WayKind.RETURN, e.WayKind.CORRECT)
 _FROM_POSITIONS = (e.WayKind.HANDOVER, e.WayKind.MOVE, e.WayKind.RELABEL)
 
 
@@ -43,29 +44,38 @@ def follow(evidence: Evidence, subjects: Subjects, start: Name) -> list[Position
     match, or a way in is not accounted for."""
     todo: list[Name] = [start]
     visited: dict[Name, Position] = {}
-    whole = True
+    at_hand = {start}  # these goods themselves, and not what they were made of
     for name in todo:
         if name in visited:
             continue
         if len(visited) >= PATH_POSITIONS_MAX:
             subjects.findings.append(Finding(Verdict.WAY_SHOWN_IN_PART, start[0], "more positions than are shown"))
-            whole = False
             break
         position, sources = _position(evidence, subjects, name)
         visited[name] = position
         todo.extend(sources)
-        whole = whole and all(way.kind != e.WayKind.RETURN for way in position.ways)
+        if name in at_hand:
+            at_hand.update(source for source in sources if _same_goods(source, position))
+    for lot in sorted({name[0] for name in at_hand}):
+        subjects.expiry(lot)
     way = list(visited.values())
-    _before(subjects, way, whole)
+    _before(subjects, way, all(name in visited for name in todo))
     _keepers(subjects, way)
     return way
 
 
+def _same_goods(source: Name, position: Position) -> bool:
+    """Whether goods came from there as they are: of the same lot, or of one that they were relabelled from."""
+    relabelled = (way.newest[0].record for way in position.ways if way.kind == e.WayKind.RELABEL)
+    return source[0] == position.lot or any(isinstance(one, r.Relabel) and one.lot == source[0] for one in relabelled)
+
+
 def _before(subjects: Subjects, way: list[Position], whole: bool) -> None:
-    """Where every position that the goods came through is shown, each says whether its claims are open and it is held
-    still; what was when the goods left counts only where a part of the way is not shown."""
-    for position in way if not whole else ():
-        subjects.findings += of_bits(position.entry.bits & _BEFORE, f"{position.lot} at {position.site}")
+    """Every position shown says whether its claims are open and it is held still. What was so when the goods left
+    counts only where they came from a position that is not shown."""
+    for position in way:
+        if not whole or any(one.kind in _NOT_FOLLOWED for one in position.ways):
+            subjects.findings += of_bits(position.entry.bits & _BEFORE, f"{position.lot} at {position.site}")
 
 
 def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Position, list[Name]]:

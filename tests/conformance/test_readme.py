@@ -124,4 +124,4 @@ def test_the_demonstration_runs_from_a_fresh_clone(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "verified offline: FACTS NOTED" in done.stdout
     assert "verified offline: RECALLED" in done.stdout
-    assert "rows not booked: 2" in done.stdout
+    assert re.search(r"rows [\d,]+ booked, [1-9]\d* not booked", done.stdout)

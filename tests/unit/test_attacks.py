@@ -142,6 +142,7 @@ def test_a_count_of_an_empty_position_gains_no_weight_unseen(world: World) -> No
     counted = world.act(
         r.Count,
         r.Counted(book=1, found=1, book_grams=10_000_000, found_grams=10_100_000, ref=world.ref()),
+        kind=r.CountKind.PERIODIC,
         lot=BEEF_LOT,
         site=SHOP.site,
     )
@@ -180,3 +181,58 @@ def test_relabelling_under_a_hold_is_not_dated_before_it(world: World) -> None:
     row = world.store.get(b"m" + e.position_path(f"{FORMULA}#A2", MAKER.id, MAKER.site))
     assert row is not None
     assert e.POSITION.decode(row).bits & e.Bit.HELD_BEFORE
+
+
+def test_relabelling_does_not_shed_what_was_found_of_the_lot(world: World) -> None:
+    test = world.act(r.Fact, kind=r.FactKind.TEST, adverse=True, text="lead", subject=world.lot_subject())
+    world.do(LAB, test)
+    world.do(MAKER, world.relabel(MAKER, 10, LOT, f"{FORMULA}#A2", production=20260101))
+    row = world.store.get(b"m" + e.position_path(f"{FORMULA}#A2", MAKER.id, MAKER.site))
+    assert row is not None
+    assert e.POSITION.decode(row).bits & e.Bit.FAILED_TEST
+
+
+def test_a_disputed_claim_that_is_withdrawn_leaves_a_mark(world: World) -> None:
+    claim = world.do(SHOP, world.claim(SHOP, DEALER, 10))[0]
+    world.do(DEALER, world.dispute(claim.hash, SHOP))
+    world.do(SHOP, world.correct(claim, None))
+    row = world.store.get(b"m" + e.position_path(LOT, SHOP.id, SHOP.site))
+    assert row is not None
+    assert e.POSITION.decode(row).bits & e.Bit.ADVERSE_FACT
+
+
+def test_a_late_maker_does_not_date_a_lot_out_of_a_recall(world: World) -> None:
+    """A recall by production date covers a lot by every date that was stated for it."""
+    lot = f"{FORMULA}#A9"
+    world.do(SHOP, world.enter(SHOP, 10, lot, production=20251001))
+    world.do(MAKER, world.commission(10, lot, production=20251101))
+    row = world.store.get(b"m" + e.lot_path(lot))
+    assert row is not None
+    assert e.made_within(e.LOT.decode(row), 20251001, 20251001)
+    assert e.made_within(e.LOT.decode(row), 20251101, 20251101)
+
+
+def test_goods_found_short_and_found_again_keep_their_breach(world: World) -> None:
+    product = gtin(62)
+    lot = f"{product}#C1"
+    world.do(MAKER, world.register(product, temp_max_mc=4000))
+    world.do(MAKER, world.commission(100, lot))
+    ship = world.do(MAKER, world.ship(MAKER, DEALER, 100, lot))[0]
+    warm = r.Window(
+        count=3,
+        device="D",
+        gap_s=1,
+        max_mc=20_000,
+        mean_mc=19_000,
+        min_mc=18_000,
+        series=bytes(32),
+        start=world.now - 2,
+        until=world.now - 1,
+    )
+    subject = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship.hash, to=DEALER.id)
+    world.do(LAB, world.act(r.Fact, kind=r.FactKind.MEASURE, window=warm, subject=subject))
+    world.do(DEALER, world.receive(ship.hash, lot, short=100))
+    world.do(MAKER, world.count(MAKER, 0, 100, lot, missing=100))
+    row = world.store.get(b"m" + e.position_path(lot, MAKER.id, MAKER.site))
+    assert row is not None
+    assert e.POSITION.decode(row).bits & e.Bit.BREACHED

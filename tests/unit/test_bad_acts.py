@@ -558,6 +558,15 @@ def _(world: World) -> tuple[Problem, ...]:
     return world.refused(MAKER, world.correct(made, {}, production=20251102))
 
 
+@breaks("correct.dates")
+def _(world: World) -> tuple[Problem, ...]:
+    made = world.do(MAKER, world.commission(5, f"{FORMULA}#D1"))[0]
+    days = [20251101 + day for day in range(1, limits.LOT_DATE_ENTRIES_MAX + 2)]
+    for day in days[:-1]:
+        world.do(MAKER, world.correct(made, {}, production=day))
+    return world.refused(MAKER, world.correct(made, {}, production=days[-1]))
+
+
 @breaks("correct.confirmed")
 def _(world: World) -> tuple[Problem, ...]:
     claim = claimed(world)

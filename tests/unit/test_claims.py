@@ -210,3 +210,25 @@ def test_a_copied_record_is_corrected_by_each_of_its_signers(world: World) -> No
     assert rules(world.refused(DEALER, world.correct(entered, {"quantity": 100}))) == ["correct.nothing"]
     world.do(DEALER, world.correct(entered, {"quantity": 90}))
     assert (world.held(SHOP, site=STORE.site), world.held(DEALER, site=STORE.site)) == (1, 90)
+
+
+def test_a_return_elsewhere_casts_no_doubt_on_a_claim_that_was_confirmed(world: World) -> None:
+    """The maker, on the way of everybody's goods, once got some back from another shop."""
+    world.hand_over(MAKER, OTHER_SHOP, 10)
+    back = world.do(OTHER_SHOP, world.ship(OTHER_SHOP, MAKER, 5, returns=True))[0].hash
+    world.do(MAKER, world.receive(back, accepted=5))
+    world.do(DEALER, world.claim(DEALER, MAKER, 50))
+    world.hand_over(DEALER, SHOP, 20)
+    assert verdict(world, SHOP) == Verdict.SUPPLIER_NOT_CONFIRMED
+    world.do(MAKER, world.ship(MAKER, DEALER, 50))
+    assert verdict(world, SHOP) == Verdict.GOOD
+
+
+def test_an_open_claim_behind_a_return_is_not_hidden(world: World) -> None:
+    """The shop's own position is not on the way of the dealer's goods."""
+    world.hand_over(MAKER, DEALER, 50)
+    world.hand_over(DEALER, SHOP, 50)
+    world.do(SHOP, world.claim(SHOP, OTHER_SHOP, 50))
+    back = world.do(SHOP, world.ship(SHOP, DEALER, 50, returns=True))[0].hash
+    world.do(DEALER, world.receive(back, accepted=50))
+    assert verdict(world, DEALER) == Verdict.SUPPLIER_NOT_CONFIRMED

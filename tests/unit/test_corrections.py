@@ -401,3 +401,13 @@ def test_a_correction_adds_no_weight_where_none_stood_and_takes_none_away(fish: 
     assert "weights stand" in malformed(fish, MAKER, fish.correct(sale, {"grams": 500}))
     sale = fish.do(IMPORTER, weighed(fish, r.Sell, 1, 20_000, buyer=1, lot=CATCH, site=IMPORTER.site))[0]
     assert "weights stand" in malformed(fish, IMPORTER, fish.correct(sale, {"grams": None}))
+
+
+def test_a_correction_hides_no_hold_from_the_reader(world: World) -> None:
+    """What came back to the first lot lay at a position that is not on its way."""
+    other = f"{FORMULA}#B2"
+    world.hand_over(MAKER, SHOP, 100)
+    relabel = world.do(SHOP, world.relabel(SHOP, 50, LOT, other))[0]
+    world.do(REGULATOR, world.act(r.Hold, reason="抽检", subject=world.position_subject(SHOP, other)))
+    world.do(SHOP, world.correct(relabel, None))
+    assert verdict(world, SHOP) == Verdict.HELD

@@ -423,6 +423,51 @@ def test_a_limited_key_admits_no_other(world: World) -> None:
     assert rules(world.refused(till, mine)) == ["key.limited"]
 
 
+def key_of(world: World, who: Member, **bounds: Any) -> Member:
+    """A limited key of a member."""
+    limited = Member(who.id, b"limited key of a member.".ljust(32, b"."), who.kind)
+    given = r.KeyLimits(**bounds)
+    world.do(who, world.act(r.Key, change=r.KeyChange.ADMIT, key=limited.key, limits=given, member=who.id))
+    return limited
+
+
+def test_a_limited_key_does_not_escape_through_corrections(world: World) -> None:
+    world.hand_over(MAKER, SHOP, 100)
+    second = f"{SHOP.id}/two"
+    world.do(SHOP, world.act(r.Site, name="二店", region="CN-33", site=second))
+    till = key_of(world, SHOP, acts=[r.Act.SELL, r.Act.CORRECT], sites=[SHOP.site])
+    entered = world.do(SHOP, world.enter(SHOP, 10))[0]
+    there = world.do(SHOP, world.enter(SHOP, 10, site=second), world.sell(SHOP, 5, site=second))[1]
+    sold = world.do(till, world.sell(SHOP, 20))[0]
+    assert rules(world.refused(till, world.correct(entered, {"quantity": 1000}))) == ["key.act"]
+    assert rules(world.refused(till, world.correct(there, None))) == ["key.site"]
+    world.do(till, world.correct(sold, {"quantity": 2}))
+
+
+def test_a_limited_key_acts_at_every_site_that_it_touches(world: World) -> None:
+    world.hand_over(MAKER, SHOP, 100)
+    second = f"{SHOP.id}/two"
+    world.do(SHOP, world.act(r.Site, name="二店", region="CN-33", site=second))
+    till = key_of(world, SHOP, sites=[SHOP.site])
+    away = world.act(r.Move, world.moved(4), lot=LOT, site=SHOP.site, to_site=second)
+    assert rules(world.refused(till, away)) == ["key.site"]
+    for subject, holds in [
+        (world.position_subject(SHOP), True),
+        (r.Subject(kind=r.SubjectKind.SITE, site=SHOP.site), True),
+        (r.Subject(kind=r.SubjectKind.SITE, site=second), False),
+        (r.Subject(kind=r.SubjectKind.MEMBER, member=SHOP.id), False),
+    ]:
+        fact = world.act(r.Fact, kind=r.FactKind.NOTE, subject=subject, text="好")
+        assert (world.submit(till, fact).leaf is not None) == holds
+    ship = world.do(till, world.ship(SHOP, DEALER, 5))[0].hash
+    on_the_way = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship, to=DEALER.id)
+    world.do(till, world.act(r.Fact, kind=r.FactKind.NOTE, subject=on_the_way, text="好"))
+    world.do(till, world.withdraw(ship, DEALER))
+    hold = world.do(till, world.act(r.Hold, reason="自查", subject=world.position_subject(SHOP)))[0].hash
+    world.do(till, world.act(r.Lift, reason="好", subject=world.position_subject(SHOP), target=hold))
+    assert rules(world.refused(till, world.withdraw(ship, DEALER))) == ["key.site"]
+
+
 def test_a_maker_takes_back_a_lot_number_that_a_repacker_used(world: World) -> None:
     powder, squatted = f"{POWDER}#P1", f"{POWDER}#P2"
     world.do(MAKER, world.commission(10, powder))
@@ -483,3 +528,110 @@ def test_ancestors_are_counted_up_to_a_bound(world: World) -> None:
         lots = made
     assert lot_entry(world, lots[0]).ancestors == limits.ANCESTORS_COUNTED_MAX
     assert lot_entry(world, lots[0]).bits & e.Bit.ANCESTRY_IN_PART
+
+
+def hold_own(world: World, who: Member, lot: str = LOT) -> bytes:
+    return world.do(who, world.act(r.Hold, reason="自查", subject=world.position_subject(who, lot)))[0].hash
+
+
+def test_what_left_before_a_hold_is_free_when_that_is_lifted(world: World) -> None:
+    """The dealer holds its stock; of what it had shipped that morning, the shop had sold on an hour later."""
+    world.hand_over(MAKER, DEALER, 100)
+    morning = world.now
+    world.now += 3_600_000
+    hold = hold_own(world, DEALER)
+    ship = world.do(DEALER, world.ship(DEALER, SHOP, 50, at=morning))[0].hash
+    world.do(SHOP, world.receive(ship, accepted=50))
+    assert position(world, SHOP).bits == e.Bit.HELD_BEFORE
+    assert rules(world.refused(SHOP, world.ship(SHOP, OTHER_SHOP, 5))) == ["goods.held"]
+    further = world.do(SHOP, world.ship(SHOP, OTHER_SHOP, 5, at=morning + 1000))[0].hash
+    world.do(OTHER_SHOP, world.receive(further, accepted=5))
+    assert rules(world.refused(OTHER_SHOP, world.ship(OTHER_SHOP, DEALER, 1))) == ["goods.held"]
+    world.do(DEALER, world.act(r.Lift, reason="误报", subject=world.position_subject(DEALER), target=hold))
+    world.do(SHOP, world.ship(SHOP, OTHER_SHOP, 5))
+    world.do(OTHER_SHOP, world.ship(OTHER_SHOP, DEALER, 1))
+
+
+def test_no_hold_is_shaken_off_through_a_return(world: World) -> None:
+    """A way that does not lead back through the holder counts as held, until a regulator lifts it there."""
+    world.hand_over(MAKER, DEALER, 100)
+    morning = world.now
+    world.now += 3_600_000
+    hold_own(world, DEALER)
+    back = world.do(DEALER, world.ship(DEALER, MAKER, 50, at=morning, returns=True))[0].hash
+    world.do(MAKER, world.receive(back, accepted=50))
+    assert rules(world.refused(MAKER, world.ship(MAKER, SHOP, 5))) == ["goods.held"]
+    subject = world.position_subject(MAKER)
+    cure = world.do(REGULATOR, world.act(r.Hold, reason="查", subject=subject))[0].hash
+    world.do(REGULATOR, world.act(r.Lift, reason="好", subject=subject, target=cure))
+    world.do(MAKER, world.ship(MAKER, SHOP, 5))
+
+
+def test_recalled_goods_are_collected_by_another_keeper(world: World) -> None:
+    """Bought where they lay, in a store, and brought home: from home they go back to the store, and from there."""
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 100, to_site=STORE.site))[0].hash
+    world.do(SHOP, world.receive(ship, accepted=100))
+    home = world.do(STORE, world.ship(STORE, SHOP, 100, owner=SHOP.id, site=STORE.site))[0].hash
+    world.do(SHOP, world.receive(home, accepted=100))
+    world.do(MAKER, world.act(r.Recall, grade=1, reason="召回", subject=world.lot_subject()))
+    to_store = world.do(SHOP, world.ship(SHOP, SHOP, 100, to_site=STORE.site))[0].hash
+    world.do(STORE, world.receive(to_store, accepted=100))
+    back = world.do(SHOP, world.ship(SHOP, MAKER, 100, site=STORE.site, returns=True))[0].hash
+    world.do(MAKER, world.receive(back, accepted=100))
+    assert world.held(MAKER) == 10_000
+    assert stock(world, SHOP).irregular == 0
+
+
+def test_relabelled_goods_of_a_recall_still_go_back(world: World) -> None:
+    mistaken = f"{FORMULA}#B2"
+    world.hand_over(MAKER, SHOP, 100)
+    world.do(SHOP, world.enter(SHOP, 5, mistaken))
+    world.do(MAKER, world.act(r.Recall, grade=1, reason="召回", subject=world.lot_subject(mistaken)))
+    world.do(SHOP, world.relabel(SHOP, 5, mistaken, LOT))
+    assert position(world, SHOP).bits & e.IN_FORCE_BEFORE == e.Bit.RECALLED_BEFORE
+    assert rules(world.refused(SHOP, world.ship(SHOP, DEALER, 5))) == ["goods.held"]
+    world.do(SHOP, world.ship(SHOP, MAKER, 5, returns=True))
+
+
+def test_a_recall_by_production_dates_is_not_shaken_off_by_another_lot(world: World) -> None:
+    """The span covers the mistaken lot, and not the one that it is given out for."""
+    other = f"{FORMULA}#B2"
+    world.do(MAKER, world.commission(10, other, production=20251201))
+    subject = r.Subject(kind=r.SubjectKind.PRODUCT, product=FORMULA)
+    span = {"made_from": 20251101, "made_until": 20251101}
+    world.do(REGULATOR, world.act(r.Recall, grade=1, reason="召回", subject=subject, **span))
+    world.do(MAKER, world.ship(MAKER, SHOP, 1, other))
+    world.do(MAKER, world.relabel(MAKER, 5, LOT, other))
+    assert rules(world.refused(MAKER, world.ship(MAKER, SHOP, 5, other))) == ["goods.held"]
+
+
+def test_what_is_used_after_its_date_is_taken_and_counted(world: World) -> None:
+    powder = f"{POWDER}#P1"
+    world.do(MAKER, world.commission(10, powder, expiry=20251101))
+    world.do(MAKER, world.transform(MAKER, {powder: 4}, {f"{FORMULA}#T1": 100}))
+    assert stock(world, MAKER, powder) == s.Stock(held=6, used=4, irregular=4)
+
+
+def test_a_second_revocation_does_not_clear_the_first(world: World) -> None:
+    """Whoever holds another key of the member could else take the suspicion away."""
+    times = []
+    for suspect in (world.now - 500, None, world.now - 900, world.now - 100):
+        change = {"change": r.KeyChange.REVOKE, "key": SHOP.key, "member": SHOP.id, "suspect_from": suspect}
+        world.do(REGULATOR, world.act(r.Key, **change))
+        row = world.store.get(b"m" + e.key_path(SHOP.id, e.key_id(SHOP.key)))
+        assert row is not None
+        times.append((e.KEY.decode(row).revoked, e.KEY.decode(row).suspect_from))
+    first = times[0][0]
+    start = times[0][1] or 0
+    assert times == [(first, start), (first, start), (first, start - 400), (first, start - 400)]
+
+
+def test_an_importer_does_not_shake_off_the_maker_that_it_declared(world: World) -> None:
+    """A maker's recall covers all that is made by it."""
+    declared = {"declared_by": r.DeclaredBy.IMPORTER, "name": "奶酪"}
+    cheese = gtin(70)
+    world.do(IMPORTER, world.register(cheese, maker=MAKER.id, **declared))
+    for maker in (None, DEALER.id):
+        refused = world.refused(IMPORTER, world.register(cheese, maker=maker, **declared))
+        assert rules(refused) == ["product.maker"]
+    world.do(REGULATOR, world.register(cheese, maker=DEALER.id, **declared))

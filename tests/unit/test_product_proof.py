@@ -475,3 +475,32 @@ def test_a_keeper_that_has_not_signed_is_shown_so(world: World) -> None:
     subject = r.Subject(kind=r.SubjectKind.POSITION, lot=LOT, owner=DEALER.id, site=STORE.site)
     world.do(STORE, world.act(r.Fact, kind=r.FactKind.NOTE, subject=subject, text="在库"))
     assert remarks() == []
+
+
+def test_an_ingredient_that_would_be_past_its_date_by_now_does_not_make_the_product_expired(world: World) -> None:
+    powder, blend = f"{POWDER}#P1", f"{FORMULA}#T1"
+    world.do(MAKER, world.commission(10, powder, expiry=20251201))
+    made = [r.Output(lot=blend, production=20251105, expiry=20271105)]
+    amounts = r.Transformed(inputs=[4], outputs=[100], ref=world.ref())
+    world.do(MAKER, world.act(r.Transform, amounts, inputs=[powder], outputs=made, site=MAKER.site))
+    own = b"y" * 16
+    world.do(MAKER, world.act(r.Voucher, lot=blend, site=MAKER.site, voucher=voucher_hash(own)))
+    world.now += 60 * DAY_MS  # January 2026
+    for opens in ({}, {"voucher": own}):
+        proof = world.proof(blend, (MAKER.id, MAKER.site))
+        assert world.verify(proof, blend, **opens).verdict == Verdict.GOOD
+    world.now += 720 * DAY_MS
+    for opens in ({}, {"voucher": own}):
+        proof = world.proof(blend, (MAKER.id, MAKER.site))
+        assert world.verify(proof, blend, **opens).verdict == Verdict.EXPIRED
+
+
+def test_a_later_date_is_not_had_by_relabelling(world: World) -> None:
+    old, new = f"{FORMULA}#OLD", f"{FORMULA}#NEW"
+    world.do(MAKER, world.commission(5, old, expiry=20251201), world.commission(5, new, expiry=20271201))
+    world.do(MAKER, world.relabel(MAKER, 5, old, new))
+    world.hand_over(MAKER, SHOP, 5, new)
+    world.now += 60 * DAY_MS
+    world.do(SHOP, world.act(r.Voucher, lot=new, site=SHOP.site, voucher=voucher_hash(b"x" * 16)))
+    shown = world.verify(world.proof(new, (SHOP.id, SHOP.site)), new, voucher=b"x" * 16)
+    assert [(found.verdict, found.subject) for found in shown.findings] == [(Verdict.EXPIRED, old)]
