@@ -8,7 +8,8 @@ declares its fields, so every Struct declares them in byte order (a test holds t
 and compares, which catches whatever a MessagePack library lets pass.
 """
 
-from typing import Generic, TypeVar
+import re
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -20,6 +21,11 @@ T = TypeVar("T", covariant=True)
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 encode = _ENCODER.encode
+
+# Where msgspec's messages say what they are about.
+_AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+_NAMED: Final = re.compile(r"(?:missing required|contains unknown) field `([^`]*)`")
+_FOUND_CHARS_MAX: Final = 60
 
 
 class Codec(Generic[T]):
@@ -36,7 +42,8 @@ class Codec(Generic[T]):
         try:
             value = self._decode(data)
         except (ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
-            raise Malformed(self.name, describe(error)) from None
+            field, message = _located(data, describe(error))
+            raise Malformed(f"{self.name}.{field}" if field else self.name, message) from None
         if _ENCODER.encode(value) != data:
             raise Malformed(self.name, non_canonical(data))
         return value
@@ -55,3 +62,28 @@ def non_canonical(data: bytes) -> str:
         f"{len(data)} bytes that are not canonical: keys must stand in byte order, once each, "
         "integers and lengths in their shortest form, optional fields left out when absent"
     )
+
+
+def _located(data: bytes, message: str) -> tuple[str, str]:
+    """(field, message with what was found) of an error that msgspec gives; the field is empty where it names none."""
+    at, named = _AT.search(message), _NAMED.search(message)
+    if at is None:
+        return named[1] if named is not None else "", message
+    found = _found(data, at[1])
+    field = f"{at[1]}.{named[1]}" if named is not None else at[1]
+    return field.replace("[...]", ""), message[: at.start()] + (f", found {found}" if found else "")
+
+
+def _found(data: bytes, path: str) -> str:
+    """What stands at a path of field names, in short; empty where that cannot be said."""
+    try:
+        value: Any = msgspec.msgpack.decode(data)
+        for name in path.split("."):
+            value = value[name]
+    except (ValueError, LookupError, TypeError, RecursionError, msgspec.MsgspecError):
+        return ""
+    if isinstance(value, bytes | str):
+        unit = "bytes" if isinstance(value, bytes) else "characters"
+        if len(value) > _FOUND_CHARS_MAX or isinstance(value, bytes):
+            return f"{len(value)} {unit}"
+    return repr(value)[:_FOUND_CHARS_MAX]

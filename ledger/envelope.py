@@ -23,6 +23,8 @@ from ledger.seals import open_amounts
 from ledger.wellformed import check_record
 
 SIGNATURE_BYTES: Final = 64
+REPEATED: Final = "leave it out, or draw a salt of its own"
+MALFORMED: Final = "put this field right, and sign the record anew"
 LEAF_KIND_ENVELOPE: Final = b"\x01"
 
 
@@ -103,7 +105,8 @@ def open_envelope(wire: bytes, chain_id: bytes) -> Opened:
             records.append(record)
             amounts.append(opened)
         except Malformed as error:
-            problems.append(Problem("record.malformed", error.message, "", index, error.where))
+            field = error.where.removeprefix("record.").removeprefix("amounts.")
+            problems.append(Problem("record.malformed", error.message, MALFORMED, index, field))
     if problems:
         raise Refused(problems)
     return Opened(wire, envelope, header, envelope_id(envelope.header), records, amounts, hashes)
@@ -116,7 +119,7 @@ def _repeated(hashes: list[bytes], openings: list[bytes]) -> list[Problem]:
         return []
     seen: dict[bytes, int] = {}
     return [
-        Problem("record.twice", f"it is record {first} once more", "leave it out, or draw a salt of its own", index)
+        Problem("record.twice", f"it is record {first} once more", REPEATED, index, "amounts")
         for index, (name, opening) in enumerate(zip(hashes, openings, strict=True))
         if opening and (first := seen.setdefault(name, index)) != index
     ]

@@ -42,7 +42,7 @@ class SuyuanError(Exception):
 
 
 class Malformed(SuyuanError):
-    """Bytes that do not follow the format. `where` names the structure and field."""
+    """Bytes that do not follow the format. `where` names the structure and field, as STRUCTURE.FIELD or either."""
 
     def __init__(self, where: str, message: str) -> None:
         super().__init__(f"{where}: {message}")

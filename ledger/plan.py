@@ -179,29 +179,34 @@ def who_signs(
         return (
             None,
             None,
-            Problem("member.unknown", f"no member {header.member}", "a regulator admits members first"),
+            Problem(
+                "member.unknown", f"no member {header.member}", "a regulator admits members first", field="member"
+            ),
         )
     key = draft.key(header.member, header.key)
     if key is None or key.key != checked.key:
         return (
             None,
             None,
-            Problem("key.unknown", f"{header.member} has no key {header.key.hex()}", "check the key file"),
+            Problem(
+                "key.unknown", f"{header.member} has no key {header.key.hex()}", "check the key file", field="key"
+            ),
         )
     if key.revoked is not None and time >= key.revoked:
         return (
             None,
             None,
-            Problem("key.revoked", f"key {header.key.hex()} was revoked", "sign with another key"),
+            Problem("key.revoked", f"key {header.key.hex()} was revoked", "sign with another key", field="key"),
         )
     if key.retired is not None and time > key.retired + limits.RETIRED_KEY_GRACE_MS:
         return (
             None,
             None,
-            Problem("key.retired", f"key {header.key.hex()} is retired", "sign with another key"),
+            Problem("key.retired", f"key {header.key.hex()} is retired", "sign with another key", field="key"),
         )
     if key.limits is not None and key.limits.until is not None and time > key.limits.until:
-        return None, None, Problem("key.expired", f"key {header.key.hex()} has run out", "ask for a new key")
+        expired = f"key {header.key.hex()} has run out"
+        return None, None, Problem("key.expired", expired, "ask for a new key", field="key")
     return member, key, None
 
 
@@ -212,12 +217,14 @@ def _timely(opened: Opened, time: int) -> Problem | None:
             "envelope.expired",
             f"it ran out at {header.not_after}, the block's time is {time}",
             "sign it anew; if it should not have run out, your clock or the node's is wrong",
+            field="not_after",
         )
     if header.time > time + limits.CLAIMED_TIME_AHEAD_MS_MAX:
         return Problem(
             "envelope.future",
             f"its time {header.time} lies ahead of the block's {time}",
             "your clock or the node's is wrong: set it right, and send it again",
+            field="time",
         )
     return None
 
@@ -235,12 +242,17 @@ def _apply_all(
         try:
             if record.at > latest:
                 raise Violation(
-                    "record.future", f"claimed time {record.at} lies ahead of the block's {time}", "", "at"
+                    "record.future",
+                    f"claimed time {record.at} lies ahead of the block's {time}",
+                    "state when it happened; if that is right, your clock or the node's is wrong",
+                    "at",
                 )
             if key.limits is not None:
                 within_limits(step, record, amounts, key.limits)
             if key.retired is not None and isinstance(record, r.Admit | r.Key):
-                raise Violation("key.retired", "a retired key would admit or end keys", "sign with another key")
+                raise Violation(
+                    "key.retired", "a retired key would admit or end keys", "sign with another key", "act"
+                )
             if amounts is not None:
                 book_line(step, record, amounts.ref)
             apply(step, record, amounts)

@@ -2,7 +2,7 @@
 belong together. Needs no state, so it is checked once at admission, before any order is known."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ledger import identifiers as ids
 from ledger import merkle
@@ -27,8 +27,46 @@ CORRECTABLE = (
 SCOPE_KINDS = (r.SubjectKind.LOT, r.SubjectKind.POSITION, r.SubjectKind.PRODUCT, r.SubjectKind.MEMBER)
 
 
+IDENTIFIERS: Final[dict[str, Callable[[str], None]]] = {
+    "lot": ids.check_lot_id,
+    "to_lot": ids.check_lot_id,
+    "inputs": ids.check_lot_id,
+    "lots": ids.check_lot_id,
+    "site": ids.check_site_id,
+    "to_site": ids.check_site_id,
+    "sites": ids.check_site_id,
+    "member": ids.check_member_id,
+    "owner": ids.check_member_id,
+    "maker": ids.check_member_id,
+    "supplier": ids.check_member_id,
+    "claimant": ids.check_member_id,
+    "to": ids.check_member_id,
+    "product": ids.check_product_id,
+    "base": ids.check_product_id,
+    "unit": ids.check_sscc,
+    "units": ids.check_sscc,
+    "licence": ids.check_food_licence,
+    "registration": ids.check_formula_registration,
+    "origin": ids.check_country,
+}
+"""What a field of this name holds, in whatever record or structure: one identifier or a list of them."""
+
+_Named = tuple[tuple[str, Callable[[str], None]], ...]
+
+
+def _named(kind: type) -> _Named:
+    names = kind.__struct_fields__  # type: ignore[attr-defined]
+    return tuple((name, IDENTIFIERS[name]) for name in names if name in IDENTIFIERS)
+
+
+_NAMED: Final[dict[type, _Named]] = {
+    kind: _named(kind) for kind in (*r.RECORD_TYPES, r.Subject, r.Output, r.KeyLimits)
+}
+
+
 def check_record(record: r.Record, amounts: r.Amounts | None) -> None:
     """Raise Malformed, naming the field, where an identifier or a combination of fields is wrong."""
+    _check_identifiers(record)
     if isinstance(amounts, r.Moved) and not amounts.quantity and (type(record) not in PORTIONS or not amounts.grams):
         raise Malformed("quantity", "0 items: only a portion by weight may be sold, destroyed or taken back")
     check = _CHECKS.get(type(record))
@@ -36,47 +74,36 @@ def check_record(record: r.Record, amounts: r.Amounts | None) -> None:
         check(record, amounts)
 
 
-def _movement(record: Any, amounts: Any) -> None:
-    ids.check_lot_id(record.lot)
-    ids.check_site_id(record.site)
+def _check_identifiers(one: Any, where: str = "") -> None:
+    """Check digits of every identifier in a record, or in the structure that its field `where` holds."""
+    for name, check in _NAMED[type(one)]:
+        value = getattr(one, name)
+        if value is None:
+            continue
+        try:
+            if type(value) is str:
+                check(value)
+            else:
+                for each in value:
+                    check(each)
+        except Malformed as error:
+            raise Malformed(f"{where}.{name}" if where else name, error.message) from None
 
 
 def _ship(record: r.Ship, amounts: Any) -> None:
-    _movement(record, amounts)
-    ids.check_member_id(record.to)
-    ids.check_site_id(record.to_site)
-    if record.unit is not None:
-        ids.check_sscc(record.unit)
     if record.returns and record.claim is not None:
         raise Malformed("claim", "a return answers no claim")
     if record.returns is False:
         raise Malformed("returns", "true, or left out")
 
 
-def _claim(record: r.Claim, amounts: Any) -> None:
-    _lot_birth(record, amounts)
-    ids.check_member_id(record.supplier)
-
-
-def _dispute(record: r.Dispute, amounts: Any) -> None:
-    ids.check_lot_id(record.lot)
-    ids.check_member_id(record.claimant)
-
-
 def _count(record: r.Count, amounts: r.Counted) -> None:
     _lot_birth(record, amounts)
-    if record.owner is not None:
-        ids.check_member_id(record.owner)
     if (amounts.book_grams is None) != (amounts.found_grams is None):
         raise Malformed("found_grams", "what the book says and what was weighed stand together, or neither")
 
 
 def _pack(record: r.Pack, amounts: r.Packed) -> None:
-    _unit(record, amounts)
-    for lot in record.lots:
-        ids.check_lot_id(lot)
-    for unit in record.units:
-        ids.check_sscc(unit)
     if len(set(record.lots)) != len(record.lots) or len({record.unit, *record.units}) != len(record.units) + 1:
         raise Malformed("lots", "each lot and each unit may stand once")
     if not record.lots and not record.units:
@@ -85,16 +112,7 @@ def _pack(record: r.Pack, amounts: r.Packed) -> None:
         raise Malformed("quantities", "one quantity (and weight) for each lot is expected")
 
 
-def _unit(record: r.Pack | r.Unpack, amounts: Any) -> None:
-    ids.check_site_id(record.site)
-    ids.check_sscc(record.unit)
-    if record.owner is not None:
-        ids.check_member_id(record.owner)
-
-
 def _relabel(record: r.Relabel, amounts: Any) -> None:
-    _movement(record, amounts)
-    ids.check_lot_id(record.to_lot)
     _check_days(record.to_lot, record.production, record.expiry)
     if record.lot == record.to_lot:
         raise Malformed("to_lot", "it is the mistaken lot itself")
@@ -145,20 +163,16 @@ def _weighs(amounts: Any) -> list[bool]:
 
 
 def _receive(record: r.Receive, amounts: r.Received) -> None:
-    ids.check_lot_id(record.lot)
     if not (amounts.accepted or amounts.refused or amounts.short or amounts.destroyed):
         raise Malformed("accepted", "a receive accepts, refuses, misses or destroys at least one item")
 
 
 def _move(record: r.Move, amounts: Any) -> None:
-    _movement(record, amounts)
-    ids.check_site_id(record.to_site)
     if record.site == record.to_site:
         raise Malformed("to_site", "a move needs two different sites")
 
 
 def _lot_birth(record: Any, amounts: Any) -> None:
-    _movement(record, amounts)
     _check_days(record.lot, record.production, record.expiry)
 
 
@@ -175,11 +189,8 @@ def _check_days(lot: str, production: int | None, expiry: int | None) -> None:
 
 
 def _transform(record: r.Transform, amounts: r.Transformed) -> None:
-    ids.check_site_id(record.site)
-    for lot in record.inputs:
-        ids.check_lot_id(lot)
-    for output in record.outputs:
-        ids.check_lot_id(output.lot)
+    for number, output in enumerate(record.outputs):
+        _check_identifiers(output, f"outputs[{number}]")
         _check_days(output.lot, output.production, output.expiry)
     names = [*record.inputs, *(output.lot for output in record.outputs)]
     if len(set(names)) != len(names):
@@ -192,32 +203,22 @@ def _transform(record: r.Transform, amounts: r.Transformed) -> None:
 
 
 def _register(record: r.Register, amounts: Any) -> None:
-    ids.check_product_id(record.product)
-    if record.maker is not None:
-        ids.check_member_id(record.maker)
     if (record.base is None) != (record.contains is None):
         raise Malformed("base", "`base` and `contains` declare a level together, or neither stands")
-    if record.base is not None:
-        ids.check_product_id(record.base)
-        if record.base == record.product:
-            raise Malformed("base", "a product is not a level of itself")
-    if record.licence is not None:
-        ids.check_food_licence(record.licence)
-    if record.registration is not None:
-        ids.check_formula_registration(record.registration)
-    if record.origin is not None:
-        ids.check_country(record.origin)
+    if record.base == record.product:
+        raise Malformed("base", "a product is not a level of itself")
     low, high = record.temp_min_mc, record.temp_max_mc
     if low is not None and high is not None and low > high:
         raise Malformed("temp_min_mc", f"{low} lies above temp_max_mc {high}")
 
 
-def _member(record: r.Admit | r.Suspend | r.Key, amounts: Any) -> None:
-    ids.check_member_id(record.member)
-
-
-def _site(record: Any, amounts: Any) -> None:
-    ids.check_site_id(record.site)
+def _key(record: r.Key, amounts: Any) -> None:
+    if record.limits is None:
+        return
+    _check_identifiers(record.limits, "limits")
+    unknown = set(record.limits.acts or ()) - set(r.Act)
+    if unknown:
+        raise Malformed("limits.acts", f"{sorted(unknown)} are numbers of no act")
 
 
 def check_subject(subject: r.Subject) -> None:
@@ -226,15 +227,7 @@ def check_subject(subject: r.Subject) -> None:
     wanted = SUBJECT_FIELDS[subject.kind]
     if named != wanted:
         raise Malformed("subject", f"a {subject.kind.name.lower()} is named by {sorted(wanted)}, not {sorted(named)}")
-    if subject.lot is not None:
-        ids.check_lot_id(subject.lot)
-    for member in (subject.owner, subject.to, subject.member):
-        if member is not None:
-            ids.check_member_id(member)
-    if subject.site is not None:
-        ids.check_site_id(subject.site)
-    if subject.product is not None:
-        ids.check_product_id(subject.product)
+    _check_identifiers(subject, "subject")
 
 
 def _fact(record: r.Fact, amounts: Any) -> None:
@@ -276,31 +269,21 @@ def _end_of_scope(record: r.Close | r.Lift, amounts: Any) -> None:
 
 _CHECKS: dict[type, Callable[[Any, Any], None]] = {
     r.Register: _register,
-    r.Admit: _member,
-    r.Suspend: _member,
-    r.Site: _site,
-    r.Key: _member,
+    r.Key: _key,
     r.Commission: _lot_birth,
     r.Transform: _transform,
     r.Enter: _lot_birth,
     r.Ship: _ship,
     r.Receive: _receive,
-    r.Withdraw: lambda record, amounts: ids.check_lot_id(record.lot),
     r.Count: _count,
     r.Pack: _pack,
-    r.Unpack: _unit,
-    r.Claim: _claim,
-    r.Dispute: _dispute,
+    r.Claim: _lot_birth,
     r.Move: _move,
-    r.Sell: _movement,
-    r.TakeBack: _movement,
     r.Relabel: _relabel,
     r.Correct: _correct,
-    r.Destroy: _movement,
     r.Fact: _fact,
     r.Hold: _scope,
     r.Recall: _scope,
     r.Close: _end_of_scope,
     r.Lift: _end_of_scope,
-    r.Voucher: _movement,
 }

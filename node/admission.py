@@ -47,7 +47,9 @@ class Admission:
         try:
             signature.verify(key, opened.signed_message, opened.envelope.signature)
         except VerifyFailed:
-            problem = Problem("envelope.signature", "the signature does not hold under this key", "sign it anew")
+            problem = Problem(
+                "envelope.signature", "the signature does not hold under this key", "sign it anew", field="key"
+            )
             raise Unsigned([problem]) from None
         self._verified[remembered] = None
         if len(self._verified) > REMEMBERED_SIGNATURES_MAX:
@@ -65,6 +67,7 @@ class Admission:
                     "key.unknown",
                     f"{member} has no key {key_id.hex()}",
                     "check the key file; a regulator or the member itself admits keys",
+                    field="key",
                 )
                 raise Unsigned([problem])
             known = self._keys[path] = e.KEY.decode_trusted(data).key

@@ -39,7 +39,7 @@ def refusal(error: SuyuanError) -> pb.Refusal:
             kind=pb.Refusal.KIND_READ_ONLY, problems=[problem(found)], retry_after_ms=error.retry_after_ms
         )
     if isinstance(error, Malformed):
-        found = Problem("envelope.malformed", error.message, "", None, error.where)
+        found = Problem("envelope.malformed", error.message, "put this right, and sign it anew", None, error.where)
         return pb.Refusal(kind=pb.Refusal.KIND_MALFORMED, problems=[problem(found)])
     if isinstance(error, Refused):
         kind = pb.Refusal.KIND_UNSIGNED if isinstance(error, Unsigned) else pb.Refusal.KIND_REFUSED

@@ -90,8 +90,11 @@ def make_server(folder: Path, name: str, hosts: list[str], now: dt.datetime) -> 
 
 
 def hosts_of(certificate: x509.Certificate) -> list[str]:
-    """The names and addresses that a server certificate is for."""
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    """The names and addresses that a server certificate is for; Malformed where it does not say."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise Malformed(SERVER_CERT, f"it names no host: {error}") from None
     return [str(name.value) for name in names]
 
 
@@ -154,22 +157,22 @@ def load_server_certificate(folder: Path) -> x509.Certificate:
 def read_certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise Malformed(str(path), f"it is no certificate: {error}") from None
 
 
 def _require_issued_by(path: Path, certificate: x509.Certificate, issuer: x509.Certificate) -> None:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         raise Malformed(str(path), f"the authority's signature over it does not hold ({CA_CERT})") from None
 
 
 def _key_of(path: Path, certificate: x509.Certificate) -> ec.EllipticCurvePrivateKey:
     """The private key of a certificate, tried out: a key file holds both halves, and either may be damaged."""
     require_private(path)
-    public = certificate.public_key()
     try:
+        public = certificate.public_key()
         key = serialization.load_pem_private_key(path.read_bytes(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise Malformed(str(path), f"it is no private key: {error}") from None
@@ -179,7 +182,7 @@ def _key_of(path: Path, certificate: x509.Certificate) -> ec.EllipticCurvePrivat
     try:
         public.verify(key.sign(probe, ec.ECDSA(hashes.SHA256())), probe, ec.ECDSA(hashes.SHA256()))
         same = key.public_key().public_numbers() == public.public_numbers()
-    except (ValueError, InvalidSignature):
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
         same = False
     if not same:
         raise Malformed(str(path), "it is not the key of its certificate")

@@ -126,5 +126,8 @@ def _check(one: Change, stock: s.Stock, gone: int, thin: int) -> None:
     for name, by in one.counters.items():
         if getattr(stock, name) + by < 0:
             raise Violation(
-                "correct.undone", f"{-by} of {name} would be undone, {getattr(stock, name)} are left", "", "instead"
+                "correct.undone",
+                f"{-by} of {name} would be undone, {getattr(stock, name)} are left",
+                "correct first what took the rest back",
+                "instead",
             )

@@ -76,6 +76,7 @@ def _open(step: Step, record: r.Claim, ref: str, pair: s.Pair, quantity: int, gr
             "claim.too-many",
             f"{len(pair.claims)} claims of {record.lot} against {record.supplier} are open at {record.site}",
             "ask the supplier to book its ships, or correct the claims",
+            "lot",
         )
     own = step.element
     row = s.Claim(

@@ -22,7 +22,8 @@ def correct_ship(step: Step, fix: Fix) -> bool:
     key = s.handover_key(receiver_of(owner, one.to, one.to_site), fix.target)
     handover = step.draft.get(key, s.HANDOVER.decode_trusted)
     if one.returns:
-        raise Violation("correct.return", "this is a return", "withdraw it, or let it be refused, and ship again")
+        how = "withdraw it, or let it be refused, and ship again"
+        raise Violation("correct.return", "this is a return", how, "target")
     if handover is None:
         _check_received(step, fix.target)
         return _propose(step, fix, fix.target, delta, (owner, one.site, one.to, one.to_site))

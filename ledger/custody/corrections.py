@@ -62,12 +62,15 @@ def _mend_dates(step: Step, record: r.Correct, fix: Fix) -> None:
     """A recall of either production date covers the lot: the stricter reading stands."""
     lot = known_lot(step, fix.earlier.lot)
     if lot.commissioner != step.member or lot.bits & e.Bit.NOT_COMMISSIONED:
-        raise Violation("correct.not-own", f"{lot.commissioner} stands for {lot.lot}", "its maker corrects its dates")
+        raise Violation(
+            "correct.not-own", f"{lot.commissioner} stands for {lot.lot}", "its maker corrects its dates", "target"
+        )
     stated = lot.stated
     if record.production is not None and lot.production is not None and record.production != lot.production:
         stated = [*(day for day in stated if day != lot.production), lot.production]
     if len(stated) > LOT_DATE_ENTRIES_MAX:
-        raise Violation("correct.dates", f"{lot.lot} was dated {len(stated)} times", "ask a regulator to hold it")
+        often = f"{lot.lot} was dated {len(stated)} times"
+        raise Violation("correct.dates", often, "ask a regulator to hold it", "production")
     mended = structs.replace(
         lot, production=record.production or lot.production, expiry=record.expiry or lot.expiry, stated=stated
     )

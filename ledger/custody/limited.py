@@ -10,19 +10,20 @@ from ledger.custody.step import Step, Violation
 
 def within_limits(step: Step, record: Any, amounts: Any, bounds: r.KeyLimits) -> None:
     if isinstance(record, r.Admit | r.Key):
-        raise Violation("key.limited", "a limited key would admit or end keys", "sign with a key without limits")
+        how = "sign with a key without limits"
+        raise Violation("key.limited", "a limited key would admit or end keys", how, "act")
     acts = [step.element.act]
     if isinstance(record, r.Correct):
         record = r.RECORD.decode_trusted(amounts.earlier)
         acts.append(r.act_of_type(type(record)))
     for act in acts:
         if bounds.acts is not None and act not in bounds.acts:
-            raise Violation("key.act", f"this key may not sign {act.name.lower()}", "use another key")
+            raise Violation("key.act", f"this key may not sign {act.name.lower()}", "use another key", "act")
     if bounds.sites is None:
         return
     sites = _sites(step, record)
     if not sites or not set(sites) <= set(bounds.sites):
-        raise Violation("key.site", f"this key signs for {', '.join(bounds.sites)} only", "use another key")
+        raise Violation("key.site", f"this key signs for {', '.join(bounds.sites)} only", "use another key", "site")
 
 
 def _sites(step: Step, record: Any) -> list[str]:

@@ -14,7 +14,7 @@ def main_site(member: str) -> str:
 
 def _regulator_only(step: Step, what: str) -> None:
     if not step.is_regulator:
-        raise Violation("member.not-regulator", f"{step.member} is not a regulator", f"a regulator {what}")
+        raise Violation("member.not-regulator", f"{step.member} is not a regulator", f"a regulator {what}", "act")
 
 
 def admit(step: Step, record: r.Admit) -> None:

@@ -61,6 +61,7 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
             "scope.too-many",
             f"{len(scopes)} holds and recalls are in force on it",
             "lift those that were wrong",
+            "subject",
         )
     made_from = DAY_MIN if record.made_from is None else record.made_from
     made_until = DAY_MAX if record.made_until is None else record.made_until

@@ -278,7 +278,10 @@ def refuse_twice(*known: object) -> None:
     the record would then not tell the two apart."""
     if any(row is not None for row in known):
         raise Violation(
-            "record.twice", "a record of this very hash stands in the ledger already", "draw a salt of its own"
+            "record.twice",
+            "a record of this very hash stands in the ledger already",
+            "draw a salt of its own",
+            "amounts",
         )
 
 
