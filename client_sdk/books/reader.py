@@ -6,6 +6,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final, TypeVar
 
+from client_sdk import when
 from client_sdk.books import cells, measures
 from client_sdk.books.cells import BadCell
 from client_sdk.books.columns import WEIGHTS, Book
@@ -16,9 +17,10 @@ from client_sdk.books.ref import Refs
 from client_sdk.books.rows import BadRow, Goods, Row
 from client_sdk.books.sheet import sheets
 from client_sdk.books.source import Lines
+from client_sdk.wire import clock_ms
 from ledger import identifiers as ids
 from ledger.errors import Malformed
-from ledger.limits import BOOK_CACHE_ROWS_MAX, TEXT_CHARS_MAX
+from ledger.limits import BOOK_CACHE_ROWS_MAX, CLAIMED_TIME_AHEAD_MS_MAX, TEXT_CHARS_MAX
 from ledger.private import Private
 
 __all__ = ["BadRow", "BookFile", "Row", "read"]
@@ -138,6 +140,7 @@ class _RowReader:
         party, party_code, party_name = self._known_parties.get(party_said) or self._party(party_said)
         unit = goods.unit
         content = (at, code, goods.lot, amount if portion else quantity, unit, party_name, site, grams or 0)
+        at = _happened(at, date)
         ref = self._refs.ref(cells.clean(document), cells.clean(number), content, cells.clean(kept))
         return Row(
             line, self._book, at, ref, goods, quantity, party, party_code, site, texts, grams, portion,
@@ -230,6 +233,18 @@ def _lot(product: str, number: str, production: int | None) -> str:
 @lru_cache(maxsize=10_000)
 def _time_ms(text: str) -> int:
     return cells.time_ms(cells.clean(text))
+
+
+def _happened(at: int, date: str) -> int:
+    """Today's date alone means noon, and before noon it means now; what lies further ahead has not happened."""
+    now = clock_ms()
+    if at <= now:
+        return at
+    if at - now <= when.HALF_DAY_MS and when.is_date(cells.clean(date)):
+        return now
+    if at - now > CLAIMED_TIME_AHEAD_MS_MAX:
+        raise BadCell("日期", f"{date} lies ahead of this computer's clock", "correct the date, or the clock")
+    return at
 
 
 _clean = lru_cache(maxsize=10_000)(cells.clean)

@@ -299,3 +299,20 @@ def test_a_mended_row_keeps_its_place_among_equal_ones(tmp_path: Path) -> None:
     assert BookFile(tmp_path / "again.csv").headers == again.headers
     with BadRowFile(None, []) as nothing:
         nothing.add(BadRow(2, "数量", "still"))
+
+
+def test_todays_date_before_noon_means_now_and_what_lies_ahead_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    morning = cells.time_ms("2026-11-26 08:30")
+    monkeypatch.setattr("client_sdk.books.reader.clock_ms", lambda: morning)
+    days = ("2026-11-25", "2026-11-26", "2026-11-26 11:00", "2026-12-24")
+    books = text(SALES, [row(日期=day, 单据号=f"D{number}") for number, day in enumerate(days)])
+    yesterday, today, later, mistyped = found(tmp_path, books)
+    assert isinstance(yesterday, Row)
+    assert yesterday.at == cells.time_ms("2026-11-25")
+    assert isinstance(today, Row)
+    assert today.at == morning
+    assert isinstance(later, BadRow)
+    assert isinstance(mistyped, BadRow)
+    assert (mistyped.field, mistyped.remedy) == ("日期", "correct the date, or the clock")
