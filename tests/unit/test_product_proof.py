@@ -14,7 +14,7 @@ from ledger import mapproof, merkle, policy, signature
 from ledger import note as n
 from ledger import records as r
 from ledger.envelope import HEADER
-from ledger.errors import VerifyFailed
+from ledger.errors import ProofTooLarge, VerifyFailed
 from ledger.proof import format as f
 from ledger.proof.verdict import Verdict
 from ledger.proof.verify import Product, Query, verify_product, voucher_hash
@@ -133,6 +133,12 @@ def test_a_recall_of_product_or_maker_shows_on_its_lots(world: World, kind: str)
     assert verdict(world, proof_of(world), voucher=VOUCHER) == Verdict.RECALLED
     world.do(REGULATOR, world.act(r.Lift, reason="误", subject=subject, target=issued.hash))
     assert verdict(world, proof_of(world), voucher=VOUCHER) == Verdict.FACTS_NOTED
+
+
+def test_a_proof_is_whole_or_there_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.proof.build.PROOF_BYTES_MAX", 1000)
+    with pytest.raises(ProofTooLarge, match="would pass 1000 bytes"):
+        proof_of(world)
 
 
 def test_verdicts_of_lots_and_positions(world: World) -> None:
