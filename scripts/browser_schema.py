@@ -1,7 +1,7 @@
-"""Writes node/web/verify/schema.js: the limits, numbers and structures that a verifier in the browser shares with
+"""Writes web/verify/schema.js: the limits, numbers and structures that a verifier in the browser shares with
 ledger/, read from the types that Python decodes with. scripts/generate runs it.
 
-A structure is given as its fields in canonical order, each with its reader (node/web/verify/msgpack.js).
+A structure is given as its fields in canonical order, each with its reader (web/verify/msgpack.js).
 """
 
 import sys
@@ -14,11 +14,12 @@ from msgspec import NODEFAULT, Struct, inspect
 from ledger import block, entries, envelope, limits
 from ledger import records as r
 from ledger.proof import format as f
-from ledger.proof.verdict import Verdict
+from ledger.custody.goods import FORMULA_CATEGORY
+from ledger.proof.verdict import OF_BITS, Verdict
 
 LIMITS = (
-    "ANCESTORS_SHOWN_MAX", "BUCKET_ENTRIES_MAX", "FACTS_SHOWN_MAX", "NOTE_BYTES_MAX", "NOTE_SIGNATURES_MAX",
-    "PATH_POSITIONS_MAX", "POLICY_CHARS_MAX", "PROOF_BYTES_MAX", "RETIRED_KEY_GRACE_MS", "SOURCES_INLINE_MAX",
+    "ANCESTORS_SHOWN_MAX", "BOOKED_LATE_MS_MIN", "BUCKET_ENTRIES_MAX", "FACTS_SHOWN_MAX", "NOTE_BYTES_MAX",
+    "NOTE_SIGNATURES_MAX", "PATH_POSITIONS_MAX", "POLICY_CHARS_MAX", "PROOF_BYTES_MAX", "RETIRED_KEY_GRACE_MS", "SOURCES_INLINE_MAX",
     "TIME_MS_MAX", "WITNESS_WINDOW_MS",
 )  # fmt: skip
 TABLES: dict[str, type[IntEnum] | type[IntFlag]] = {"ACTS": r.Act, "BITS": entries.Bit, "VERDICTS": Verdict}
@@ -35,6 +36,7 @@ STRUCTURES: dict[str, Any] = {
     "SiteEntry": entries.SiteEntry,
     "Record": r.Record,
 }
+SHORT = {"int": "i", "text": "t", "bytes": "b"}
 READERS = "array, bool, bytes, int, list, map, oneOf, optional, text, union"
 
 
@@ -59,13 +61,13 @@ class Writer:
         """The expression that reads values of a type."""
         match kind:
             case inspect.IntType(ge=int(low), le=int(high)) if -limits.INTEGER_MAX <= low <= high <= limits.INTEGER_MAX:
-                return f"int({low}, {high})"
+                return self.named("int", f"{low}, {high}")
             case inspect.BoolType():
                 return "bool"
             case inspect.StrType(pattern=None):
-                return f"text({_bounds(kind)})"
+                return self.named("text", _bounds(kind))
             case inspect.BytesType():
-                return f"bytes({_bounds(kind)})"
+                return self.named("bytes", _bounds(kind))
             case inspect.ListType():
                 return f"list({', '.join(filter(None, (self.reader(kind.item_type), _bounds(kind))))})"
             case inspect.EnumType():
@@ -76,6 +78,11 @@ class Writer:
             case inspect.UnionType() if all(isinstance(one, inspect.StructType) for one in kind.types):
                 return self.union(kind)
         raise ValueError(f"no reader for {kind}: an integer needs both bounds, a text no pattern")
+
+    def named(self, reader: str, bounds: str) -> str:
+        """Such a reader under a short name: most occur many times."""
+        name = SHORT[reader] + bounds.replace(", ", "_").replace("-", "m").replace(str(limits.INTEGER_MAX), "max")
+        return self.once(name.replace(str(limits.TIME_MS_MAX), "time"), lambda: f"{reader}({bounds})")
 
     def once(self, name: str, expression: Any) -> str:
         if name not in self.written:
@@ -129,6 +136,9 @@ def schema() -> str:
     writer = Writer()
     for name, numbers in TABLES.items():
         writer.table(name, numbers)
+    pairs = ", ".join(f'["{bit.name}", "{verdict.name}"]' for bit, verdict in OF_BITS)
+    writer.lines.append(f"export const OF_BITS = [{pairs}];")
+    writer.lines.append(f'export const FORMULA_CATEGORY = "{FORMULA_CATEGORY}";')
     for name, structure in STRUCTURES.items():
         writer.export(name, inspect.type_info(structure))
     bounds = "".join(f"  {name}: {getattr(limits, name)},\n" for name in LIMITS)
@@ -138,7 +148,7 @@ def schema() -> str:
 
 
 def main() -> None:
-    path = Path(sys.argv[1]) / "node" / "web" / "verify" / "schema.js"
+    path = Path(sys.argv[1]) / "web" / "verify" / "schema.js"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(schema())
 

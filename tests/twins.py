@@ -1,4 +1,4 @@
-"""Both verifiers, ledger/proof in this process and node/web/verify in Node, asked the same: they must agree on what is
+"""Both verifiers, ledger/proof in this process and web/verify in Node, asked the same: they must agree on what is
 refused, by which check, and on every field of what is accepted."""
 
 import atexit

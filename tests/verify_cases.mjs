@@ -3,7 +3,7 @@
 
 import { createInterface } from "node:readline";
 
-import { VerifyFailed, hex, unbase64, unhex, verify } from "../node/web/verify/index.js";
+import { VerifyFailed, hex, unbase64, unhex, verify } from "../web/verify/index.js";
 
 async function answer(line) {
   const { policy, query, proof, now_ms: now } = JSON.parse(line);

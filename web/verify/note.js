@@ -69,10 +69,11 @@ export function checkSignature(signatures, note, key, line) {
 export function checkCosignature(signatures, note, key, line) {
   const { signature } = line;
   expect(signature.length === TIME_BYTES + 64, "cosignature", `${signature.length} bytes, 72 are expected`);
-  const seconds = signature.subarray(0, TIME_BYTES).reduce((time, byte) => time * 256n + BigInt(byte), 0n);
+  const seconds = signature.subarray(0, TIME_BYTES).reduce((time, byte) => time * 256 + byte, 0);
+  expect(seconds * 1000 <= LIMITS.TIME_MS_MAX, "cosignature", `its time, ${seconds} s, lies beyond the year 9999`);
   const message = concat(utf8(`cosignature/v1\ntime ${seconds}\n`), utf8(note.text));
   signatures.check(key.key, message, signature.subarray(TIME_BYTES));
-  return Number(seconds) * 1000;
+  return seconds * 1000;
 }
 
 /** Origin, size (a BigInt) and root of the log, from a note's text. */

@@ -4,7 +4,7 @@ import { compareText, hex } from "./bytes.js";
 import { expect } from "./errors.js";
 import { ADVERSE, FACTS } from "./evidence.js";
 import { lotPath, memberPath, productPath, sitePath } from "./mapproof.js";
-import { LIMITS, LotEntry, ProductEntry, SiteEntry } from "./schema.js";
+import { FORMULA_CATEGORY, LIMITS, LotEntry, ProductEntry, SiteEntry } from "./schema.js";
 import { finding, ofBits, ofScopes } from "./verdict.js";
 
 /** The product that a lot's identifier names. */
@@ -14,6 +14,9 @@ export function productOf(lot) {
   expect(at >= 0, "lot", `${lot} is neither PRODUCT#LOT nor PRODUCT@YYYYMMDD`);
   return lot.slice(0, at);
 }
+
+/** Each lot of infant formula has its inspection report; what is imported, its quarantine certificate. */
+const needsCertificate = ({ category, origin }) => category === FORMULA_CATEGORY || ![null, "CN"].includes(origin);
 
 /** Texts without null and repetition, in order. */
 const distinct = (...names) => [...new Set(names)].filter((name) => name !== null).sort(compareText);
@@ -79,6 +82,9 @@ export class Subjects {
     this.lots.set(lot, entry);
     this.findings.push(...ofBits(entry.bits, lot));
     this.note(lotPath(lot), lot, entry.adverse, entry.facts);
+    if (product !== null && needsCertificate(product) && !this.isCertified(lot)) {
+      this.find("FACTS_NOTED", lot, "no inspection, test or certificate of it is shown");
+    }
     if (product !== null && ![null, product.maker, product.declarer].includes(commissioner)) {
       this.find("NOT_COMMISSIONED_BY_MAKER", lot, `by ${commissioner}`);
     }
@@ -86,6 +92,13 @@ export class Subjects {
       this.findings.push(...ofScopes(this.scopesOfMember(maker), entry, maker));
     }
     if (product !== null) this.findings.push(...ofScopes(this.scopes.get(product.product), entry, product.product));
+  }
+
+  isCertified(lot) {
+    return this.facts.some(({ subject, adverse, signed: { record } }) => {
+      const isOwn = subject === lot && !adverse && record.act === "FACT";
+      return isOwn && ["INSPECT", "TEST", "CERTIFY"].includes(record.kind);
+    });
   }
 
   /** Of the goods at hand: that an ingredient would be past its date by now says nothing. */
@@ -130,7 +143,7 @@ export class Subjects {
     this.facts.push(...bad.map((signed) => ({ subject, adverse: true, signed })));
     this.facts.push(...other.map((signed) => ({ subject, adverse: false, signed })));
     if (bad.some((signed) => signed.record.act === "FACT")) this.find("ADVERSE_FACT", subject);
-    else if (other.length > 0 || bad.length > 0) this.find("FACTS_NOTED", subject);
+    else if (bad.length > 0) this.find("FACTS_NOTED", subject);
     return bad;
   }
 

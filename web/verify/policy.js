@@ -2,7 +2,7 @@
 
 import { hex } from "./bytes.js";
 import { VerifyFailed, checking, expect } from "./errors.js";
-import * as notes from "./note.js";
+import { COSIGNATURE, ED25519, checkCosignature, checkSignature, linesOf, parseCheckpoint, parseNote, parseVerifierKey } from "./note.js";
 import { LIMITS } from "./schema.js";
 
 const SPACES = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
@@ -19,7 +19,7 @@ export function parsePolicy(text) {
   const { logs, witnesses, groups, quorums } = found;
   expect(logs.length === 1 && quorums.length === 1, "policy", "exactly one log and one quorum are expected");
   const keys = [...witnesses.values()];
-  const kinds = logs[0].kind === notes.ED25519 && keys.every((key) => key.kind === notes.COSIGNATURE);
+  const kinds = logs[0].kind === ED25519 && keys.every((key) => key.kind === COSIGNATURE);
   expect(kinds, "policy", "the log needs a key of type 01, each witness one of type 04");
   const distinct = new Set(keys.map((key) => hex(key.key))).size === keys.length;
   expect(distinct, "policy", "two witnesses share a key, so one signer would count twice");
@@ -30,10 +30,10 @@ function readLine({ logs, witnesses, groups, quorums }, words, where) {
   const [what, name, third, ...rest] = words;
   const isNew = () => expect(name !== "none" && !witnesses.has(name) && !groups.has(name), where, `name ${name} is taken`);
   if (what === "log" && (words.length === 2 || words.length === 3)) {
-    logs.push(notes.parseVerifierKey(name));
+    logs.push(parseVerifierKey(name));
   } else if (what === "witness" && (words.length === 3 || words.length === 4)) {
     isNew();
-    witnesses.set(name, notes.parseVerifierKey(third));
+    witnesses.set(name, parseVerifierKey(third));
   } else if (what === "group" && rest.length > 0) {
     isNew();
     groups.set(name, group(where, third, rest, witnesses, groups));
@@ -62,13 +62,13 @@ function group(where, needed, members, witnesses, groups) {
  * With `now`, only cosignatures inside the window around it count. With null (a saved file), a quorum must lie within
  * one window, and the result is as of its oldest. Signatures are handed to `signatures`, which settles them later. */
 export function checkPolicy(policy, data, now, signatures) {
-  const note = checking("checkpoint", () => notes.parseNote(data));
-  const checkpoint = notes.parseCheckpoint(note.text);
+  const note = checking("checkpoint", () => parseNote(data));
+  const checkpoint = parseCheckpoint(note.text);
   const { log } = policy;
   expect(checkpoint.origin === log.name, "checkpoint", `it is of log ${checkpoint.origin}, the policy's is ${log.name}`);
-  const lines = notes.linesOf(note, log);
+  const lines = linesOf(note, log);
   expect(lines.length > 0, "checkpoint", `no signature by the log's key ${hex(log.id)}`);
-  notes.checkSignature(signatures, note, log, lines[0]);
+  checkSignature(signatures, note, log, lines[0]);
   const times = cosignatures(policy, note, signatures);
   if (policy.quorum === null) {
     expect(now !== null, "quorum", "a saved file needs a policy with a quorum, or nobody knows how old it is");
@@ -82,7 +82,7 @@ export function checkPolicy(policy, data, now, signatures) {
 function cosignatures(policy, note, signatures) {
   const times = new Map();
   for (const [name, key] of policy.witnesses) {
-    const found = notes.linesOf(note, key).map((line) => notes.checkCosignature(signatures, note, key, line));
+    const found = linesOf(note, key).map((line) => checkCosignature(signatures, note, key, line));
     if (found.length > 0) times.set(name, found);
   }
   return times;

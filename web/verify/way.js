@@ -68,9 +68,18 @@ function visit(evidence, subjects, name) {
   const siteEntry = subjects.site(site);
   const into = { lot, owner, site };
   const found = waysOf(evidence, path, entry).map((way) => wayIn(evidence, into, way));
+  late(subjects, `${lot} at ${site}`, found.flatMap((one) => one.shown.newest));
   check(found.length > 0, `the position of ${owner} at ${site} has no way in`);
   const position = { ...into, entry, site_entry: siteEntry, ways: found.map((one) => one.shown) };
   return { position, sources: found.flatMap((one) => one.sources) };
+}
+
+/** What came by acts that were booked later than any monthly book comes. */
+function late(subjects, subject, newest) {
+  for (const { element, record, member } of newest) {
+    if (element.time - record.at <= LIMITS.BOOKED_LATE_MS_MIN) continue;
+    subjects.find("FACTS_NOTED", subject, `${member} booked its ${element.act.toLowerCase()} late`);
+  }
 }
 
 /** Title moves by its owners' word. Where another keeps the goods and has signed nothing that is shown of their

@@ -26,7 +26,7 @@ export function readBundle(json) {
   const isBundle = isObject(bundle) && bundle.format === FORMAT;
   expect(isBundle, "bundle", `its format is not "${FORMAT}"`);
   checkFields(bundle, "the bundle", ["format", "policy", "proof", "query"]);
-  checkFields(bundle.query, "its query", ["product", "lot"], ["voucher", "site"]);
+  checkFields(bundle.query, "its query", ["product", "lot"], ["voucher", "site", "serial"]);
   const { product, lot, voucher, site } = bundle.query;
   const query = { product, lot };
   if (voucher !== undefined) {
