@@ -43,9 +43,10 @@ def vector_case(name: str) -> Case:
     return Case(parse_policy(found["policy"]), query, bytes.fromhex(one["proof"]), one["now_ms"])
 
 
-@pytest.mark.parametrize(("name", "verdict"), [("good", "FACTS_NOTED"), ("recalled", "RECALLED"), ("unknown", "UNKNOWN_CODE")])
-def test_vectors(name: str, verdict: str) -> None:
+@pytest.mark.parametrize("name", ["good", "recalled", "unknown"])
+def test_vectors(name: str) -> None:
     case = vector_case(name)
+    verdict = json.loads((FOLDER / "product-proof.json").read_text())[name]["verdict"]
     [found] = compare([case])
     assert found["product"]["verdict"] == verdict
     [saved] = compare([case._replace(now_ms=None)])
@@ -70,8 +71,10 @@ def _cases(world: World) -> Iterator[Case]:
     yield _case(world, SHOP)
     yield _case(world, SHOP)._replace(now_ms=None)
     blend = f"{FORMULA}#T1"
-    world.do(MAKER, world.act(r.Voucher, lot=blend, site=MAKER.site, voucher=voucher_hash(VOUCHER)))
-    yield _case(world, MAKER, blend)
+    own = b"w" * 16
+    world.do(MAKER, world.act(r.Voucher, lot=blend, site=MAKER.site, voucher=voucher_hash(own)))
+    query = Query(product=FORMULA, lot="#T1", voucher=own)
+    yield _case(world, MAKER, blend)._replace(query=query)
     world.do(SHOP, world.act(r.Site, name="店", public=True, region="CN-33", site=SHOP.site))
     query = Query(product=FORMULA, lot="#A1", site=SHOP.site)
     yield _case(world, SHOP)._replace(query=query)
@@ -141,9 +144,10 @@ def _facts(world: World) -> None:
 def test_all_ways_and_facts(trade: list[Case]) -> None:
     found = list(compare(trade))
     verdicts = [one["product"]["verdict"] for one in found]
-    assert verdicts == ["DISPUTED"] * 7
+    print(verdicts)
     kinds = {way["kind"] for one in found for place in one["product"]["way"] for way in place["ways"]}
-    assert kinds == {"HANDOVER"}
+    print(kinds)
+    assert 0
 
 
 def mutations(trade: list[Case]) -> Iterator[Case]:
