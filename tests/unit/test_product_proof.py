@@ -441,9 +441,7 @@ def test_no_flipped_bit_leads_to_another_conclusion(world: World) -> None:
     good = proof_of(world)
     expected = conclusion(world.verify(good, voucher=VOUCHER))
     random = Random(1)
-    query = Query(
-        product=FORMULA, lot="#A1", voucher=VOUCHER
-    )  # Python alone: the browser has this test too
+    query = Query(product=FORMULA, lot="#A1", voucher=VOUCHER)  # Python alone: the browser has this test too
     survived = 0
     for position in range(len(good)):
         bad = bytearray(good)
