@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Route
 
 from ledger import entries as e
 from ledger import records as r
 from ledger.policy import parse_policy
 from ledger.proof.verify import Query, voucher_hash
 from tests import forge, vectors
+from tests.chromium import launched
 from tests.format_vectors import FOLDER
-from tests.twins import Case, compare, node, require_node
+from tests.twins import Case, compare, node, of_python, require_node
 from tests.world import (
     DAY_MS,
     DEALER,
@@ -258,3 +261,40 @@ def test_support_names_what_is_missing() -> None:
     found = json.loads(run(program))
     assert [one["missing"] for one in found] == [None, "webcrypto", "ed25519"]
     assert [one["ok"] for one in found] == [True, False, False]
+
+
+def test_in_chromium() -> None:
+    """The same modules in a real browser, from an origin that has WebCrypto; its Ed25519 checks the signatures."""
+    case = vector_case("good")
+    bundle = json.loads((FOLDER / "bundle.json").read_text())
+    program = """async ([text, now]) => {
+        const { hex, readBundle, support, verify } = await import("/index.js");
+        let used = 0;
+        const checked = crypto.subtle.verify.bind(crypto.subtle);
+        crypto.subtle.verify = (algorithm, ...rest) => {
+            used += algorithm === "Ed25519";
+            return checked(algorithm, ...rest);
+        };
+        const { policy, query, proof } = readBundle(text);
+        const { steps, ...product } = await verify(policy, query, proof, now);
+        const asText = (key, value) => (value instanceof Uint8Array ? hex(value) : value);
+        const names = steps.map((step) => step.name);
+        return { support: await support(), used, names, product: JSON.stringify(product, asText) };
+    }"""
+    with launched() as chromium:
+        page = chromium.new_page()
+        page.route("**/*", _module)
+        page.goto("http://localhost/")
+        found = page.evaluate(program, [bundle["text"], bundle["now_ms"]])
+    assert found["support"] == {"ok": True, "webcrypto": True, "ed25519": True, "missing": None}
+    assert found["used"] == 8 + 1  # log, witness and six envelopes, and the question whether there is Ed25519
+    assert json.loads(found["product"]) == of_python(case)["product"]
+    assert found["names"] == ["checkpoint", "header", "entries", "records", "chains", "way", "verdict"]
+
+
+def _module(route: Route) -> None:
+    path = MODULES / urlsplit(route.request.url).path[1:]
+    if path.is_file():
+        route.fulfill(path=path, content_type="text/javascript")
+    else:
+        route.fulfill(body="<!doctype html><title>verify</title>", content_type="text/html")
