@@ -47,10 +47,12 @@ def _node() -> None:
     require_node()
 
 
-def run(program: str, *arguments: str) -> str:
-    """What a program of one module prints, with the verifier's modules beside it."""
-    command = [node() or "", "--no-warnings", "--input-type=module", "-e", program, *arguments]
-    return subprocess.run(command, cwd=MODULES, check=True, capture_output=True, text=True).stdout
+def run(program: str, given: Any = None) -> Any:
+    """What a program of one module prints as JSON, with the verifier's modules beside it and `given` to work on."""
+    whole = f'import {{ readFileSync }} from "node:fs"; const given = JSON.parse(readFileSync(0));{program}'
+    command = [node() or "", "--no-warnings", "--input-type=module", "-e", whole]
+    done = subprocess.run(command, cwd=MODULES, check=True, capture_output=True, input=json.dumps(given).encode())
+    return json.loads(done.stdout)
 
 
 def vector_case(name: str) -> Case:
@@ -231,7 +233,7 @@ def test_signatures_that_verifiers_disagree_on() -> None:
         import { Signatures } from "./ed25519.js";
         import { unhex } from "./bytes.js";
         const found = [];
-        for (const [key, message, signature] of JSON.parse(process.argv[1])) {
+        for (const [key, message, signature] of given) {
           const signatures = new Signatures();
           try {
             signatures.check(unhex(key), unhex(message), unhex(signature));
@@ -244,7 +246,7 @@ def test_signatures_that_verifiers_disagree_on() -> None:
         }
         console.log(JSON.stringify(found));
     """
-    assert json.loads(run(program, json.dumps(cases))) == wanted
+    assert run(program, cases) == wanted
 
 
 def test_support_names_what_is_missing() -> None:
@@ -258,9 +260,44 @@ def test_support_names_what_is_missing() -> None:
         found.push(await support());
         console.log(JSON.stringify(found));
     """
-    found = json.loads(run(program))
+    found = run(program)
     assert [one["missing"] for one in found] == [None, "webcrypto", "ed25519"]
     assert [one["ok"] for one in found] == [True, False, False]
+
+
+def test_bundles_and_files() -> None:
+    """What is no bundle or proof file is refused by name, and a good one is read as it was made."""
+    good = json.loads((FOLDER / "bundle.json").read_text())["text"]
+    fields = json.loads(good)
+    query = fields["query"]
+
+    def bad(**changes: Any) -> str:
+        return json.dumps({name: value for name, value in (fields | changes).items() if value is not None})
+
+    texts = [
+        "", "[]", "null", "{}", good[:-1], bad(format="suyuan product bundle v2"), bad(proof=None), bad(proof="A"),
+        bad(proof=f"{fields['proof'][:-4]} "), bad(policy=None), bad(policy=1), bad(extra="x"), bad(query="x"),
+        bad(query=[]), bad(query={"product": FORMULA}), bad(query=query | {"voucher": "00"}),
+        bad(query=query | {"voucher": query["voucher"].upper().replace("7", "G")}), bad(query=query | {"lot": 1}),
+        bad(query=query | {"more": "x"}), bad(query=query | {"__proto__": "x"}),
+    ]  # fmt: skip
+    program = """
+        import { formatBundle, proofFile, readBundle, readProofFile } from "./index.js";
+        const [good, texts] = given;
+        const { proof } = readBundle(good);
+        const file = proofFile(proof);
+        const bytes = [proof, file.slice(0, 10), new Uint8Array(), new Uint8Array(5_000_000).fill(32)];
+        bytes[3].set(file);
+        const ofText = (text) => () => readBundle(text);
+        const ofBytes = (data) => () => readProofFile(data);
+        const reads = [...texts.map(ofText), ...bytes.map(ofBytes)];
+        const checks = reads.map((read) => {
+          try { return read() && "read"; } catch (error) { return error.check ?? error.stack; }
+        });
+        const same = formatBundle(readBundle(good)) === good && String(readProofFile(file)) === String(proof);
+        console.log(JSON.stringify({ same, checks }));
+    """
+    assert run(program, [good, texts]) == {"same": True, "checks": [*["bundle"] * len(texts), *["file"] * 4]}
 
 
 def test_in_chromium() -> None:

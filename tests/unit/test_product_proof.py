@@ -468,6 +468,29 @@ def test_truncated_and_extended_proofs(world: World) -> None:
     assert f.from_file(f.to_file(good)) == good
 
 
+def test_numbers_and_names_of_no_kind_are_refused_and_no_error_of_python(world: World) -> None:
+    good = proof_of(world)
+    shown = f.PROOF.decode(good)
+    chain = f.ShownChain(bytes(32), e.CHAIN_FACTS, 0, bytes(32), [])
+    for leaf, index in ((0, 2**32), (2**53, 0), (2**64 - 1, 0), (0, 4096)):
+        element = e.Element(r.Act.FACT, world.now, leaf, index, bytes(32))
+        listed = msgspec.structs.replace(chain, elements=[element])
+        refused(world, forged(good, chains=[*shown.chains, listed]), "format")
+    query = Query(product=FORMULA, lot="A1")
+    with pytest.raises(VerifyFailed, match=r"neither PRODUCT#LOT|neither shows"):
+        verify_both(POLICY, query, forged(good, lot="A1"), world.now)
+
+
+def test_a_cosignature_of_the_year_10000_is_none(world: World) -> None:
+    head = world.store.head
+    note = c.sign_checkpoint(c.Checkpoint(ORIGIN, head.log.size, head.log.root()), ORIGIN, LOG_SEED)
+    query = Query(product=FORMULA, lot="#A1")
+    for time_s in (253_402_300_800, 2**64 - 1):
+        proof = forged(world.proof(), checkpoint=c.cosign(note, VALIDATOR, VALIDATOR_SEED, time_s))
+        with pytest.raises(VerifyFailed, match="year 9999"):
+            verify_both(POLICY, query, proof, None)
+
+
 def test_adverse_facts_about_a_site_or_product_show(world: World) -> None:
     site = r.Subject(kind=r.SubjectKind.SITE, site=DEALER.site)
     world.do(LAB, world.act(r.Fact, kind=r.FactKind.INSPECT, adverse=True, subject=site, text="鼠害"))
