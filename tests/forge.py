@@ -97,7 +97,7 @@ class Forger:
         for envelope, header in zip(self.proof["envelopes"], self.headers, strict=False):
             member = header.get("member") if isinstance(header, dict) else None
             envelope[1] = encode(header)
-            envelope[2] = signature.sign(SEEDS.get(member, LOG_SEED), TAG_ENVELOPE + envelope[1])
+            envelope[2] = signature.sign(SEEDS.get(str(member), LOG_SEED), TAG_ENVELOPE + envelope[1])
 
     def _elements(self) -> Iterator[list[Any]]:
         lists = [chain[4] for chain in self.proof["chains"] if _is_list(chain, 5)]
