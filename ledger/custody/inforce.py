@@ -87,7 +87,7 @@ def _held_before(draft: s.Draft, start: e.PositionEntry, at: int, kinds: Kinds) 
     for position in todo:
         if position.more_ways or any(way.kind in (e.WayKind.RETURN, e.WayKind.CORRECT) for way in position.ways):
             return True
-        for source in _sources(draft, position):
+        for source in sources_of(draft, position):
             if source.lot != position.lot and _lot_covered(draft, source.lot, at, kinds):
                 return True
             if _position_covered(draft, source, at, kinds):
@@ -101,7 +101,7 @@ def _held_before(draft: s.Draft, start: e.PositionEntry, at: int, kinds: Kinds) 
     return False
 
 
-def _sources(draft: s.Draft, position: e.PositionEntry) -> Iterator[e.PositionEntry]:
+def sources_of(draft: s.Draft, position: e.PositionEntry) -> Iterator[e.PositionEntry]:
     """The positions that the goods of this one came from."""
     paths = [way.source for way in position.ways if way.source]
     if any(way.kind == e.WayKind.TRANSFORM for way in position.ways):
