@@ -75,7 +75,7 @@ def lot_product(step: Step, lot: str) -> e.ProductEntry:
 def _not_a_case(step: Step, lot: str) -> None:
     """Where nothing is known of a lot: say so if the code of a case was taken for that of the can."""
     product = step.draft.product(product_of(lot))
-    if product is not None and product.base is not None:
+    if product is not None and product.base is not None and step.draft.lot(lot) is None:
         known_product(step, product.product)
 
 
