@@ -1,6 +1,5 @@
 """Handovers: two signatures, and between them goods that belong to nobody's stock but are not lost."""
 
-
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s

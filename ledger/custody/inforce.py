@@ -125,9 +125,11 @@ def _position_covered(draft: s.Draft, position: e.PositionEntry, at: int, kinds:
 
 
 def _by_kin(draft: s.Draft, lot: e.LotEntry, product: e.ProductEntry, at: int, kinds: Kinds) -> bool:
-    """By its product, or by a maker: the product's, or whoever commissioned the lot."""
-    if product.in_force and _covers(draft, e.product_path(product.product), lot, at, kinds):
-        return True
+    """By its product (and what that is a level of), or by a maker: the product's, or whoever commissioned the lot."""
+    base = draft.product(product.base) if product.base is not None else None
+    for one in (product, base):
+        if one is not None and one.in_force and _covers(draft, e.product_path(one.product), lot, at, kinds):
+            return True
     return _maker_covers(draft, lot, product.maker, at, kinds) or (
         lot.commissioner != product.maker and _maker_covers(draft, lot, lot.commissioner, at, kinds)
     )

@@ -13,6 +13,8 @@ from ledger import state as s
 from ledger.custody import Step, Violation
 from ledger.custody.arrival import keep_pair, pair_of
 from ledger.custody.step import change
+from ledger.proof.verdict import Verdict
+from ledger.proof.verify import voucher_hash
 from tests.world import (
     CASE,
     DAY_MS,
@@ -728,5 +730,25 @@ def test_stock_is_not_frozen_by_a_code_that_becomes_a_case(world: World) -> None
     assert stock(world, SHOP, lot) == s.Stock(held=11, shipped=4, sold=3, used=2, destroyed=1)
     world.do(REGULATOR, world.act(r.Hold, reason="抽检", subject=world.lot_subject(lot)))
     assert rules(world.refused(SHOP, world.ship(SHOP, DEALER, 1, lot))) == ["goods.held"]
+    voucher = b"V" * 16
+    world.do(DEALER, world.act(r.Voucher, lot=lot, site=DEALER.site, voucher=voucher_hash(voucher)))
+    shown = world.verify(world.proof(lot, (DEALER.id, DEALER.site)), lot, voucher=voucher)
+    assert (shown.verdict, [place.owner for place in shown.way]) == (Verdict.HELD, [DEALER.id, SHOP.id])
     for act in (world.enter(SHOP, 1, lot), world.count(SHOP, 0, 1, f"{case}#L3")):
         assert rules(world.refused(SHOP, act)) == ["product.level"]
+
+
+def test_what_is_said_of_the_can_holds_for_stock_under_the_code_of_its_case(world: World) -> None:
+    """Neither a recall of the item, nor one of the same lot number, is shaken off by the other code."""
+    case = gtin(73)
+    lot = f"{case}#A1"
+    world.do(SHOP, world.register(case, declared_by=r.DeclaredBy.HOLDER, maker=None))
+    world.do(SHOP, world.enter(SHOP, 20, lot, production=20251101))
+    world.do(MAKER, world.register(case, base=FORMULA, contains=6))
+    assert world.verify(world.proof(lot), lot).verdict == Verdict.NOT_COMMISSIONED_BY_MAKER
+    for subject in (r.Subject(kind=r.SubjectKind.PRODUCT, product=FORMULA), world.lot_subject(LOT)):
+        issued = world.do(REGULATOR, world.act(r.Recall, grade=1, reason="召回", subject=subject))[0].hash
+        assert world.verify(world.proof(lot), lot).verdict == Verdict.RECALLED
+        if subject.product is not None:
+            assert rules(world.refused(SHOP, world.ship(SHOP, DEALER, 1, lot))) == ["goods.held"]
+        world.do(REGULATOR, world.act(r.Lift, reason="误报", subject=subject, target=issued))
