@@ -215,7 +215,7 @@ def _chain_of_blocks(world: World) -> dict[str, Vectors]:
 
 def _proofs(world: World) -> Vectors:
     position = (SHOP.id, SHOP.site)
-    before = {"now_ms": world.now, "proof": world.proof(position=position).hex(), "verdict": "FACTS_NOTED"}
+    before = {"now_ms": world.now, "proof": world.proof(position=position).hex(), "verdict": "GOOD"}
     unknown = {"now_ms": world.now, "proof": world.proof(f"{CASE}#NONE").hex(), "verdict": "UNKNOWN_CODE"}
     world.do(REGULATOR, world.act(r.Recall, grade=1, reason="召回", subject=world.lot_subject()))
     after = {"now_ms": world.now, "proof": world.proof(position=position).hex(), "verdict": "RECALLED"}
