@@ -70,7 +70,8 @@ def site(
         raise typer.BadParameter(f"{where} is new: say its --name")
     if old is not None:
         name, region = name or old.name, region or old.region
-        public, closed = (old.public if public is None else public), (old.closed if closed is None else closed)
+        public = old.public if public is None else public
+        closed = old.closed is not None if closed is None else closed
     one = build.act(
         r.Site, at=clock_ms(), closed=closed or None, name=name, public=public or None, region=region or "CN",
         site=where,

@@ -198,7 +198,7 @@ def _plain(name: str, value: Any) -> Any:
         return value.count
     if isinstance(value, bytes):
         return value.hex()
-    if name in ("admitted", "suspended", "opened"):
+    if name in ("admitted", "closed", "suspended", "opened") and value is not True:
         return when.shown(value)
     return value.name.lower() if hasattr(value, "name") else value
 

@@ -20,9 +20,8 @@ from ledger.custody.step import (
     enter_position,
     give,
     known_member,
-    known_product,
     known_site,
-    product_of,
+    lot_product,
     refuse_twice,
 )
 from ledger.custody.weights import fits, share, weigh
@@ -33,8 +32,8 @@ def claim(step: Step, record: r.Claim, amounts: r.Moved) -> None:
     known_member(step, record.supplier, "supplier")
     if record.supplier == step.member:
         raise Violation("claim.own", "nobody supplies itself", "use a move between own sites", "supplier")
-    known_site(step, record.site)
-    known_product(step, product_of(record.lot))
+    known_site(step, record.site, record.at)
+    lot_product(step, record.lot)
     refuse_twice(step.draft.get(s.claim_key(record.supplier, step.name), s.CLAIM.decode_trusted))
     bring_up_unknown(step, record.lot, record.production, record.expiry)
     grams = check_measure(step, record.lot, amounts.grams)
@@ -109,7 +108,7 @@ def close_by_ship(step: Step, record: r.Ship, handover: s.Handover) -> s.Handove
             weight = share(handover.grams, part, handover.open)
             if record.claim is None and not fits(step, row.lot, weight, share(row.grams, part, row.open)):
                 continue
-            _confirm(step, handover, name, row, part, weight)
+            handover = _confirm(step, handover, name, row, part, weight)
             handover = structs.replace(handover, open=handover.open - part, grams=handover.grams - weight)
             left = [one for one in pair.claims if one != name] if part == row.open else pair.claims
             pair = structs.replace(pair, claims=left, delivered=pair.delivered + part)
