@@ -22,7 +22,7 @@ from client_sdk.books.planner import Planner
 from client_sdk.books.rows import BadRow, Row
 from client_sdk.books.scratch import Scratch
 from client_sdk.books.sending import Batch, Sender
-from client_sdk.books.waiting import OpenShip
+from client_sdk.books.waiting import OpenShip, document_of
 from client_sdk.build import Sealed
 from client_sdk.client import Client
 from client_sdk.wire import REFS_A_CALL, Side
@@ -226,7 +226,10 @@ def _snapshot(member: Client) -> tuple[int, Holdings]:
         for one in member.positions()
     )
     ships = (
-        OpenShip(one.ship, one.lot, one.owner, one.to_site, one.ref, one.open, one.time_ms, one.grams, one.returns)
+        OpenShip(
+            one.ship, one.lot, one.owner, one.to_site, document_of(one.ref), one.open, one.time_ms, one.grams,
+            one.returns,
+        )  # fmt: skip
         for one in member.handovers()
         if one.to == member.member_id
     )
