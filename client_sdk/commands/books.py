@@ -127,7 +127,8 @@ def _say_totals(totals: Totals, unused: dict[str, str], as_json: bool) -> None:
 
 
 def columns(as_json: Json = False) -> None:
-    """The columns that a book may have; those with * it must have."""
+    """The columns that a book may have; those with * it must have. 单价 is the price of one 单位; under 单价(元/kg)
+    or 单价(元/斤) it is that of the weight."""
     for book in Book:
         fields = COLUMNS[book]
         say(as_json, {book.value: ", ".join(c.header + ("*" if c.needed else "") for c in fields)})

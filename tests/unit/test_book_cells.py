@@ -139,6 +139,9 @@ def test_what_is_no_amount(text: str) -> None:
 def test_a_price_may_have_decimals_beyond_fen() -> None:
     assert measures.total_fen("12.345", 3) == 3704  # 37.035, half up
     assert measures.total_fen("138.5", 8) == 110_800
+    assert measures.total_fen("30", 250, 1000) == 750
+    assert measures.total_fen("9.99", 125, 500) == 250  # 249.75
+    assert measures.total_fen("0.01", 1, 2) == 1  # half a fen, up
     with pytest.raises(BadCell, match="more than"):
         measures.total_fen("99999999999", QUANTITY_MAX)
 
