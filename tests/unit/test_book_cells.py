@@ -212,7 +212,7 @@ def test_contradictions_are_asked_about(
 CELLS: tuple[Callable[[str], object], ...] = (
     cells.gtin, cells.party_code, cells.quantity, cells.signed, cells.day, cells.time_ms,
     partial(cells.count, field="x"), partial(cells.shelf_days, production=None), partial(measures.grams, unit="kg"),
-    partial(measures.fen, field="x"), partial(measures.total_fen, quantity=3), packing.items_a_case,
+    partial(measures.fen, field="x"), partial(measures.total_fen, much=3), packing.items_a_case,
 )  # fmt: skip
 
 
