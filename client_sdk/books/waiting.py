@@ -53,7 +53,7 @@ class Waiting:
         )
         for one in ships:
             self._add(one)
-        for order in ("open, time_ms", "document", "time_ms"):
+        for order in ("open, time_ms", "document, time_ms", "time_ms"):
             name = order.partition(",")[0]
             self._db.execute(f"CREATE INDEX by_{name} ON ship (goods, {order})")
         self.count = int(self._db.execute("SELECT count(*) FROM ship").fetchone()[0])
