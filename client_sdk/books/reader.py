@@ -205,7 +205,6 @@ class _RowReader:
         currency = "CNY" if total is not None else None
         return Private(address=address or None, contact=contact or None, currency=currency, price=total)
 
-
     def _total(self, price: str, quantity: int, grams: int | None, weighed_in: str) -> int:
         """At the price of one unit of the row, or of the weight that the header names: 单价(元/kg)."""
         unit = self._units.get("price") or weighed_in.lower()

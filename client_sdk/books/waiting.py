@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from client_sdk.books.scratch import Scratch
+from ledger.limits import BOOK_SHIPS_BYTES_MAX
 
 _COLUMNS = "rowid, name, site, document, open, time_ms, grams"
 _OF = "goods = (SELECT id FROM goods WHERE lot = ? AND owner = ? AND returns = ?) AND (? = '' OR site = ?)"
@@ -43,6 +44,7 @@ class Wanted(Struct, frozen=True):
 class Waiting:
     def __init__(self, scratch: Scratch, ships: Iterable[OpenShip]) -> None:
         self._db = scratch.db
+        self._db.execute(f"PRAGMA cache_size = -{BOOK_SHIPS_BYTES_MAX // 1024}")  # rows ask for them in no order
         self._db.execute(
             "CREATE TABLE goods (id INTEGER PRIMARY KEY, lot TEXT, owner TEXT, returns INTEGER, "
             "UNIQUE (lot, owner, returns))"

@@ -1,6 +1,7 @@
 """Rows of a book: headers by any of their names, cells in their places, and refs that keep a row from being booked
 twice."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -223,7 +224,8 @@ def test_a_price_by_weight_needs_the_weight(tmp_path: Path) -> None:
         (("货批", "备注", "货批"), {}, {"货批": "", "备注": ""}),
         (("客户编号",), {"客户编号": "-"}, {}),
         (("原行号", "问题", "处理"), {}, {}),
-        (("库存地 点", "检验报告号", "保质期（天数）"), {}, {"库存地 点": "库存地点", "检验报告号": "检验报告编号", "保质期(天数)": "保质期"}),
+        (("库存地 点", "检验报告号"), {}, {"库存地 点": "库存地点", "检验报告号": "检验报告编号"}),
+        (("保质期（天数）",), {}, {"保质期(天数)": "保质期"}),
         (("批号2", "净重(kg)"), {}, {"批号2": "", "净重(kg)": ""}),  # those columns are there
         (("供应商地址",), {}, {"供应商地址": ""}),
         (("单价(元/罐)",), {}, {"单价(元/罐)": "单价"}),
@@ -238,7 +240,7 @@ def test_columns_that_are_not_used_are_named(
 
 def test_a_missing_column_that_nearly_is_there_is_asked_about(tmp_path: Path) -> None:
     headers = tuple("商品编码" if name == "商品条码" else name for name in SALES)
-    with pytest.raises(Malformed, match="is 商品编码 meant as 商品条码[?] suyuan mapping column '商品编码' '商品条码'"):
+    with pytest.raises(Malformed, match=re.escape("is 商品编码 meant as 商品条码? suyuan mapping column '商品编码'")):
         BookFile(write(tmp_path / "m.csv", headers, [row()]))
 
 
