@@ -32,7 +32,7 @@ from msgspec import Meta, Struct
 
 from ledger import entries as e
 from ledger.encoding import Codec, encode
-from ledger.hashing import TAG_WRITES, digest
+from ledger.hashing import HASH_BYTES, TAG_WRITES, digest
 from ledger.records import Hash, LotId, MemberId, Quantity, SiteId, TimeMs
 
 T = TypeVar("T")
@@ -134,10 +134,11 @@ class Closed(Struct, frozen=True, array_like=True, gc=False):
 
 class Pair(Struct, frozen=True, array_like=True):
     """Between a supplier and a receiver's site, of one lot: claims and ships that are open, oldest first, so that
-    each finds the other in whichever order they come; and how much was delivered and not returned."""
+    each finds the other in whichever order they come; and how much was delivered and not returned. Their names stand
+    one behind the other (`names_in`, `without`): as a list of 64 they took a third of the time of a receive."""
 
-    claims: list[Hash]
-    ships: list[Hash]
+    claims: bytes
+    ships: bytes
     delivered: Count
 
 
@@ -273,7 +274,20 @@ PROPOSAL: Final = Codec(Proposal, "proposal row")
 IN_FORCE: Final = Codec(InForce, "amounts in force row")
 
 NO_STOCK: Final = Stock()
-NO_PAIR: Final = Pair([], [], 0)
+NO_PAIR: Final = Pair(b"", b"", 0)
+
+
+def names_in(row: bytes) -> list[bytes]:
+    """The names of a pair's open ships or claims, in order."""
+    return [row[at : at + HASH_BYTES] for at in range(0, len(row), HASH_BYTES)]
+
+
+def without(row: bytes, name: bytes) -> bytes:
+    """The names but for one; the same where it is not among them."""
+    at = row.find(name)
+    while at >= 0 and at % HASH_BYTES:
+        at = row.find(name, at + 1)
+    return row if at < 0 else row[:at] + row[at + HASH_BYTES :]
 
 
 def stock_key(owner: str, site: str, lot: str) -> bytes:

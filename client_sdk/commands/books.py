@@ -14,6 +14,7 @@ from client_sdk.books import mapping as mappings
 from client_sdk.books.badrows import BadRowFile
 from client_sdk.books.booking import Import, Totals
 from client_sdk.books.columns import COLUMNS, Book
+from client_sdk.books.headers import asked
 from client_sdk.books.line import Planned
 from client_sdk.books.mapping import Mapping
 from client_sdk.books.packing import CASE
@@ -57,7 +58,7 @@ def import_book(
                 mappings.store(identity, run.mapping)
             _book(run, file)
     listed.end(bad)
-    _say_totals(run.totals, as_json)
+    _say_totals(run.totals, file.unused, as_json)
     if run.totals.bad:
         raise typer.Exit(1)
 
@@ -112,19 +113,22 @@ class _Listed:
             notes.print(f"… and {more} more bad rows; {where}", markup=False, highlight=False)
 
 
-def _say_totals(totals: Totals, as_json: bool) -> None:
+def _say_totals(totals: Totals, unused: dict[str, str], as_json: bool) -> None:
     values: dict[str, Any] = {"rows": totals.rows, "booked": totals.booked, "already_booked": totals.already}
     values |= {"bad": totals.bad} | ({"private_waiting": totals.private} if totals.private else {})
     if as_json:
-        say(True, values | {"acts": dict(totals.acts), "reasons": dict(totals.reasons)})
+        more = {"columns_not_used": unused} if unused else {}
+        say(True, values | {"acts": dict(totals.acts), "reasons": dict(totals.reasons)} | more)
         return
     parts = {"acts": totals.acts, "reasons": totals.reasons}
     told = {name: ", ".join(f"{n:,} {kind}" for kind, n in one.most_common()) for name, one in parts.items() if one}
-    say(False, values | told)
+    passed_over = {"columns not used": [", ".join(unused), *asked(unused)]} if unused else {}
+    say(False, values | told | passed_over)
 
 
 def columns(as_json: Json = False) -> None:
-    """The columns that a book may have; those with * it must have."""
+    """The columns that a book may have; those with * it must have. 单价 is the price of one 单位; under 单价(元/kg)
+    or 单价(元/斤) it is that of the weight."""
     for book in Book:
         fields = COLUMNS[book]
         say(as_json, {book.value: ", ".join(c.header + ("*" if c.needed else "") for c in fields)})

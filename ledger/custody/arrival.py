@@ -119,7 +119,7 @@ def delivered(step: Step, handover: s.Handover, accepted: int, closed: bool) -> 
     if handover.to == handover.owner:
         return  # custody alone moved
     pair = pair_of(step, handover.owner, handover.to, handover.to_site, handover.lot)
-    ships = [one for one in pair.ships if one != handover.ship] if closed else pair.ships
+    ships = s.without(pair.ships, handover.ship) if closed else pair.ships
     more = 0 if handover.returns else accepted
     if more or ships != pair.ships:
         pair = s.Pair(pair.claims, ships, pair.delivered + more)

@@ -407,7 +407,7 @@ def test_no_loss_of_weight_falls_below_what_the_encoding_holds(world: World) -> 
 def test_what_was_delivered_is_counted_up_to_what_the_encoding_holds(world: World) -> None:
     """Over several sites more can be delivered than each of them can count."""
     step = step_of(world, SHOP)
-    keep_pair(step, MAKER.id, SHOP.id, SHOP.site, LOT, s.Pair([], [], limits.INTEGER_MAX + 5))
+    keep_pair(step, MAKER.id, SHOP.id, SHOP.site, LOT, s.Pair(b"", b"", limits.INTEGER_MAX + 5))
     assert pair_of(step, MAKER.id, SHOP.id, SHOP.site, LOT).delivered == limits.INTEGER_MAX
 
 
