@@ -1,13 +1,15 @@
 """`suyuan`: the enterprise's, auditor's and consumer's commands."""
 
+import re
 import sys
-from typing import Any
+from typing import Any, Final
 
 import typer
 
 from client_sdk.commands import (
     audit,
     books,
+    columns,
     correcting,
     facts,
     identity,
@@ -35,7 +37,7 @@ app = typer.Typer(
 )
 PANELS = {
     "Members, keys, sites, products": (identity, members, member_keys, products),
-    "Trade": (trade, books),
+    "Trade": (trade, books, columns),
     "Own stock": (stock, units, correcting),
     "Facts, holds, recalls": (facts, scopes),
     "What is yours": (own, watch, outbox, private),
@@ -50,6 +52,13 @@ for panel, modules in PANELS.items():
     for group in app.registered_groups[groups:]:
         group.rich_help_panel = panel
 
+FILES: Final[dict[type[OSError], str]] = {
+    FileNotFoundError: "there is no such file; check its name and folder",
+    PermissionError: "you may not open it; check whose it is, and its mode",
+    IsADirectoryError: "it is a folder, and a file is expected",
+    NotADirectoryError: "it lies in what is no folder; check its name",
+}
+RANGE: Final = re.compile(r"(\S+) is not in the range (?:(-?\d+)<=)?x(?:<=(-?\d+))?")
 # Typer's base of whatever is wrong with a command line, which it does not export.
 UsageError: Any = typer.BadParameter.__bases__[0]
 
@@ -69,7 +78,10 @@ def main() -> None:
     except UnicodeError as error:
         print(f"suyuan: this is no UTF-8 text: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    except (SuyuanError, OSError) as error:
+    except OSError as error:
+        print(f"suyuan: {_of_file(error)}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except SuyuanError as error:
         print(f"suyuan: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     except typer.Abort:
@@ -79,9 +91,24 @@ def main() -> None:
         raise SystemExit(code)
 
 
+def _of_file(error: OSError) -> str:
+    """Which file, and what to do, in place of a number."""
+    if error.filename is None:
+        return str(error)
+    what = FILES.get(type(error), (error.strerror or "it cannot be read").lower())
+    return f"{error.filename}: {what}"
+
+
 def _tell_usage(error: Any) -> None:
     """One line, and where to read more. Without a message the help was shown already."""
     message = " ".join(error.format_message().split()).rstrip(".")
+    message = RANGE.sub(lambda found: f"{found[1]} is not {_range(found[2], found[3])}", message)
     if message:
         where = f"{error.ctx.command_path} --help" if error.ctx is not None else "suyuan --help"
         print(f"suyuan: {message}; see: {where}", file=sys.stderr)
+
+
+def _range(low: str | None, high: str | None) -> str:
+    if low is not None and high is not None:
+        return f"a number from {low} to {high}"
+    return f"at least {low}" if low is not None else f"at most {high}"
