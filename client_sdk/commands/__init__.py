@@ -1,8 +1,7 @@
 """`suyuan`: the enterprise's, auditor's and consumer's commands."""
 
-import re
 import sys
-from typing import Any, Final
+from typing import Any
 
 import typer
 
@@ -26,8 +25,9 @@ from client_sdk.commands import (
     units,
     watch,
 )
+from client_sdk.commands.plain import plain
 from client_sdk.errors import EnvelopeRefused
-from ledger.errors import SuyuanError
+from ledger.errors import SuyuanError, of_file
 
 app = typer.Typer(
     add_completion=False,
@@ -52,13 +52,6 @@ for panel, modules in PANELS.items():
     for group in app.registered_groups[groups:]:
         group.rich_help_panel = panel
 
-FILES: Final[dict[type[OSError], str]] = {
-    FileNotFoundError: "there is no such file; check its name and folder",
-    PermissionError: "you may not open it; check whose it is, and its mode",
-    IsADirectoryError: "it is a folder, and a file is expected",
-    NotADirectoryError: "it lies in what is no folder; check its name",
-}
-RANGE: Final = re.compile(r"(\S+) is not in the range (?:(-?\d+)<=)?x(?:<=(-?\d+))?")
 # Typer's base of whatever is wrong with a command line, which it does not export.
 UsageError: Any = typer.BadParameter.__bases__[0]
 
@@ -79,10 +72,10 @@ def main() -> None:
         print(f"suyuan: this is no UTF-8 text: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     except OSError as error:
-        print(f"suyuan: {_of_file(error)}", file=sys.stderr)
+        print(f"suyuan: {of_file(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except SuyuanError as error:
-        print(f"suyuan: {error}", file=sys.stderr)
+        print(f"suyuan: {plain(str(error))}", file=sys.stderr)
         raise SystemExit(1) from None
     except typer.Abort:
         print("suyuan: stopped", file=sys.stderr)
@@ -91,24 +84,10 @@ def main() -> None:
         raise SystemExit(code)
 
 
-def _of_file(error: OSError) -> str:
-    """Which file, and what to do, in place of a number."""
-    if error.filename is None:
-        return str(error)
-    what = FILES.get(type(error), (error.strerror or "it cannot be read").lower())
-    return f"{error.filename}: {what}"
-
-
 def _tell_usage(error: Any) -> None:
     """One line, and where to read more. Without a message the help was shown already."""
     message = " ".join(error.format_message().split()).rstrip(".")
-    message = RANGE.sub(lambda found: f"{found[1]} is not {_range(found[2], found[3])}", message)
     if message:
         where = f"{error.ctx.command_path} --help" if error.ctx is not None else "suyuan --help"
-        print(f"suyuan: {message}; see: {where}", file=sys.stderr)
+        print(f"suyuan: {plain(message)}; see: {where}", file=sys.stderr)
 
-
-def _range(low: str | None, high: str | None) -> str:
-    if low is not None and high is not None:
-        return f"a number from {low} to {high}"
-    return f"at least {low}" if low is not None else f"at most {high}"

@@ -1,6 +1,7 @@
 """Records named by the beginning of their hash, as people copy it: looked for among those that a command can mean."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -10,13 +11,13 @@ from client_sdk.client import Client
 from client_sdk.commands import parsing
 from client_sdk.commands.options import Unlocked, unlocked
 from client_sdk.errors import NotFound
-from ledger.records import Record
+from ledger import records as r
 
 Among: TypeAlias = tuple[str, Callable[[Client], Iterable[bytes]]]
 """How they are called, with the command that lists them; and their hashes."""
 
 
-def own(*kinds: type[Record]) -> Callable[[Client], Iterator[bytes]]:
+def own(*kinds: type[r.Record]) -> Callable[[Client], Iterator[bytes]]:
     """The hashes of own records of these kinds; of any, where none is named."""
 
     def hashes(member: Client) -> Iterator[bytes]:
@@ -35,7 +36,13 @@ CLAIMED_OF_ME: Final[Among] = (
 )
 
 
-def own_records(*kinds: type[Record]) -> Among:
+WAITING_OR_SENT: Final[Among] = (
+    "open handovers to you, or ships of yours; `suyuan handovers` and `suyuan records` show them",
+    lambda member: chain(WAITING[1](member), own(r.Ship)(member)),
+)
+
+
+def own_records(*kinds: type[r.Record]) -> Among:
     return "records of yours that this can mean; `suyuan records` shows them", own(*kinds)
 
 

@@ -7,7 +7,7 @@ import tomllib
 import typer
 from pydantic import ValidationError
 
-from ledger.errors import SuyuanError
+from ledger.errors import SuyuanError, of_file
 from node.commands import keeping, making, serving
 
 app = typer.Typer(
@@ -24,7 +24,9 @@ def main() -> None:
     """Errors end with exit code 1 and one line that says what to do; wrong usage and settings with 2."""
     try:
         app()
-    except (SuyuanError, OSError, sqlite3.Error) as error:
+    except OSError as error:
+        _fail(of_file(error), 1)
+    except (SuyuanError, sqlite3.Error) as error:
         _fail(str(error), 1)
     except ValidationError as error:
         for found in error.errors():

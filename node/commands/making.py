@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,8 @@ from node.config import CONFIG_FILE, POLICY_FILE, write_policy
 from node.private import ROWS_FILE, PrivateStore
 from node.run import ENDPOINTS_FILE, clock_ms
 
+NAME = re.compile(r"[a-z0-9][a-z0-9./-]{2,62}")
+REGION = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,6})?")
 HOSTS = ["127.0.0.1", "localhost"]
 
 
@@ -28,7 +31,8 @@ def _founder(path: Path) -> g.Founder:
     try:
         return msgspec.json.decode(path.read_bytes(), type=PublicMember).founder()
     except (ValueError, msgspec.MsgspecError) as error:
-        raise Malformed(str(path), f"not a member's public file: {error}") from None
+        expected = "member.json, as suyuan keygen writes it, is expected"
+        raise Malformed(str(path), f"not a member's public file ({error}); {expected}") from None
 
 
 class PublicMember(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +60,10 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Make a new chain in DATA: keys, certificates, genesis, and what a node keeps, empty."""
+    if not NAME.fullmatch(name):
+        raise typer.BadParameter(f"--name {name!r}: 3 to 63 of a-z, 0-9, dot, hyphen and slash, as example.org/food")
+    if not REGION.fullmatch(region):
+        raise typer.BadParameter(f"--region {region!r}: a country, such as CN, or a part of it, such as CN-33")
     founders = [_founder(path) for path in founder]
     folder = data / "keys"
     log_seed, validator_seed = keys.draw_seed(), keys.draw_seed()
@@ -90,7 +98,13 @@ def certify(
     as_json: Json = False,
 ) -> None:
     """Issue a member's client certificate."""
-    out.write_bytes(tls.certify(data / "keys", request.read_bytes(), member, dt.datetime.now(dt.UTC)))
+    read_genesis(data)  # DATA is a node's folder, or that is told first
+    try:
+        certificate = tls.certify(data / "keys", request.read_bytes(), member, dt.datetime.now(dt.UTC))
+    except Malformed as error:
+        where = str(request) if error.where == tls.REQUEST else error.where
+        raise Malformed(where, error.message) from None
+    out.write_bytes(certificate)
     say(as_json, {"member": member, "certificate": str(out)})
 
 
