@@ -48,7 +48,7 @@ class Stock(Struct, frozen=True, array_like=True, gc=False):
     held, grams        what is there; `reserved` of it stands packed under an SSCC
     shipped, sold, used, destroyed, lost    what went out: used by transforms and relabels, lost by counts
     missing            shipped, but not received: ended by a count
-    irregular          outflows that were accepted but forbidden: after expiry, or while held
+    irregular          outflows that were accepted but forbidden: after expiry, while held, booked late
     claimed            received, but not booked by the supplier yet; `disputed` of it
     overdrawn          taken away by a correction although it was gone already
     grams_lost         weighing differences: lost less gained
@@ -81,8 +81,9 @@ class HandoverFact(Struct, frozen=True, array_like=True):
 
 
 class Handover(Struct, frozen=True, array_like=True):
-    """An open ship. `sender` signed it; `bits` are those that travel with the goods."""
+    """An open ship, by its record hash. `sender` signed it; `bits` are those that travel with the goods."""
 
+    ship: Hash
     sender: MemberId
     lot: LotId
     owner: MemberId
@@ -187,9 +188,11 @@ class Booked(Struct, frozen=True, array_like=True):
 
 
 class Scope(Struct, frozen=True, array_like=True, gc=False):
-    """A hold or recall in force, for lots made from one day to another (YYYYMMDD; 0 to 99991231: all)."""
+    """A hold or recall in force, by its record hash (`name`), for lots made from one day to another (YYYYMMDD;
+    0 to 99991231: all)."""
 
     element: e.Element
+    name: Hash
     issuer: MemberId
     at: TimeMs
     made_from: Count
