@@ -90,4 +90,3 @@ def _tell_usage(error: Any) -> None:
     if message:
         where = f"{error.ctx.command_path} --help" if error.ctx is not None else "suyuan --help"
         print(f"suyuan: {plain(message)}; see: {where}", file=sys.stderr)
-

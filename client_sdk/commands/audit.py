@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 from rich.progress import SpinnerColumn, TextColumn
 
-from client_sdk.audit import Progress
-from client_sdk.audit import audit_blocks, audit_folder
+from client_sdk.audit import Progress, audit_blocks, audit_folder
 from client_sdk.commands.options import Json, client, console, notes, progress
 from client_sdk.errors import ClientError, KeyFileError
 from client_sdk.wire import clock_ms
@@ -38,9 +37,7 @@ def audit(
             bar.update(task, description=f"block {height}, {records} records")
 
         try:
-            findings = (
-                audit_folder(folder, tell) if folder is not None else _remote(Path(str(identity)), tell)
-            )
+            findings = audit_folder(folder, tell) if folder is not None else _remote(Path(str(identity)), tell)
         except (Malformed, KeyFileError, ClientError, OSError) as error:
             notes.print(f"suyuan audit: {error}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(2) from None

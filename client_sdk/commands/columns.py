@@ -1,4 +1,4 @@
-"""`suyuan columns`: what a book may say, in which column, how it is written, and what else the column may be called."""
+"""`suyuan columns`: what a book may say, how it is written, and what else each column may be called."""
 
 import json
 from typing import Any, Final
@@ -48,7 +48,8 @@ def columns(as_json: Json = False) -> None:
         if number:
             out("")
         rows = (
-            (one.header + ("*" if one.needed else ""), FORMS[one.field], "\n".join(one.others)) for one in COLUMNS[book]
+            (one.header + ("*" if one.needed else ""), FORMS[one.field], "\n".join(one.others))
+            for one in COLUMNS[book]
         )
         plain_table(book.value, {"column": "left", "written as": "left", "or called": "left"}, rows)
 

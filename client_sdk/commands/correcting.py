@@ -23,7 +23,6 @@ from client_sdk.commands.options import (
 )
 from client_sdk.commands.parsing import Line
 from client_sdk.commands.signing import sign
-from client_sdk.errors import NotFound
 from client_sdk.wire import OwnRecord, clock_ms
 from ledger import records as r
 from ledger.errors import Malformed
@@ -84,7 +83,9 @@ def correct(
 
 def _check_said(did_not_occur: bool, changed: bool) -> None:
     if did_not_occur and changed:
-        raise typer.BadParameter("what did not occur has no quantity: say --did-not-occur, or what is right, not both")
+        raise typer.BadParameter(
+            "what did not occur has no quantity: say --did-not-occur, or what is right, not both"
+        )
     if not did_not_occur and not changed:
         raise typer.BadParameter("say what is right (--quantity, --accepted, …), or --did-not-occur")
 

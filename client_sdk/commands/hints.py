@@ -22,7 +22,9 @@ REMEDIES: Final = {
     "position.overdrawn": "book first what came in (suyuan receive, claim, enter or count), or correct the quantity",
     "member.unknown": "check the code; a regulator admits members: suyuan admit",
 }
-NOT_ADMITTED: Final = "you are not admitted yet: send your member.json to a regulator, who runs: suyuan admit member.json"
+NOT_ADMITTED: Final = (
+    "you are not admitted yet: send your member.json to a regulator, who runs: suyuan admit member.json"
+)
 
 
 def explained(member: Client, acts: Sequence[Act], refusal: EnvelopeRefused) -> EnvelopeRefused:

@@ -168,7 +168,11 @@ def done(identity: Identity, as_json: Json = False) -> None:
     with _outbox(identity) as outbox:
         for entry in outbox.settled():
             if as_json:
-                receipt = {"time_ms": entry.changed_ms, "time": when.iso(entry.changed_ms), "receipt": entry.receipt.decode()}
+                receipt = {
+                    "time_ms": entry.changed_ms,
+                    "time": when.iso(entry.changed_ms),
+                    "receipt": entry.receipt.decode(),
+                }
                 print(json.dumps(_as_values(entry) | receipt, ensure_ascii=False))
             else:
                 _line(f"{entry.number:>4}  {when.shown(entry.changed_ms)}  {entry.explanation}  {entry.id.hex()}")

@@ -153,7 +153,12 @@ def _show(product: Product) -> None:
     console.print(f"[bold {colour}]{spelled(product.verdict.name).upper()}[/]  as of {when.shown(product.as_of_ms)}")
     for found in product.findings:
         detail = spelled(found.detail) if found.detail.upper() in e.Bit.__members__ else found.detail
-        console.print(f"  {spelled(found.verdict.name)}: {found.subject} {detail}", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"  {spelled(found.verdict.name)}: {found.subject} {detail}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     names = {name: member.name for name, member in product.members.items()}
     for lot in product.lots:
         entry = product.products.get(lot.lot.split("#")[0].split("@")[0])

@@ -99,7 +99,11 @@ def _lots_of(one: Act) -> list[str]:
 
 def _in_force(one: Act, now: dict[Place, pb.Position]) -> Iterator[str]:
     for (_, site, lot), position in now.items():
-        if site == one.fields["site"] and lot == one.fields["lot"] and (position.in_force or position.status_bits & HELD):
+        if (
+            site == one.fields["site"]
+            and lot == one.fields["lot"]
+            and (position.in_force or position.status_bits & HELD)
+        ):
             yield f"{lot} is held or recalled: whoever ordered that may ask for proof of the destruction"
 
 

@@ -92,7 +92,10 @@ def _corrected(amounts: r.Corrected | None) -> tuple[str, str]:
     act = r.act_of_type(type(earlier)).name.lower().replace("_", " ")
     if amounts.instead is None:
         return f"a {act}", "it did not occur, "
-    old, new = _fields(open_amounts(earlier, amounts.opening)), _fields(r.AMOUNTS[type(earlier)].decode(amounts.instead))
+    old, new = (
+        _fields(open_amounts(earlier, amounts.opening)),
+        _fields(r.AMOUNTS[type(earlier)].decode(amounts.instead)),
+    )
     parts = (f"{name} {new[name] or 0} instead of {old[name] or 0}, " for name in new if new[name] != old[name])
     return f"a {act}", "".join(parts)
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import re
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from node.config import CONFIG_FILE, POLICY_FILE, write_policy
 from node.private import ROWS_FILE, PrivateStore
 from node.run import ENDPOINTS_FILE, clock_ms
 
+START_SECONDS_MAX = 10
 NAME = re.compile(r"[a-z0-9][a-z0-9./-]{2,62}")
 REGION = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,6})?")
 HOSTS = ["127.0.0.1", "localhost"]
@@ -114,11 +116,8 @@ def connection(
     as_json: Json = False,
 ) -> None:
     """Write the file by which members and readers reach this node and know what to trust."""
-    endpoints_file = data / ENDPOINTS_FILE
-    if not endpoints_file.exists():
-        raise SuyuanError("the node does not run, so nobody knows its ports; start it first")
-    endpoints = json.loads(endpoints_file.read_text())
     genesis = read_genesis(data)
+    endpoints = _endpoints(data / ENDPOINTS_FILE)
     content = {
         "name": genesis.name,
         "chain": g.chain_id(genesis).hex(),
@@ -129,6 +128,17 @@ def connection(
     }
     out.write_text(json.dumps(content, indent=2) + "\n")
     say(as_json, {"connection": str(out), "members": endpoints["members"], "readers": endpoints["readers"]})
+
+
+def _endpoints(path: Path) -> dict[str, str]:
+    """Where the node listens; one that was started a moment ago is waited for."""
+    give_up = time.monotonic() + START_SECONDS_MAX
+    while not path.exists():
+        if time.monotonic() > give_up:
+            raise SuyuanError("the node does not run, so nobody knows its ports; start it first: suyuan-node run")
+        time.sleep(0.1)
+    found: dict[str, str] = json.loads(path.read_text())
+    return found
 
 
 def renew(
