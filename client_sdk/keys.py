@@ -193,7 +193,7 @@ def load(folder: Path, passphrase: str) -> Identity:
 
 def load_public(folder: Path) -> Public:
     if not folder.is_dir():
-        raise KeyFileError(f"there is no identity folder {folder}{_beside(folder)}")
+        raise KeyFileError(f"there is no identity folder {folder}: {_beside(folder)}")
     return load_public_file(folder / "member.json")
 
 
@@ -202,8 +202,8 @@ def _beside(folder: Path) -> str:
     near = folder.parent
     found = [one.name for one in near.iterdir() if (one / "member.json").exists()] if near.is_dir() else []
     close = difflib.get_close_matches(folder.name, found, 1, 0.5)
-    known = f"did you mean {near / close[0]}? " if close else ""
-    return f"; {known}Name it with -i or SUYUAN_IDENTITY, or make one with: suyuan keygen"
+    known = f"did you mean {near / close[0]}? Else " if close else ""
+    return f"{known}name it with -i or SUYUAN_IDENTITY, or make one with: suyuan keygen"
 
 
 def load_public_file(path: Path) -> Public:

@@ -1,5 +1,5 @@
-"""Where somebody is registered: a country, or a part of it after ISO 3166-2. A part of China may be named by the number
-of GB/T 2260 too, as its credit codes and licences do: CN-ZJ and CN-33 are Zhejiang, CN-3304 is a city of it.
+"""Where somebody is registered: a country, or a part of it after ISO 3166-2. A part of China may be named by its
+number of GB/T 2260 too, as credit codes and licences do: CN-ZJ and CN-33 are Zhejiang, CN-3304 is a city of it.
 
 Only the edges look codes up: a rule of the ledger must not change with a library's table.
 """
@@ -26,7 +26,7 @@ def check(text: str) -> None:
 
 
 def _part(text: str) -> bool:
-    found = pycountry.subdivisions.get(code=text)
+    found = pycountry.subdivisions.get(code=text)  # type: ignore[no-untyped-call]
     return found is not None and found.code == text
 
 

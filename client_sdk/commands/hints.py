@@ -1,4 +1,4 @@
-"""What to do about a refusal, in words of the command line: a node knows no commands, and not what its member meant."""
+"""What to do about a refusal, in words of the command line: a node knows no commands, nor what a member meant."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -10,6 +10,7 @@ from client_sdk.build import Act
 from client_sdk.client import Client
 from client_sdk.errors import ClientError, EnvelopeRefused
 from ledger.errors import Problem
+from ledger.identifiers import site_keeper
 
 NEAREST_MAX: Final = 3
 REMEDIES: Final = {
@@ -52,15 +53,17 @@ def _explained(problem: Problem, acts: Sequence[Act], held: Sequence[tuple[str, 
 
 def _near(problem: Problem, act: Act, held: Sequence[tuple[str, str, int]]) -> str:
     """What the reader may have meant: of its own goods and sites, the nearest to those that it named."""
+    if "site" not in act.fields:
+        return ""
     lot = act.fields.get("lot", "")
-    site = act.fields.get(problem.field if problem.field == "to_site" else "site", "")
+    site = act.fields["to_site" if problem.field == "to_site" else "site"]
     elsewhere = [f"{count} at {where}" for where, name, count in held if name == lot and where != site and count]
     if problem.rule == "position.overdrawn" and elsewhere:
         return f"you hold {', '.join(elsewhere[:NEAREST_MAX])} (--site); "
     if problem.rule in ("lot.unknown", "position.overdrawn") and not any(name == lot for _, name, _ in held):
         return _meant(lot, {name for _, name, count in held if count})
     if problem.rule == "site.unknown":
-        return _meant(site, {where for where, _, _ in held})
+        return _meant(site, {where for where, _, _ in held if site_keeper(where) == site_keeper(site)})
     return ""
 
 

@@ -89,8 +89,8 @@ def _handover(one: pb.Handover) -> tuple[dict[str, Any], list[str]]:
     goods = f"{one.open:,} of {one.quantity:,} open{weight} of {one.lot}"
     back = "returned " if one.returns else ""
     lines = [
-        f"ship {values['ship']}", goods, f"{back}from {one.owner} [{one.ref}] {when.shown(one.time_ms)}", f"to {one.to_site}",
-        values["status"],
+        f"ship {values['ship']}", goods, f"{back}from {one.owner} to {one.to_site}",
+        f"[{one.ref}] {when.shown(one.time_ms)}", values["status"],
     ]  # fmt: skip
     return values, lines
 
@@ -113,7 +113,7 @@ def _claim(one: pb.Claim, against_me: bool) -> tuple[dict[str, Any], list[str]]:
     }  # fmt: skip
     other = f"by {one.claimant} at {one.site}" if against_me else f"from {one.supplier} at {one.site}"
     goods = f"{one.open:,} of {one.quantity:,} open of {one.lot}"
-    lines = [f"claim {values['claim']}", goods, f"{other} [{one.ref}] {when.shown(one.time_ms)}"]
+    lines = [f"claim {values['claim']}", goods, other, f"[{one.ref}] {when.shown(one.time_ms)}"]
     return values, [*lines, "disputed" if one.disputed else ""]
 
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 Chosen = TypeVar("Chosen", bound=IntEnum)
 HASH_BYTES: Final = 32
 HASH_DIGITS_MIN: Final = 8
-HASH_START: Final = re.compile(r"[0-9a-fA-F]{%d,%d}" % (HASH_DIGITS_MIN, 2 * HASH_BYTES))
+HASH_START: Final = re.compile(rf"[0-9a-fA-F]{{{HASH_DIGITS_MIN},{2 * HASH_BYTES}}}")
 LINE_FORM: Final = "LOT=QUANTITY, or LOT=QUANTITY:GRAMS where it is weighed"
 
 

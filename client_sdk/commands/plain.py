@@ -12,6 +12,10 @@ _SAYINGS: Final = tuple(
         (r"Expected `str` of length >= (\d+), found (.+)", r"\2 is shorter than \1 characters"),
         (r"Expected `int` <= (-?\d+), found (\S+)", r"\2 is more than \1"),
         (r"Expected `int` >= (-?\d+), found (\S+)", r"\2 is less than \1"),
+        (r"Input should be a valid integer[^;]*", "a whole number is expected"),
+        (r"Input should be less than or equal to (-?\d+)", r"at most \1 is taken"),
+        (r"Input should be greater than or equal to (-?\d+)", r"at least \1 is taken"),
+        # Older versions of Typer say it so:
         (r"(\S+) is not in the range (-?\d+)<=x<=(-?\d+)", r"\1 is not a number from \2 to \3"),
         (r"(\S+) is not in the range x>=(-?\d+)", r"\1 is less than \2"),
         (r"is not a valid int(?:eger)?(?: range)?", "is not a whole number"),

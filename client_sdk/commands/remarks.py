@@ -1,6 +1,7 @@
 """What the ledger takes and yet counts against somebody, told once the receipt is there.
 
-Nothing is judged here: the counts of the positions that an act is about, before and after it, say what the ledger did.
+Nothing is judged here: the counts of the positions that an act is about, before and after it, say what the ledger
+did.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,12 +10,15 @@ from typing import Any, Final, TypeAlias
 from client_sdk.build import Act
 from client_sdk.client import Client
 from client_sdk.errors import ClientError
+from client_sdk.wire import clock_ms
 from ledger import entries as e
 from ledger import records as r
-from ledger.custody.goods import is_past_date
+from ledger.custody.goods import booked_late, is_past_date
+from ledger.limits import BOOKED_LATE_MS_MIN
 from proto.suyuan.v1 import ledger_pb2 as pb
 
-WATCHED: Final = (r.Ship, r.Sell, r.Destroy, r.Count, r.Correct)
+WATCHED: Final = (r.Ship, r.Sell, r.Transform, r.Destroy, r.Count, r.Correct)
+DAY_MS: Final = 24 * 3_600_000
 HELD: Final = int(e.Bit.HELD | e.Bit.RECALLED)
 Place: TypeAlias = tuple[str, str, str]
 """Owner, site and lot of a position."""
@@ -49,12 +53,18 @@ class Remarks:
         changed = not now or _totals(now.values()) != _totals(self._before.values())
         return [*self._stale, *warnings, *destroyed], changed
 
-    def _past_date(self, lot: str) -> bool:
+    def _why(self, lot: str) -> str:
+        """Which of the reasons to count an outflow as irregular it was."""
+        at = max(one.fields["at"] for one in self._acts)
         try:
             entry = self._member.lot(lot)
         except ClientError:
-            return False
-        return entry is not None and is_past_date(entry, max(one.fields["at"] for one in self._acts))
+            entry = None
+        if entry is not None and is_past_date(entry, at):
+            return f"past its date, {entry.expiry}"
+        if booked_late(at, clock_ms()):
+            return f"more than {BOOKED_LATE_MS_MIN // DAY_MS} days before it was booked"
+        return "while it was held or recalled"
 
     def _out_of_date(self, one: Act) -> Iterator[str]:
         """A count books found less book; where the book has changed since, a difference may be booked twice."""
@@ -73,7 +83,7 @@ class Remarks:
         where = f"of {now.lot} at {now.site}"
         irregular, overdrawn = now.irregular - before.irregular, now.overdrawn - before.overdrawn
         if irregular > 0:
-            why = "past its date" if self._past_date(now.lot) else "while it was held or recalled"
+            why = self._why(now.lot)
             yield f"{irregular} {where} went out {why}: booked, as it happened, and counted as irregular"
         if overdrawn > 0:
             yield (
@@ -88,6 +98,8 @@ class Remarks:
 
 def _lots_of(one: Act) -> list[str]:
     """The lots that an act moves."""
+    if one.kind is r.Transform:
+        return list(one.fields["inputs"])
     if one.kind is not r.Correct:
         return [one.fields["lot"]]
     amounts: Any = one.amounts

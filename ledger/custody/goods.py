@@ -94,7 +94,7 @@ def _same_lot(step: Step, old: e.LotEntry, production: int, expiry: int | None) 
         raise Violation(
             "lot.other-date",
             f"{old.lot} was commissioned with production date {old.production} and {until}",
-            "state the same dates; two productions under one number cannot be told apart: add the date to the lot number",
+            "state the same dates; to tell two productions under one number apart, add the date to the lot number",
             "production",
         )
 
