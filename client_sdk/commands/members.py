@@ -54,7 +54,10 @@ def site(
     identity: Identity,
     site: Annotated[str, typer.Argument(help="Its code; one of 13 digits is a GLN.")],
     name: Annotated[str | None, typer.Option(help="Name of the place.")] = None,
-    region: Annotated[str | None, typer.Option(help="Such as CN-3304.", show_default="CN")] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(parser=parsing.region, metavar="CODE", help="Such as CN-3304.", show_default="CN"),
+    ] = None,
     public: Annotated[
         bool | None, typer.Option("--public/--not-public", help="A shop whose code opens the way of its goods.")
     ] = None,

@@ -92,10 +92,11 @@ def _same_lot(step: Step, old: e.LotEntry, production: int, expiry: int | None) 
         )
     if old.production != production or old.expiry != expiry:
         # The rule compares with what is stated now; `correct` is how its maker mends a date.
+        until = f"expiry {old.expiry}" if old.expiry is not None else "no expiry"
         raise Violation(
             "lot.other-date",
-            f"{old.lot} was commissioned with production date {old.production} and expiry {old.expiry}",
-            "two productions under one number cannot be told apart: add the date to the lot number",
+            f"{old.lot} was commissioned with production date {old.production} and {until}",
+            "state the same dates; to tell two productions under one number apart, add the date to the lot number",
             "production",
         )
 
