@@ -53,7 +53,7 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
     _authority(step, subject)
     path = subject_path(subject)
     scopes = scopes_of(step.draft, path)
-    refuse_twice(next((scope for scope in scopes if scope.element.record == step.element.record), None))
+    refuse_twice(next((scope for scope in scopes if scope.name == step.name), None))
     # Nobody fills the room before a regulator comes.
     room = SUBJECT_SCOPES_MAX if step.is_regulator else SUBJECT_SCOPES_MAX // 2
     if len(scopes) >= room:
@@ -65,7 +65,7 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
         )
     made_from = DAY_MIN if record.made_from is None else record.made_from
     made_until = DAY_MAX if record.made_until is None else record.made_until
-    scope = s.Scope(step.element, step.member, record.at, made_from, made_until, False)
+    scope = s.Scope(step.element, step.name, step.member, record.at, made_from, made_until, False)
     _store(step, subject, path, [*scopes, scope])
 
 
@@ -73,7 +73,7 @@ def end(step: Step, record: r.Close | r.Lift) -> None:
     """`close`: finished, stays visible and red. `lift`: it was wrong, and no longer counts."""
     path = subject_path(record.subject)
     scopes = scopes_of(step.draft, path)
-    found = next((scope for scope in scopes if scope.element.record == record.target), None)
+    found = next((scope for scope in scopes if scope.name == record.target), None)
     if found is None:
         raise Violation(
             "scope.unknown",

@@ -17,12 +17,14 @@ class Violation(Exception):
 
 
 class Step(Struct):
-    """One record about to be applied: who signed it, when it is booked, where it will stand in the log."""
+    """One record about to be applied: who signed it, when it is booked, where it will stand in the log, and the hash
+    by which other records name it."""
 
     draft: s.Draft
     signer: e.MemberEntry
     time: int
     element: e.Element
+    name: bytes
 
     @property
     def member(self) -> str:
