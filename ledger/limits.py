@@ -18,6 +18,7 @@ LOG_LEAF_BYTES_MAX: Final = 64 * 1024 - 1  # tlog-tiles: an entry has a 16-bit l
 CLAIMED_TIME_AHEAD_MS_MAX: Final = 5 * 60 * 1000
 ENVELOPE_LIFETIME_MS_MAX: Final = 14 * 24 * 3600 * 1000
 CLOCK_AHEAD_MS_MAX: Final = 13 * 24 * 3600 * 1000  # of a node, over what it knows: the longest envelope outlives it
+BOOKED_LATE_MS_MIN: Final = 45 * 24 * 3600 * 1000  # a month's book, and half a month to send it in
 RETIRED_KEY_GRACE_MS: Final = 14 * 24 * 3600 * 1000
 TIME_MS_MAX: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 WITNESS_WINDOW_MS: Final = 10 * 60 * 1000
@@ -39,6 +40,9 @@ HANDOVER_FACTS_MAX: Final = 64
 LOT_DATE_ENTRIES_MAX: Final = 16  # production dates that corrections replaced
 SUBJECT_SCOPES_MAX: Final = 256  # holds and recalls in force on one subject
 SOURCES_INLINE_MAX: Final = 8
+ADVERSE_ENTRIES_MAX: Final = (
+    512  # about one subject, all of them shown; members fill half, a regulator has always room
+)
 PAIR_OPEN_ENTRIES_MAX: Final = 64  # open claims, and open ships that claims find, of one lot between two members
 
 # State map
@@ -48,7 +52,7 @@ BUCKET_ENTRIES_MAX: Final = 8
 TILE_HASHES: Final = 256
 
 # Proofs, as read by a verifier
-PROOF_BYTES_MAX: Final = 16 * 1024 * 1024
+PROOF_BYTES_MAX: Final = 4 * 1024 * 1024
 NOTE_BYTES_MAX: Final = 64 * 1024
 NOTE_SIGNATURES_MAX: Final = 64
 POLICY_CHARS_MAX: Final = 64 * 1024
