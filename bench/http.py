@@ -1,4 +1,4 @@
-"""How many answers a node gives over HTTP, driven by locust: page data, tiles, and the same tiles by a plain web server.
+"""How many answers a node gives over HTTP, driven by locust: page data, tiles, and tiles by a plain web server.
 
 python -m bench.http [--users 32] [--seconds 10] [--records 100000]
 
