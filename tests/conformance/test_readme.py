@@ -66,7 +66,7 @@ def test_the_commands_make_a_node_and_a_regulator_that_audits_it(tmp_path: Path)
     commands = re.search(r"```\n(.*?)```", section, re.S)
     assert commands is not None
     environment = os.environ | {keys.PASSPHRASE_VARIABLE: PASSPHRASE, "PYTHONPATH": str(ROOT)}
-    environment |= {f"SUYUAN_{name}_PORT": "0" for name in ("MEMBERS", "READERS", "METRICS")}
+    environment |= {f"SUYUAN_{name}_PORT": "0" for name in ("MEMBERS", "READERS", "METRICS", "HTTP")}
     node: subprocess.Popen[bytes] | None = None
     modules = {"suyuan": "client_sdk.commands", "suyuan-node": "node.commands"}
     try:
