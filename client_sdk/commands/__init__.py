@@ -16,6 +16,7 @@ from client_sdk.commands import (
     members,
     outbox,
     own,
+    pages,
     private,
     products,
     reading,
@@ -40,7 +41,7 @@ PANELS = {
     "Trade": (trade, books, columns),
     "Own stock": (stock, units, correcting),
     "Facts, holds, recalls": (facts, scopes),
-    "What is yours": (own, watch, outbox, private),
+    "What is yours": (own, pages, watch, outbox, private),
     "For everybody": (reading, audit),
 }
 for panel, modules in PANELS.items():
