@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from client_sdk import codes, keys
+from client_sdk import codes, keys, saved
 from client_sdk.commands.options import Json, console, reader, say
 from client_sdk.wire import clock_ms
 from ledger.errors import Malformed
@@ -56,7 +56,7 @@ def proof(
 def verify(
     code: Code,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="A saved proof; without it the node is asked.")
+        Path | None, typer.Option("--file", "-f", help="A saved page, bundle or proof; else the node is asked.")
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="Whom to believe: a tlog-policy file.")] = None,
     node: Annotated[Path | None, typer.Option("--node", "-n", envvar="SUYUAN_NODE", help="Connection file.")] = None,
@@ -72,7 +72,7 @@ def verify(
         trusted = (
             parse_policy(policy.read_text()) if policy is not None else keys.load_connection(_given(node)).trusted()
         )
-        product = verify_product(trusted, query, f.from_file(file.read_bytes()), None)
+        product = verify_product(trusted, query, saved.proof_of(file.read_bytes()), None)
     else:
         connection = keys.load_connection(_given(node))
         trusted = parse_policy(policy.read_text()) if policy is not None else connection.trusted()

@@ -1,0 +1,107 @@
+// The page: where the records come from, their verification, and what is shown of it, in either language.
+
+import { askLotView, unitView } from "./ask.js";
+import { temperatureView } from "./chart.js";
+import { checksView, trustView } from "./checks.js";
+import { el } from "./dom.js";
+import { cannotView, errorView, failedView } from "./failed.js";
+import { goodsView } from "./goods.js";
+import { asked, scanned } from "./link.js";
+import { View } from "./names.js";
+import { openView } from "./open.js";
+import { recordsView } from "./records.js";
+import { actions } from "./save.js";
+import { VerifyFailed, readBundle, support, verify } from "./verify/index.js";
+import { verdictView } from "./verdict.js";
+import { wayView } from "./way.js";
+import { zh } from "./zh.js";
+
+const OTHER = { "zh-CN": () => import("./en.js").then(({ en }) => en), en: () => Promise.resolve(zh) };
+const main = document.getElementById("main");
+const toggle = document.getElementById("language");
+
+let words = zh;
+let screen = null; // a function from words to what is shown
+
+function show(next, focus = true) {
+  screen = next;
+  main.replaceChildren(...[screen(words)].flat(Infinity).filter(Boolean));
+  main.removeAttribute("aria-busy");
+  document.documentElement.lang = words.language;
+  const heading = main.querySelector("h1, h2");
+  document.title = `${heading.textContent} · ${words.title}`;
+  if (focus) main.querySelector("h1")?.focus();
+}
+
+toggle.addEventListener("click", async () => {
+  words = await OTHER[words.language]();
+  toggle.textContent = words.other;
+  toggle.lang = words.language === "en" ? "zh-CN" : "en";
+  show(screen, false);
+});
+
+/** `answer` is the response to the page's own request; null where the page carries its records or its policy. */
+export async function start(answer) {
+  const bundle = document.getElementById("bundle");
+  if (answer) return served(answer);
+  if (bundle) return check({ ...readBundle(bundle.textContent), bundle: JSON.parse(bundle.textContent), mode: "saved", nowMs: null });
+  return site(document.getElementById("policy").textContent);
+}
+
+/** A page that a node serves: its own address says what was scanned. */
+async function served(answer) {
+  const retry = () => location.reload();
+  let text;
+  try {
+    text = await (await answer).text();
+  } catch (error) {
+    return show((words) => errorView(words, { what: error.message }, retry));
+  }
+  const body = JSON.parse(text);
+  const scan = scanned(location.pathname + location.search);
+  if (body.error?.code === "lot_needed") return show((words) => askLotView(words, scan));
+  if (body.error) return show((words) => errorView(words, body.error, retry));
+  if (body.lots) return show((words) => unitView(words, body));
+  const read = readBundle(text);
+  return check({ ...read, query: asked(scan, read.query), bundle: body, mode: "served", nowMs: Date.now() });
+}
+
+/** A verifier site: the policy is its own, the rest is brought by the reader. */
+function site(policy) {
+  const open = () => show((words) => openView(words, (found) =>
+    check({ ...found, policy, mode: "site", nowMs: found.live ? Date.now() : null, again: open })));
+  open();
+}
+
+async function check(source) {
+  const missing = await support();
+  if (missing) {
+    return show((words) => cannotView(words, words[missing], source));
+  }
+  try {
+    const began = performance.now();
+    const product = await verify(source.policy, source.query, source.proof, source.nowMs);
+    const tookMs = performance.now() - began;
+    show((words) => productScreen(words, product, { ...source, tookMs }));
+  } catch (error) {
+    if (!(error instanceof VerifyFailed)) throw error;
+    show((words) => [failedView(words, error, source), again(words, source)]);
+  }
+}
+
+function productScreen(words, product, source) {
+  const view = new View(words, product, source.query);
+  return [
+    verdictView(view, source.nowMs === null),
+    goodsView(view),
+    recordsView(view),
+    wayView(view),
+    temperatureView(view),
+    checksView(view, source),
+    trustView(view, source.mode, actions(words, source, product.as_of_ms)),
+    again(words, source),
+  ];
+}
+
+const again = (words, { again: open }) =>
+  open ? el("p", { class: "buttons" }, el("button", { type: "button", click: open }, words.openAgain)) : null;

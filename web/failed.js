@@ -1,0 +1,42 @@
+// When nothing is proven: which check failed, or why nothing could be checked, and what to do.
+
+import { el, plain, said, section, table } from "./dom.js";
+import { actions } from "./save.js";
+import { banner } from "./verdict.js";
+
+const OF_THE_CLOCK = "quorum";
+
+/** A check that failed; `source` is what was to be verified. */
+export function failedView(words, error, source) {
+  const failed = { check: error.check, message: error.message };
+  return [
+    banner("bad", words, words.failed, el("p", { class: "advice" }, words.failedAdvice)),
+    section(words.failedCheck, table([
+      [words.failedCheck, words.steps[failed.check]?.[0] ?? failed.check],
+      [words.expected, error.expected],
+      [words.found, error.found],
+      [words.what, failed.message],
+      [words.doThis, failed.check === OF_THE_CLOCK && source.mode === "served" ? words.clockDo : words.failedDo],
+    ])),
+    ...offer(words, source),
+  ];
+}
+
+/** A browser that cannot check signatures: the proof is offered, a verdict is not. */
+export function cannotView(words, reason, source) {
+  return [
+    banner("careful", words, words.cannot, el("p", { class: "advice" }, reason), el("p", {}, words.cannotAdvice)),
+    ...offer(words, source),
+  ];
+}
+
+const offer = (words, source) => (source.proof ? [section(words.trust, ...actions(words, source, Date.now()))] : []);
+
+/** The node gave an error, or none was reached. */
+export function errorView(words, { what, expected, do: remedy }, retry) {
+  return [
+    banner("careful", words, words.unreachable, el("p", { class: "advice" }, said(plain(what)))),
+    section(words.doThis, table([[words.expected, expected], [words.doThis, remedy ?? words.unreachableDo]]),
+      retry ? el("p", { class: "buttons" }, el("button", { type: "button", class: "primary", click: retry }, words.retry)) : null),
+  ];
+}
