@@ -14,7 +14,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from ledger.encoding import Codec
-from ledger.hashing import TAG_CHAIN, digest
+from ledger.hashing import TAG_CHAIN, TAG_SIGNED_RECORD, digest
 from ledger.records import (
     Act,
     Code,
@@ -96,16 +96,22 @@ class WayKind(IntEnum):
 
 
 class Element(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """One record in a chain: its act, the block's time, and where in the log it stands."""
+    """One record in a chain: its act, the block's time, where in the log it stands, and `signed_record` of it."""
 
     act: Act
     time: TimeMs
     leaf: Count
     index: Count
-    record: Hash
+    signed: Hash
 
 
 _ELEMENT = Packed(">BQQI")
+
+
+def signed_record(envelope: bytes, record: bytes) -> bytes:
+    """Binds a record, by its hash, to the envelope it came in, by the digest of header and signature in the log's
+    leaf: who shows the record under another member's or key's signature shows another chain."""
+    return sha256(TAG_SIGNED_RECORD + envelope + record).digest()
 
 
 def chain_start(path: bytes, name: bytes) -> bytes:
@@ -114,9 +120,9 @@ def chain_start(path: bytes, name: bytes) -> bytes:
 
 
 def chain_next(head: bytes, element: Element) -> bytes:
-    """h(n) = H(tag, h(n-1), act, block time, leaf index, record index, record hash)."""
+    """h(n) = H(tag, h(n-1), act, block time, leaf index, record index, signed record)."""
     where = _ELEMENT.pack(element.act, element.time, element.leaf, element.index)
-    return sha256(TAG_CHAIN + head + where + element.record).digest()
+    return sha256(TAG_CHAIN + head + where + element.signed).digest()
 
 
 CHAIN_ADVERSE: Final = b"a"

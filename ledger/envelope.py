@@ -72,6 +72,10 @@ class Opened(Struct, frozen=True, gc=False):
     def leaf(self) -> bytes:
         return envelope_leaf(self.envelope.header, self.envelope.signature)
 
+    @property
+    def digest(self) -> bytes:
+        return envelope_digest(self.envelope.header, self.envelope.signature)
+
 
 def envelope_id(header: bytes) -> bytes:
     return digest(TAG_ENVELOPE_ID, header)
@@ -79,7 +83,12 @@ def envelope_id(header: bytes) -> bytes:
 
 def envelope_leaf(header: bytes, signature: bytes) -> bytes:
     """The log entry of an envelope: public, and silent about who signed it."""
-    return LEAF_KIND_ENVELOPE + digest(TAG_ENVELOPE_LEAF, header, signature)
+    return LEAF_KIND_ENVELOPE + envelope_digest(header, signature)
+
+
+def envelope_digest(header: bytes, signature: bytes) -> bytes:
+    """What the leaf holds, and every chain element of the envelope's records binds."""
+    return digest(TAG_ENVELOPE_LEAF, header, signature)
 
 
 def open_envelope(wire: bytes, chain_id: bytes) -> Opened:

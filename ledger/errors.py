@@ -67,6 +67,10 @@ class VerifyFailed(SuyuanError):
         self.message = message
 
 
+class ProofTooLarge(SuyuanError):
+    """What a proof must show whole would pass the bound on what anybody reads."""
+
+
 class Damaged(SuyuanError):
     """Stored bytes are not what was written. `where` names the file or block, `remedy` the way out."""
 

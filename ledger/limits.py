@@ -39,6 +39,9 @@ HANDOVER_FACTS_MAX: Final = 64
 LOT_DATE_ENTRIES_MAX: Final = 16  # production dates that corrections replaced
 SUBJECT_SCOPES_MAX: Final = 256  # holds and recalls in force on one subject
 SOURCES_INLINE_MAX: Final = 8
+ADVERSE_ENTRIES_MAX: Final = (
+    512  # about one subject, all of them shown; members fill half, a regulator has always room
+)
 PAIR_OPEN_ENTRIES_MAX: Final = 64  # open claims, and open ships that claims find, of one lot between two members
 
 # State map
@@ -48,7 +51,7 @@ BUCKET_ENTRIES_MAX: Final = 8
 TILE_HASHES: Final = 256
 
 # Proofs, as read by a verifier
-PROOF_BYTES_MAX: Final = 16 * 1024 * 1024
+PROOF_BYTES_MAX: Final = 4 * 1024 * 1024
 NOTE_BYTES_MAX: Final = 64 * 1024
 NOTE_SIGNATURES_MAX: Final = 64
 POLICY_CHARS_MAX: Final = 64 * 1024

@@ -80,7 +80,7 @@ def genesis_writes(genesis: g.Genesis) -> list[tuple[bytes, bytes | None]]:
             name=founder.name,
             region=founder.region,
         )
-        found_member(Step(draft, entry, genesis.time, nobody), entry, founder.key)
+        found_member(Step(draft, entry, genesis.time, nobody, bytes(32)), entry, founder.key)
     draft.keep()
     return draft.writes()
 
@@ -235,10 +235,12 @@ def _apply_all(
     """Apply every record, going on past a bad one so that all bad ones are named."""
     problems: list[Problem] = []
     latest = time + limits.CLAIMED_TIME_AHEAD_MS_MAX
+    envelope = opened.digest
     for index, record in enumerate(opened.records):
         amounts = opened.amounts[index]
-        element = e.Element(ACTS[type(record)], time, leaf, index, opened.hashes[index])
-        step = Step(draft, signer, time, element)
+        name = opened.hashes[index]
+        element = e.Element(ACTS[type(record)], time, leaf, index, e.signed_record(envelope, name))
+        step = Step(draft, signer, time, element, name)
         try:
             if record.at > latest:
                 raise Violation(

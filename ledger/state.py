@@ -81,8 +81,9 @@ class HandoverFact(Struct, frozen=True, array_like=True):
 
 
 class Handover(Struct, frozen=True, array_like=True):
-    """An open ship. `sender` signed it; `bits` are those that travel with the goods."""
+    """An open ship, by its record hash. `sender` signed it; `bits` are those that travel with the goods."""
 
+    ship: Hash
     sender: MemberId
     lot: LotId
     owner: MemberId
@@ -187,9 +188,11 @@ class Booked(Struct, frozen=True, array_like=True):
 
 
 class Scope(Struct, frozen=True, array_like=True, gc=False):
-    """A hold or recall in force, for lots made from one day to another (YYYYMMDD; 0 to 99991231: all)."""
+    """A hold or recall in force, by its record hash (`name`), for lots made from one day to another (YYYYMMDD;
+    0 to 99991231: all)."""
 
     element: e.Element
+    name: Hash
     issuer: MemberId
     at: TimeMs
     made_from: Count

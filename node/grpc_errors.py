@@ -3,7 +3,7 @@
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from ledger.errors import Damaged, Malformed, Refused, SuyuanError
+from ledger.errors import Damaged, Malformed, ProofTooLarge, Refused, SuyuanError
 from node import convert
 from node.admission import Unsigned
 from node.convert import READ_ONLY
@@ -24,6 +24,7 @@ _CODES: tuple[tuple[type[SuyuanError], int], ...] = (
     (ReadOnly, code_pb2.RESOURCE_EXHAUSTED),
     (Stopped, code_pb2.UNAVAILABLE),
     (NotStored, code_pb2.UNAVAILABLE),
+    (ProofTooLarge, code_pb2.OUT_OF_RANGE),
     (Idle, code_pb2.DEADLINE_EXCEEDED),
     (Damaged, code_pb2.DATA_LOSS),
 )

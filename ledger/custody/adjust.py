@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 from ledger import entries as e
 from ledger import state as s
 from ledger.custody.inforce import bits_for_another_lot
-from ledger.custody.step import Step, Violation, adverse, change, enter_position, known_lot
+from ledger.custody.step import Step, Violation, adverse, change, enter_position, known_lot, room_for_adverse
 from ledger.custody.weights import tolerance_of
 
 
@@ -104,6 +104,8 @@ def _change(step: Step, one: Change) -> bool:
     )  # fmt: skip
     if one.takes:
         enter_position(step, one.lot, one.owner, one.site, e.WayKind.CORRECT, b"", [step.element], 0)
+    position = step.draft.position(one.path)
+    room_for_adverse(step, position.adverse if position is not None else None)
     adverse(step, one.lot, one.owner, one.site)
     return gone > 0 or thin > tolerance_of(step, one.lot, -grams)
 

@@ -79,7 +79,7 @@ def settle(step: Step, key: bytes, handover: s.Handover, quantity: int, grams: i
         return False
     step.draft.delete(key)
     in_part = handover.open < handover.quantity or step.element.act in (r.Act.RECEIVE, r.Act.CLAIM)
-    step.draft.put(b"c" + handover.element.record, closed_by(step, handover.element, in_part))
+    step.draft.put(b"c" + handover.ship, closed_by(step, handover.element, in_part))
     return True
 
 
@@ -89,7 +89,7 @@ def delivered(step: Step, handover: s.Handover, accepted: int, closed: bool) -> 
     if handover.to == handover.owner:
         return  # custody alone moved
     pair = pair_of(step, handover.owner, handover.to, handover.to_site, handover.lot)
-    ships = [one for one in pair.ships if one != handover.element.record] if closed else pair.ships
+    ships = [one for one in pair.ships if one != handover.ship] if closed else pair.ships
     more = 0 if handover.returns else accepted
     if more or ships != pair.ships:
         pair = s.Pair(pair.claims, ships, pair.delivered + more)

@@ -35,7 +35,7 @@ def claim(step: Step, record: r.Claim, amounts: r.Moved) -> None:
         raise Violation("claim.own", "nobody supplies itself", "use a move between own sites", "supplier")
     known_site(step, record.site)
     known_product(step, product_of(record.lot))
-    refuse_twice(step.draft.get(s.claim_key(record.supplier, step.element.record), s.CLAIM.decode_trusted))
+    refuse_twice(step.draft.get(s.claim_key(record.supplier, step.name), s.CLAIM.decode_trusted))
     bring_up_unknown(step, record.lot, record.production, record.expiry)
     grams = check_measure(step, record.lot, amounts.grams)
     pair = pair_of(step, record.supplier, step.member, record.site, record.lot)
@@ -83,12 +83,12 @@ def _open(step: Step, record: r.Claim, ref: str, pair: s.Pair, quantity: int, gr
         claimant=step.member, site=record.site, lot=record.lot, quantity=quantity, open=quantity, grams=grams,
         at=record.at, ref=ref, disputed=False, element=own,
     )  # fmt: skip
-    step.draft.put(s.claim_key(record.supplier, own.record), row)
-    step.draft.put(s.own_claim_key(step.member, own.record), record.supplier)
+    step.draft.put(s.claim_key(record.supplier, step.name), row)
+    step.draft.put(s.own_claim_key(step.member, step.name), record.supplier)
     change(step, step.member, record.site, record.lot, held=quantity, grams=grams, claimed=quantity)
     bits = int(e.Bit.OPEN_CLAIM)
     enter_position(step, record.lot, step.member, record.site, e.WayKind.CLAIM, b"", [own], bits)
-    return structs.replace(pair, claims=[*pair.claims, own.record])
+    return structs.replace(pair, claims=[*pair.claims, step.name])
 
 
 def close_by_ship(step: Step, record: r.Ship, handover: s.Handover) -> s.Handover:
@@ -114,7 +114,7 @@ def close_by_ship(step: Step, record: r.Ship, handover: s.Handover) -> s.Handove
             left = [one for one in pair.claims if one != name] if part == row.open else pair.claims
             pair = structs.replace(pair, claims=left, delivered=pair.delivered + part)
     if handover.open and len(pair.ships) < PAIR_OPEN_ENTRIES_MAX:
-        pair = structs.replace(pair, ships=[*pair.ships, step.element.record])
+        pair = structs.replace(pair, ships=[*pair.ships, step.name])
     keep_pair(step, handover.owner, record.to, record.to_site, record.lot, pair)
     return handover
 
@@ -139,7 +139,7 @@ def _join(step: Step, name: bytes, row: s.Claim, key: bytes, handover: s.Handove
     claims = [one for one in pair.claims if one != name] if part == row.open else pair.claims
     handover = _confirm(step, handover, name, row, part, weight)
     closed = settle(step, key, handover, part, weight)
-    ships = [one for one in pair.ships if one != handover.element.record] if closed else pair.ships
+    ships = [one for one in pair.ships if one != handover.ship] if closed else pair.ships
     met = s.Pair(claims, ships, pair.delivered + part)
     keep_pair(step, handover.owner, row.claimant, row.site, row.lot, met)
 

@@ -21,7 +21,7 @@ from ledger.custody.corrected_handovers import correct_receive, correct_ship
 from ledger.custody.goods import LOT_INHERITS, weighs_more
 from ledger.custody.inforce import bits_for_another_lot
 from ledger.custody.lines import was_booked
-from ledger.custody.step import Step, Violation, change, extend, known_lot
+from ledger.custody.step import Step, Violation, change, extend, known_lot, room_for_adverse
 from ledger.custody.weights import tolerance_of
 from ledger.limits import LOT_DATE_ENTRIES_MAX
 from ledger.seals import SALT_BYTES
@@ -80,6 +80,7 @@ def _mend_dates(step: Step, record: r.Correct, fix: Fix) -> None:
 
 def _lot_adverse(step: Step, lot: str) -> None:
     entry = known_lot(step, lot)
+    room_for_adverse(step, entry.adverse)
     path = e.lot_path(lot)
     step.draft.put(
         b"m" + path, structs.replace(entry, adverse=extend(step, path, e.CHAIN_ADVERSE, entry.adverse))

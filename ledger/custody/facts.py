@@ -9,7 +9,7 @@ from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
 from ledger.custody.scopes import subject_path
-from ledger.custody.step import Step, Violation, answers_for, extend, keeper_of, product_of
+from ledger.custody.step import Step, Violation, answers_for, extend, keeper_of, product_of, room_for_adverse
 from ledger.encoding import Codec
 from ledger.limits import HANDOVER_FACTS_MAX
 
@@ -30,6 +30,8 @@ def fact(step: Step, record: r.Fact) -> None:
             "subject",
         )
     adverse, bits = _weigh(step, record, _product_id(entry))
+    if adverse:
+        room_for_adverse(step, entry.adverse)
     name = e.CHAIN_ADVERSE if adverse else e.CHAIN_FACTS
     chain = extend(step, path, name, entry.adverse if adverse else entry.facts)
     changes: dict[str, object] = {"adverse" if adverse else "facts": chain}

@@ -32,7 +32,7 @@ from ledger.custody.weights import share, weigh
 def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     owner = record.owner or step.member
     _signs_ship(step, record, owner)
-    name = step.element.record
+    name = step.name
     key = s.handover_key(receiver_of(owner, record.to, record.to_site), name)
     copies = [s.handover_key(receiver, name) for receiver in (record.to, keeper_of(record.to_site))]
     open_ones = [step.draft.get(copy, s.HANDOVER.decode_trusted) for copy in copies]
@@ -50,6 +50,7 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
         ship_line(step, record, amounts, owner)
     take(step, owner, record.site, record.lot, quantity, grams, shipped=quantity, irregular=quantity * irregular)
     handover = s.Handover(
+        ship=name,
         sender=step.member,
         lot=record.lot,
         owner=owner,

@@ -22,7 +22,7 @@ def book_line(step: Step, record: r.Record, ref: str) -> None:
     """Book the document line: never twice, except by several records of one envelope."""
     key = s.booked_key(step.member, side_of(record), ref)
     booked = step.draft.get(key, s.BOOKED.decode_trusted)
-    here = (step.element.index, step.element.record)
+    here = (step.element.index, step.name)
     if booked is None:
         step.draft.put(key, s.Booked(step.element.leaf, [here]))
     elif booked.leaf == step.element.leaf:

@@ -20,6 +20,7 @@ from ledger.custody.step import (
     known_product,
     product_of,
     refuse_twice,
+    room_for_adverse,
 )
 from ledger.limits import SUBJECT_SCOPES_MAX
 
@@ -53,7 +54,7 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
     _authority(step, subject)
     path = subject_path(subject)
     scopes = scopes_of(step.draft, path)
-    refuse_twice(next((scope for scope in scopes if scope.element.record == step.element.record), None))
+    refuse_twice(next((scope for scope in scopes if scope.name == step.name), None))
     # Nobody fills the room before a regulator comes.
     room = SUBJECT_SCOPES_MAX if step.is_regulator else SUBJECT_SCOPES_MAX // 2
     if len(scopes) >= room:
@@ -65,7 +66,8 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
         )
     made_from = DAY_MIN if record.made_from is None else record.made_from
     made_until = DAY_MAX if record.made_until is None else record.made_until
-    scope = s.Scope(step.element, step.member, record.at, made_from, made_until, False)
+    scope = s.Scope(step.element, step.name, step.member, record.at, made_from, made_until, False)
+    room_for_adverse(step, _subject(step, subject).adverse)
     _store(step, subject, path, [*scopes, scope])
 
 
@@ -73,7 +75,7 @@ def end(step: Step, record: r.Close | r.Lift) -> None:
     """`close`: finished, stays visible and red. `lift`: it was wrong, and no longer counts."""
     path = subject_path(record.subject)
     scopes = scopes_of(step.draft, path)
-    found = next((scope for scope in scopes if scope.element.record == record.target), None)
+    found = next((scope for scope in scopes if scope.name == record.target), None)
     if found is None:
         raise Violation(
             "scope.unknown",
@@ -87,6 +89,8 @@ def end(step: Step, record: r.Close | r.Lift) -> None:
         )
     rest = [scope for scope in scopes if scope is not found]
     if isinstance(record, r.Close):
+        if found.closed:
+            raise Violation("scope.closed", "it is closed already", "leave it out", "target")
         rest.append(structs.replace(found, closed=True))
     _store(step, record.subject, path, rest)
     if isinstance(record, r.Lift) and step.is_regulator and record.subject.kind == r.SubjectKind.POSITION:
@@ -137,19 +141,21 @@ def scopes_of(draft: s.Draft, path: bytes) -> list[s.Scope]:
     return row.scopes if row is not None else []
 
 
+def _subject(step: Step, subject: r.Subject) -> e.LotEntry | e.PositionEntry | e.ProductEntry | e.MemberEntry:
+    kinds = r.SubjectKind
+    if subject.kind == kinds.LOT:
+        return known_lot(step, _text(subject.lot))
+    if subject.kind == kinds.POSITION:
+        return _position(step, subject)
+    if subject.kind == kinds.PRODUCT:
+        return known_product(step, _text(subject.product))
+    return known_member(step, _text(subject.member), "subject")
+
+
 def _store(step: Step, subject: r.Subject, path: bytes, scopes: list[s.Scope]) -> None:
     """Write the scopes, and what the subject's entry says of them."""
     step.draft.put(b"s" + path, s.Scopes(scopes))
-    kinds = r.SubjectKind
-    entry: e.LotEntry | e.PositionEntry | e.ProductEntry | e.MemberEntry
-    if subject.kind == kinds.LOT:
-        entry = known_lot(step, _text(subject.lot))
-    elif subject.kind == kinds.POSITION:
-        entry = _position(step, subject)
-    elif subject.kind == kinds.PRODUCT:
-        entry = known_product(step, _text(subject.product))
-    else:
-        entry = known_member(step, _text(subject.member), "subject")
+    entry = _subject(step, subject)
     chain = extend(step, path, e.CHAIN_ADVERSE, entry.adverse)
     if isinstance(entry, e.LotEntry | e.PositionEntry):
         bits = entry.bits & ~e.IN_FORCE

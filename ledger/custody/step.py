@@ -5,7 +5,7 @@ from msgspec import Struct, structs
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
-from ledger.limits import INTEGER_MAX, SOURCES_INLINE_MAX
+from ledger.limits import ADVERSE_ENTRIES_MAX, INTEGER_MAX, SOURCES_INLINE_MAX
 
 
 class Violation(Exception):
@@ -17,12 +17,14 @@ class Violation(Exception):
 
 
 class Step(Struct):
-    """One record about to be applied: who signed it, when it is booked, where it will stand in the log."""
+    """One record about to be applied: who signed it, when it is booked, where it will stand in the log, and the hash
+    by which other records name it."""
 
     draft: s.Draft
     signer: e.MemberEntry
     time: int
     element: e.Element
+    name: bytes
 
     @property
     def member(self) -> str:
@@ -123,6 +125,21 @@ def extend(step: Step, path: bytes, name: bytes, chain: e.Chain | None, holder: 
     count, head = (chain.count, chain.head) if chain is not None else (0, e.chain_start(path, name))
     step.draft.put(s.element_key(path, name, count), holder or s.Link(head, step.element))
     return e.Chain(count + 1, e.chain_next(head, step.element))
+
+
+def room_for_adverse(step: Step, chain: e.Chain | None) -> None:
+    """All that is adverse about a subject is shown, so nobody may pile it up until no proof of the goods can be read,
+    and members leave room for what laboratories and departments find. Whoever ends or answers something (a lift, a
+    dispute, a receipt) never finds the door shut, nor does a regulator."""
+    official = step.signer.kind in (r.MemberKind.DEPARTMENT, r.MemberKind.LAB)
+    room = ADVERSE_ENTRIES_MAX if official else ADVERSE_ENTRIES_MAX // 2
+    if chain is not None and chain.count >= room and not step.is_regulator:
+        raise Violation(
+            "adverse.too-many",
+            f"{chain.count} adverse facts, holds and corrections stand about it already",
+            "count what is there instead of correcting it; else ask a regulator",
+            "subject",
+        )
 
 
 def change(step: Step, owner: str, site: str, lot: str, /, **by: int) -> s.Stock:

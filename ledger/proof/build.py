@@ -14,7 +14,8 @@ from ledger import state as s
 from ledger.custody.step import keeper_of, product_of
 from ledger.encoding import Codec
 from ledger.envelope import HEADER, Envelope
-from ledger.limits import ANCESTORS_SHOWN_MAX, PATH_POSITIONS_MAX, SOURCES_INLINE_MAX
+from ledger.errors import ProofTooLarge
+from ledger.limits import ANCESTORS_SHOWN_MAX, PATH_POSITIONS_MAX, PROOF_BYTES_MAX, SOURCES_INLINE_MAX
 from ledger.proof import format as f
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class _Walk:
         self.records: dict[tuple[int, int], f.ShownRecord] = {}
         self.hashes: dict[bytes, int] = {}
         self.positions: set[bytes] = set()
+        self.bytes = 0
 
     def run(self, product: str, lot: str, position: tuple[str, str] | None) -> bytes:
         declared = self.entry(e.product_path(product), e.PRODUCT)
@@ -153,8 +155,18 @@ class _Walk:
         number, envelope, tree = self.envelope(element.leaf)
         path = [self.hashes.setdefault(one, len(self.hashes)) for one in merkle.inclusion_proof(tree, element.index)]
         record = envelope.records[element.index]
+        self.count(len(record))
         self.records[where] = f.ShownRecord(number, element.index, record, path)
         return record
+
+    def count(self, more: int) -> None:
+        """What must be shown whole is bounded by what anybody reads: beyond it there is no proof, and not a part."""
+        self.bytes += more
+        if self.bytes > PROOF_BYTES_MAX:
+            raise ProofTooLarge(
+                f"the proof would pass {PROOF_BYTES_MAX} bytes: too much that is adverse stands about these goods "
+                "or what they were made of; ask a regulator, or replay the ledger (suyuan audit)"
+            )
 
     def envelope(self, leaf: int) -> tuple[int, Envelope, list[Sequence[bytes]]]:
         known = self.envelope_numbers.get(leaf)
@@ -165,6 +177,7 @@ class _Walk:
             self.member(header.member)
             known = (len(self.envelopes), envelope, tree)
             self.envelopes.append(f.ShownEnvelope(leaf, envelope.header, envelope.signature))
+            self.count(len(envelope.header) + len(envelope.signature))
             self.envelope_numbers[leaf] = known
         return known
 

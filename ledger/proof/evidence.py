@@ -9,7 +9,7 @@ from ledger import entries as e
 from ledger import limits, mapproof, merkle, signature
 from ledger import records as r
 from ledger.encoding import Codec
-from ledger.envelope import HEADER, Header
+from ledger.envelope import HEADER, Header, envelope_digest
 from ledger.errors import Malformed, VerifyFailed
 from ledger.hashing import TAG_ENVELOPE
 from ledger.proof import format as f
@@ -18,15 +18,29 @@ T = TypeVar("T")
 
 
 class Signed(Struct, frozen=True):
-    """A record that is proven to stand in an envelope that `member` signed; `time` is its block's."""
+    """A record that is proven to stand in an envelope that `member` signed; `name` is its hash."""
 
     element: e.Element
+    name: bytes
     record: r.Record
     member: str
 
     @property
     def time(self) -> int:
         return self.element.time
+
+
+class _Shown(Struct, frozen=True):
+    """A record with the header of its envelope, its hash, and `entries.signed_record` of it."""
+
+    record: r.Record
+    header: Header
+    name: bytes
+    signed: bytes
+
+
+def _place(element: e.Element) -> str:
+    return f"record {element.index} of leaf {element.leaf}"
 
 
 class Evidence:
@@ -42,8 +56,8 @@ class Evidence:
         self.suspect: dict[tuple[str, bytes], e.KeyEntry] = {}
         self._headers = [self._envelope(envelope) for envelope in shown.envelopes]
         self._hashes = shown.hashes
-        self._leaves = [envelope.leaf for envelope in shown.envelopes]
-        self._records: dict[tuple[int, int], tuple[r.Record, Header, bytes]] = {}
+        self._envelopes = shown.envelopes
+        self._records: dict[tuple[int, int], _Shown] = {}
         self._keys = {(header.member, header.key): key for header, key in self._headers}
         for record in shown.records:
             self._add(record)
@@ -86,25 +100,27 @@ class Evidence:
         if shown.envelope >= len(self._headers):
             raise VerifyFailed("record", f"names envelope {shown.envelope} of {len(self._headers)}")
         header, _ = self._headers[shown.envelope]
-        leaf = merkle.leaf_hash(shown.record)
+        name = merkle.leaf_hash(shown.record)
         if any(number >= len(self._hashes) for number in shown.path):
             raise VerifyFailed("record", f"its path names a hash beyond the {len(self._hashes)} shown")
         path = [self._hashes[number] for number in shown.path]
-        merkle.verify_inclusion(leaf, shown.index, header.count, path, header.root)
+        merkle.verify_inclusion(name, shown.index, header.count, path, header.root)
         try:
             record = r.RECORD.decode(shown.record)
         except Malformed as error:
             raise VerifyFailed("record", str(error)) from None
-        self._records[self._leaves[shown.envelope], shown.index] = (record, header, leaf)
+        envelope = self._envelopes[shown.envelope]
+        signed = e.signed_record(envelope_digest(envelope.header, envelope.signature), name)
+        self._records[self._envelopes[shown.envelope].leaf, shown.index] = _Shown(record, header, name, signed)
 
     def signed(self, element: e.Element) -> Signed:
         """The record of a chain's element, signed by a key that was valid at the element's time."""
         found = self._records.get((element.leaf, element.index))
         if found is None:
-            raise VerifyFailed("record", f"record {element.record.hex()} of a chain is not shown")
-        record, header, leaf = found
-        if leaf != element.record or r.act_of_type(type(record)) != element.act:
-            raise VerifyFailed("record", f"record {element.record.hex()} is not the one that the chain counts")
+            raise VerifyFailed("record", f"{_place(element)}, which a chain counts, is not shown")
+        header = found.header
+        if found.signed != element.signed or r.act_of_type(type(found.record)) != element.act:
+            raise VerifyFailed("record", f"{_place(element)} is not the one that the chain counts, as it was signed")
         key = self._keys[header.member, header.key]
         ended = key.revoked is not None and element.time >= key.revoked
         retired = key.retired is not None and element.time > key.retired + limits.RETIRED_KEY_GRACE_MS
@@ -112,7 +128,7 @@ class Evidence:
             raise VerifyFailed("key", f"key {header.key.hex()} of {header.member} was not valid at {element.time}")
         if key.suspect_from is not None and element.time >= key.suspect_from:
             self.suspect[header.member, header.key] = key
-        return Signed(element, record, header.member)
+        return Signed(element, found.name, found.record, header.member)
 
     def chain(self, path: bytes, name: bytes, chain: e.Chain | None, newest: int | None = None) -> list[Signed]:
         """Step 5: the list behind a chain head, whole, or its `newest` elements."""

@@ -29,7 +29,7 @@ class Subjects:
         self.findings: list[Finding] = []
         self.facts: list[Noted] = []
         self.products: dict[str, e.ProductEntry] = {}
-        self._scopes: dict[str, list[tuple[e.Element, r.Record]]] = {}
+        self._scopes: dict[str, list[tuple[bytes, r.Record]]] = {}
         self._sites: dict[str, e.SiteEntry | None] = {}
         self._lots: dict[str, e.LotEntry] = {}
 
@@ -95,7 +95,7 @@ class Subjects:
             raise VerifyFailed("product", f"the entry proven is {entry.product}, not {product}")
         self.products[product] = entry
         shown = self.note(path, product, entry.adverse, entry.facts)
-        self._scopes[product] = [(signed.element, signed.record) for signed in shown]
+        self._scopes[product] = [(signed.name, signed.record) for signed in shown]
         for member in sorted({str(member) for member in (entry.maker, entry.declarer) if member is not None}):
             self.evidence.member(member)
         return entry
@@ -109,11 +109,11 @@ class Subjects:
                 self.note(path, site, entry.adverse, entry.facts)
         return self._sites[site]
 
-    def scopes_of_member(self, member: str) -> list[tuple[e.Element, r.Record]]:
+    def scopes_of_member(self, member: str) -> list[tuple[bytes, r.Record]]:
         if member not in self._scopes:
             entry = self.evidence.member(member)
             shown = self.note(e.member_path(member), member, entry.adverse, None)
-            self._scopes[member] = [(signed.element, signed.record) for signed in shown]
+            self._scopes[member] = [(signed.name, signed.record) for signed in shown]
         return self._scopes[member]
 
     def note(self, path: bytes, subject: str, adverse: e.Chain | None, facts: e.Chain | None) -> list[Signed]:

@@ -62,15 +62,16 @@ def of_bits(bits: int, subject: str) -> list[Finding]:
     return [Finding(verdict, subject, (bit.name or "").lower()) for bit, verdict in _OF_BITS if bits & bit]
 
 
-def of_scopes(shown: list[tuple[e.Element, r.Record]], lot: e.LotEntry, subject: str) -> list[Finding]:
+def of_scopes(shown: list[tuple[bytes, r.Record]], lot: e.LotEntry, subject: str) -> list[Finding]:
     """Holds and recalls of a product or maker that cover a lot by its production dates (unknown: in every span).
 
-    `shown` is the whole chain of the subject in order; lifted scopes no longer count, closed ones do.
+    `shown` is the whole chain of the subject in order, each record with its hash; lifted scopes no longer count,
+    closed ones do.
     """
     in_force: dict[bytes, r.Hold | r.Recall] = {}
-    for element, record in shown:
+    for name, record in shown:
         if isinstance(record, r.Hold | r.Recall):
-            in_force[element.record] = record
+            in_force[name] = record
         elif isinstance(record, r.Lift):
             in_force.pop(record.target, None)
     findings = []

@@ -159,7 +159,7 @@ def _handover(into: Name, newest: list[Signed]) -> list[Name]:
     _expect(ship.lot == answer.lot == lot, f"the handover carries {ship.lot}, not {lot}")
     _expect((ship.to, ship.to_site) == (owner, site), "the ship goes to another position")
     if isinstance(answer, r.Receive):
-        _expect(answer.ship == shipped.element.record, "the receive answers another ship")
+        _expect(answer.ship == shipped.name, "the receive answers another ship")
     else:
         _expect((answer.supplier, answer.site) == (sender, site), "the claim is about another supplier or site")
     _expect(

@@ -1,15 +1,18 @@
 """Attacks on what the rules promise, each as a liar would try it: every one once succeeded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ledger import entries as e
 from ledger import records as r
+from ledger.envelope import ENVELOPE, HEADER, Envelope
 from ledger.errors import VerifyFailed
 from ledger.proof import build
 from ledger.proof.verdict import Verdict
+from ledger.proof.verify import Query, verify_product, voucher_hash
 from tests.world import (
     DEALER,
     FORMULA,
@@ -18,6 +21,7 @@ from tests.world import (
     LOT,
     MAKER,
     OTHER_SHOP,
+    POLICY,
     REGULATOR,
     SHOP,
     STORE,
@@ -29,6 +33,7 @@ from tests.world import (
 
 BEEF = gtin(61)
 BEEF_LOT = f"{BEEF}#W1"
+VOUCHER = b"v" * 16
 
 
 @pytest.fixture
@@ -236,3 +241,40 @@ def test_goods_found_short_and_found_again_keep_their_breach(world: World) -> No
     row = world.store.get(b"m" + e.position_path(lot, MAKER.id, MAKER.site))
     assert row is not None
     assert e.POSITION.decode(row).bits & e.Bit.BREACHED
+
+
+class _Swapped:
+    """A lying node's view: the envelopes that hold some records carry another signer's header and signature."""
+
+    def __init__(self, view: build.View, swapped: dict[bytes, bytes]) -> None:
+        self._view, self._swapped = view, swapped
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._view, name)
+
+    def envelope(self, leaf: int) -> tuple[Envelope, list[Sequence[bytes]]]:
+        envelope, tree = self._view.envelope(leaf)
+        forged = self._swapped.get(HEADER.decode(envelope.header).root)
+        return (ENVELOPE.decode(forged) if forged else envelope), tree
+
+
+@pytest.mark.parametrize("forger", ["another key of the member", "another member", "the same key again"])
+def test_a_record_is_shown_only_as_it_was_signed(world: World, forger: str) -> None:
+    """A node with a key holder at its side shows the records of an envelope as signed by that key."""
+    made = world.commission(10, f"{FORMULA}#S1")
+    clerk = limited(world, MAKER, acts=[r.Act.COMMISSION])
+    sealed = world.do(MAKER, made)
+    who = {"another key of the member": clerk, "another member": DEALER, "the same key again": MAKER}[forger]
+    forged = world.envelope(who, sealed)
+    root = HEADER.decode(ENVELOPE.decode(forged).header).root
+    query = Query(product=FORMULA, lot="#S1", voucher=VOUCHER)
+    world.do(MAKER, world.act(r.Voucher, lot=f"{FORMULA}#S1", site=MAKER.site, voucher=voucher_hash(VOUCHER)))
+    honest = world.store.view(world.note())
+    assert verify_product(POLICY, query, _shown(honest), world.now).verdict == Verdict.GOOD
+    view = _Swapped(honest, {root: forged})
+    with pytest.raises(VerifyFailed, match="as it was signed"):
+        verify_product(POLICY, query, _shown(view), world.now)
+
+
+def _shown(view: Any) -> bytes:
+    return build.product_proof(view, FORMULA, "#S1", (MAKER.id, MAKER.site))

@@ -715,6 +715,44 @@ def _(world: World) -> tuple[Problem, ...]:
     return world.refused(MAKER, world.act(r.Lift, reason="x", subject=world.lot_subject(), target=hold.hash))
 
 
+@breaks("scope.closed")
+def _(world: World) -> tuple[Problem, ...]:
+    hold = world.do(REGULATOR, world.act(r.Hold, reason="x", subject=world.lot_subject()))[0]
+    named = {"subject": world.lot_subject(), "target": hold.hash}
+    world.do(REGULATOR, world.act(r.Close, reason="x", **named))
+    return world.refused(REGULATOR, world.act(r.Close, reason="x", **named))
+
+
+def _adverse(world: World, number: int) -> Act:
+    return world.act(r.Fact, kind=r.FactKind.NOTE, adverse=True, text=f"{number}", subject=world.lot_subject())
+
+
+@breaks("adverse.too-many")
+def _(world: World) -> tuple[Problem, ...]:
+    """Members fill half of the room, laboratories the rest, and a regulator is always heard."""
+    half = limits.ADVERSE_ENTRIES_MAX // 2
+    world.do(MAKER, *(_adverse(world, number) for number in range(half)))
+    found = world.refused(MAKER, _adverse(world, half))
+    world.do(LAB, *(_adverse(world, number) for number in range(half)))
+    world.refused(LAB, _adverse(world, half))
+    world.do(REGULATOR, world.act(r.Recall, grade=1, reason="x", subject=world.lot_subject()))
+    return found
+
+
+@breaks("adverse.too-many")
+def _(world: World) -> tuple[Problem, ...]:
+    world.do(MAKER, *(_adverse(world, number) for number in range(limits.ADVERSE_ENTRIES_MAX // 2)))
+    return world.refused(MAKER, world.act(r.Hold, reason="x", subject=world.lot_subject()))
+
+
+@breaks("adverse.too-many")
+def _(world: World) -> tuple[Problem, ...]:
+    sold = world.do(MAKER, world.sell(MAKER, 1))[0]
+    for number in range(limits.ADVERSE_ENTRIES_MAX // 2):
+        world.do(MAKER, world.correct(sold, {"quantity": 2 + number % 2}))
+    return world.refused(MAKER, world.correct(sold, {"quantity": 9}))
+
+
 @breaks("scope.too-many")
 def _(world: World) -> tuple[Problem, ...]:
     subject = world.lot_subject()

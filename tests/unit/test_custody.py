@@ -412,7 +412,7 @@ def step_of(world: World, who: Member) -> Step:
     draft = s.Draft(world.store)
     signer = draft.member(who.id)
     assert signer is not None
-    return Step(draft, signer, world.now, e.Element(r.Act.FACT, world.now, 0, 0, bytes(32)))
+    return Step(draft, signer, world.now, e.Element(r.Act.FACT, world.now, 0, 0, bytes(32)), bytes(32))
 
 
 def test_a_limited_key_admits_no_other(world: World) -> None:

@@ -14,7 +14,7 @@ from ledger import mapproof, merkle, policy, signature
 from ledger import note as n
 from ledger import records as r
 from ledger.envelope import HEADER
-from ledger.errors import VerifyFailed
+from ledger.errors import ProofTooLarge, VerifyFailed
 from ledger.proof import format as f
 from ledger.proof.verdict import Verdict
 from ledger.proof.verify import Product, Query, verify_product, voucher_hash
@@ -135,6 +135,12 @@ def test_a_recall_of_product_or_maker_shows_on_its_lots(world: World, kind: str)
     assert verdict(world, proof_of(world), voucher=VOUCHER) == Verdict.FACTS_NOTED
 
 
+def test_a_proof_is_whole_or_there_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.proof.build.PROOF_BYTES_MAX", 1000)
+    with pytest.raises(ProofTooLarge, match="would pass 1000 bytes"):
+        proof_of(world)
+
+
 def test_verdicts_of_lots_and_positions(world: World) -> None:
     world.do(LAB, world.act(r.Fact, kind=r.FactKind.TEST, adverse=True, subject=world.lot_subject()))
     assert verdict(world, proof_of(world), voucher=VOUCHER) == Verdict.FAILED_TEST
@@ -245,7 +251,8 @@ def test_an_adverse_fact_cannot_be_left_out_added_or_moved(world: World) -> None
     earlier = replace(first, time=first.time - 1)
     refused(world, with_chain(elements=[earlier, second]), "not the one counted")
     refused(world, forged(good, chains=[*shown.chains[:at], *shown.chains[at + 1 :]]), "no list is shown")
-    without = [one for one in shown.records if merkle.leaf_hash(one.record) != first.record]
+    at_first = (first.leaf, first.index)
+    without = [one for one in shown.records if (shown.envelopes[one.envelope].leaf, one.index) != at_first]
     refused(world, forged(good, records=without), "not shown")
 
 
