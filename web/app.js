@@ -8,7 +8,6 @@ import { cannotView, errorView, failedView } from "./failed.js";
 import { goodsView } from "./goods.js";
 import { asked, scanned } from "./link.js";
 import { View } from "./names.js";
-import { openView } from "./open.js";
 import { recordsView } from "./records.js";
 import { actions } from "./save.js";
 import { VerifyFailed, readBundle, support, verify } from "./verify/index.js";
@@ -44,8 +43,8 @@ toggle.addEventListener("click", async () => {
 export async function start(answer) {
   const bundle = document.getElementById("bundle");
   if (answer) return served(answer);
-  if (bundle) return check({ ...readBundle(bundle.textContent), bundle: JSON.parse(bundle.textContent), mode: "saved", nowMs: null });
-  return site(document.getElementById("policy").textContent);
+  if (bundle) return check({ ...readBundle(bundle.textContent), mode: "saved", nowMs: null });
+  return site(JSON.parse(document.getElementById("policy").textContent));
 }
 
 /** A page that a node serves: its own address says what was scanned. */
@@ -63,21 +62,20 @@ async function served(answer) {
   if (body.error) return show((words) => errorView(words, body.error, retry));
   if (body.lots) return show((words) => unitView(words, body));
   const read = readBundle(text);
-  return check({ ...read, query: asked(scan, read.query), bundle: body, mode: "served", nowMs: Date.now() });
+  return check({ ...read, query: asked(scan, read.query), mode: "served", nowMs: Date.now() });
 }
 
 /** A verifier site: the policy is its own, the rest is brought by the reader. */
-function site(policy) {
+async function site(policy) {
+  const { openView } = await import("./open.js");
   const open = () => show((words) => openView(words, (found) =>
     check({ ...found, policy, mode: "site", nowMs: found.live ? Date.now() : null, again: open })));
   open();
 }
 
 async function check(source) {
-  const missing = await support();
-  if (missing) {
-    return show((words) => cannotView(words, words[missing], source));
-  }
+  const { missing } = await support();
+  if (missing) return show((words) => cannotView(words, words.cannotBecause[missing], source));
   try {
     const began = performance.now();
     const product = await verify(source.policy, source.query, source.proof, source.nowMs);

@@ -1,6 +1,7 @@
 // What was checked, step by step, each with what it rests on; and who says so.
 
 import { el, opens, plain, said, section, table } from "./dom.js";
+import { moment } from "./format.js";
 
 export function checksView(view, { tookMs, policy }) {
   const { words, product } = view;
@@ -8,24 +9,30 @@ export function checksView(view, { tookMs, policy }) {
   return [section(words.checks,
     el("p", {}, words.checksBegin),
     el("ol", { class: "checks" }, product.steps.map((step) => el("li", {}, stepView(words, step)))),
-    opens(words.policy, el("pre", { tabindex: "0" }, plain(policy).replaceAll("[U+000A]", "\n"))),
+    opens(words.policy, el("pre", { tabindex: "0" }, plain(policy))),
     el("p", { class: "small" }, words.logAt.replace("{height}", product.height).replace("{size}", product.log_size), " · ", took))];
 }
 
-/** A step by its name in the reader's words, and everything that the verifier notes about it. */
-function stepView(words, { name, ...noted }) {
-  const [title, meaning] = words.steps[name] ?? [name, ""];
-  const rows = Object.entries(noted).map(([key, value]) => [words.stepFields[key] ?? key, valueOf(value)]);
-  return opens([el("span", { class: "held" }, `✓ ${words.checked}`), " ", title],
-    meaning ? el("p", {}, meaning) : null, table(rows));
+/** A step in the reader's words: what it means, how much of it there was, and everything that it rests on. */
+function stepView(words, { name, counts, details }) {
+  const [title, meaning] = words.steps[name];
+  const counted = Object.entries(counts).filter(([, count]) => count > 0)
+    .map(([key, count]) => words.counts[key].replace("{n}", count)).join(words.comma);
+  return opens([el("span", { class: "held" }, `✓ ${words.checked}`), ` ${title}`],
+    el("p", {}, meaning), counted ? el("p", {}, counted) : null, noted(details));
 }
 
-function valueOf(value) {
-  if (Array.isArray(value)) return value.length ? el("ul", {}, value.map((one) => el("li", {}, said(textOf(one))))) : null;
-  return said(textOf(value));
+/** Details as they are: they are for those who want to compare them with another tool's. */
+function noted(details) {
+  return table(Object.entries(details).map(([key, value]) => [key, valueOf(key, value)]));
 }
 
-const textOf = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : String(value));
+function valueOf(key, value) {
+  if (Array.isArray(value)) return value.length ? el("ul", { class: "noted" }, value.map((one) => el("li", {}, valueOf("", one)))) : null;
+  if (value !== null && typeof value === "object") return noted(value);
+  if (key.endsWith("time_ms")) return moment(value);
+  return value === null ? null : said(value);
+}
 
 /** Who says what, and how to check it elsewhere. */
 export function trustView(view, mode, ...actions) {

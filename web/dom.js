@@ -2,7 +2,7 @@
 // reads: no innerHTML, every foreign text isolated, its invisible characters named.
 
 const SVG = "http://www.w3.org/2000/svg";
-const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/gu;
+const INVISIBLE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/gu;
 const MARKS = /(\p{M}{3})\p{M}+/gu;
 
 /** Foreign text made harmless: control and direction characters by their numbers, at most three marks on a letter. */
@@ -57,5 +57,3 @@ export function table(rows) {
     el("dd", {}, value instanceof Node || Array.isArray(value) ? value : said(value)),
   ]));
 }
-
-export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

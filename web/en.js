@@ -110,6 +110,30 @@ export const en = {
   checkedIn: "{n} ms",
   logAt: "ledger up to block {height}, {size} leaves",
 
+  steps: {
+    checkpoint: ["Signature and witnesses of the ledger", "The newest state of the ledger is signed by the ledger's key, and cosigned in time by as many witnesses as the policy asks for."],
+    header: ["The newest block", "The block header is the last leaf of the ledger, so those signatures vouch for its whole state."],
+    entries: ["What is declared", "Lot, ingredients, products, businesses and signing keys are proven to stand in that state; what does not exist is proven not to."],
+    records: ["The signature of each record", "Each record that is shown stands in an envelope that a business signed, with a key that was valid then."],
+    chains: ["Nothing is hidden", "The bad records about each subject form a chain, whose number and contents are those declared: none is missing, added or changed."],
+    way: ["The way", "The voucher opens this very place; each receipt matches its shipment in both sides and lot, place by place, back to where the goods began."],
+    verdict: ["The verdict", "The verdict is the worst of all that is proven, never the page's own words."],
+  },
+  counts: {
+    signatures: "{n} signatures", cosignatures: "{n} cosignatures", hashes: "{n} hashes", entries: "{n} entries",
+    absent: "{n} proven absent", lots: "{n} lots", products: "{n} products", members: "{n} members", records: "{n} records",
+    envelopes: "{n} envelopes", chains: "{n} chains", elements: "{n} elements", positions: "{n} places", ways: "{n} sources",
+    earlier: "{n} earlier ones", findings: "{n} findings",
+  },
+  checkNames: {
+    format: "format of the proof", encoding: "encoding", query: "is it about what was scanned", policy: "the policy",
+    checkpoint: "signature of the ledger", quorum: "enough witnesses", inclusion: "place in the ledger", "block header": "the newest block",
+    "state map": "state of the ledger", entry: "what is declared", member: "declared members", envelope: "signed envelope",
+    record: "record", key: "validity of a signing key", signature: "signature", chain: "completeness of a list", lot: "the lot",
+    ancestor: "ingredient lot", product: "the product", position: "place of the goods", voucher: "voucher", way: "the way", site: "site",
+    bundle: "format of the file", file: "format of the file",
+  },
+
   trust: "Who says so",
   trustServed: "A node serves this page, and a node that lies can serve a lying page. Independent verification needs code and policy from elsewhere: the regulator's verifier page, the suyuan command, or the SDK.",
   trustSaved: "A saved file can be forged, too. Open it with code and policy from elsewhere: the regulator's verifier page, the suyuan command and the SDK all read it.",
@@ -120,13 +144,15 @@ export const en = {
 
   failed: "Verification failed",
   failedAdvice: "Nothing that was to be shown here is proven. Do not believe it.",
-  failedCheck: "Check that failed", expected: "Expected", found: "Found", what: "What happened", doThis: "What to do",
+  failedCheck: "Check that failed", expected: "Expected", what: "What happened", doThis: "What to do",
   failedDo: "Scan once more. If it stays so, save the proof and hand it to the regulator, or ask another node.",
   clockDo: "See first that date and time of this phone are right, and try again. If it stays so, the node showed a ledger that is out of date or not witnessed by enough others.",
   cannot: "This browser cannot verify",
   cannotAdvice: "Nothing was verified, so no verdict is shown. Download the proof, and verify it elsewhere:",
-  noCrypto: "This page was not opened over https, so the browser offers no WebCrypto. Use the https address.",
-  noEd25519: "This browser does not know Ed25519 signatures. Update it (Chrome 137, Safari 17, Firefox 129 or newer).",
+  cannotBecause: {
+    webcrypto: "This page was not opened over https, so the browser offers no WebCrypto. Use the https address.",
+    ed25519: "This browser does not know Ed25519 signatures. Update it (Chrome 137, Safari 17, Firefox 129 or newer).",
+  },
   unreachable: "No records were fetched", unreachableDo: "Check the network, and try again.",
   retry: "Try again",
 

@@ -1,22 +1,20 @@
 // When nothing is proven: which check failed, or why nothing could be checked, and what to do.
 
-import { el, plain, said, section, table } from "./dom.js";
+import { el, said, section, table } from "./dom.js";
 import { actions } from "./save.js";
 import { banner } from "./verdict.js";
 
 const OF_THE_CLOCK = "quorum";
 
-/** A check that failed; `source` is what was to be verified. */
-export function failedView(words, error, source) {
-  const failed = { check: error.check, message: error.message };
+/** A check that failed, which names what was expected and what was found; `source` is what was to be verified. */
+export function failedView(words, { check, message }, source) {
+  const isOfClock = check === OF_THE_CLOCK && source.nowMs !== null;
   return [
     banner("bad", words, words.failed, el("p", { class: "advice" }, words.failedAdvice)),
     section(words.failedCheck, table([
-      [words.failedCheck, words.steps[failed.check]?.[0] ?? failed.check],
-      [words.expected, error.expected],
-      [words.found, error.found],
-      [words.what, failed.message],
-      [words.doThis, failed.check === OF_THE_CLOCK && source.mode === "served" ? words.clockDo : words.failedDo],
+      [words.failedCheck, words.checkNames[check] ?? check],
+      [words.what, message],
+      [words.doThis, isOfClock ? words.clockDo : words.failedDo],
     ])),
     ...offer(words, source),
   ];
@@ -35,7 +33,7 @@ const offer = (words, source) => (source.proof ? [section(words.trust, ...action
 /** The node gave an error, or none was reached. */
 export function errorView(words, { what, expected, do: remedy }, retry) {
   return [
-    banner("careful", words, words.unreachable, el("p", { class: "advice" }, said(plain(what)))),
+    banner("careful", words, words.unreachable, el("p", { class: "advice" }, said(what))),
     section(words.doThis, table([[words.expected, expected], [words.doThis, remedy ?? words.unreachableDo]]),
       retry ? el("p", { class: "buttons" }, el("button", { type: "button", class: "primary", click: retry }, words.retry)) : null),
   ];

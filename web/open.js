@@ -3,7 +3,7 @@
 
 import { el, plain, section } from "./dom.js";
 import { asked, scanned } from "./link.js";
-import { readBundle } from "./verify/index.js";
+import { readBundle, readProofFile } from "./verify/index.js";
 
 const MAGIC = "suyuan product proof v1\n";
 const SAVED = /<script type="application\/json" id="bundle">([^<]*)<\/script>/;
@@ -54,14 +54,14 @@ class Unreadable extends Error {
 
 const unreadable = (why) => new Unreadable((words) => words.openNot.replace("{why}", why));
 
-/** {query, proof, bundle} of a file; `code` is what was scanned, where it was typed in. */
+/** {query, proof} of a file; `code` is what was scanned, where it was typed in. */
 async function ofFile(file, code) {
   if (file.size > FILE_BYTES_MAX) throw unreadable(`${file.size} > ${FILE_BYTES_MAX} bytes`);
   const data = new Uint8Array(await file.arrayBuffer());
   const scan = code.trim() ? scanned(code) : null;
   if (startsWith(data, MAGIC)) {
     if (!scan?.lot) throw new Unreadable((words) => words.openCode);
-    return { query: asked(scan, {}), proof: data.subarray(MAGIC.length) };
+    return { query: asked(scan, {}), proof: readProofFile(data) };
   }
   const text = new TextDecoder().decode(data);
   return ofBundle(SAVED.exec(text)?.[1] ?? text, scan);
@@ -74,7 +74,7 @@ function ofBundle(text, scan) {
   } catch (error) {
     throw unreadable(error.message);
   }
-  return { query: scan?.product ? asked(scan, read.query) : read.query, proof: read.proof, bundle: JSON.parse(text) };
+  return { query: scan?.product ? asked(scan, read.query) : read.query, proof: read.proof };
 }
 
 /** Asks the node that a link names. The question stays that of the link. */

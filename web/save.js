@@ -1,23 +1,22 @@
 // Taking it along: a file that verifies itself, the proof for other programs, and the command that reads it.
 
-import { el, hex, plain, said } from "./dom.js";
+import { el, plain, said } from "./dom.js";
 import { moment } from "./format.js";
-
-const MAGIC = new TextEncoder().encode("suyuan product proof v1\n");
+import { formatBundle, hex, proofFile } from "./verify/index.js";
 
 /** Where a saved file holds what it shows; readers of saved files look for this. */
-const EMBEDDED = (json) => `<script type="application/json" id="bundle">${json.replaceAll("<", "\\u003c")}</script>`;
+const embedded = (json) => `<script type="application/json" id="bundle">${json.replaceAll("<", "\\u003c")}</script>`;
 
-export async function saveFile(bundle, asOfMs) {
+async function saveFile(source, asOfMs) {
   const answer = await fetch("/web/saved.html");
   if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
   const template = await answer.text();
-  const page = template.replace("<!--bundle-->", () => EMBEDDED(JSON.stringify(bundle)));
-  download(`${fileName(bundle.query)}-${moment(asOfMs).replace(/\D/g, "")}.html`, "text/html", page);
+  const page = template.replace("<!--bundle-->", () => embedded(formatBundle(source)));
+  download(`${fileName(source.query)}-${moment(asOfMs).replace(/\D/g, "")}.html`, "text/html", page);
 }
 
-export const downloadProof = (query, proof) =>
-  download(`${fileName(query)}.suyuan-proof`, "application/octet-stream", MAGIC, proof);
+const downloadProof = (query, proof) =>
+  download(`${fileName(query)}.suyuan-proof`, "application/octet-stream", proofFile(proof));
 
 const fileName = ({ product, lot }) => `suyuan-${product}-${lot}`.replace(/[^\w-]+/g, "_");
 
@@ -29,11 +28,12 @@ function download(name, type, ...parts) {
 }
 
 /** The buttons, and what went wrong with saving. */
-export function actions(words, { query, proof, bundle, mode }, asOfMs) {
+export function actions(words, source, asOfMs) {
+  const { query, proof, mode } = source;
   const failed = el("p", { role: "alert", class: "small" });
   const save = async () => {
     try {
-      await saveFile(bundle, asOfMs);
+      await saveFile(source, asOfMs);
     } catch (error) {
       failed.replaceChildren(words.saveFailed.replace("{why}", plain(error.message)));
     }
@@ -47,7 +47,7 @@ export function actions(words, { query, proof, bundle, mode }, asOfMs) {
   ];
 }
 
-export function command(words, query) {
+function command(words, query) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const opens = query.voucher ? ` --voucher ${hex(query.voucher)}` : query.site ? ` --site ${quoted(query.site)}` : "";
   const line = `suyuan verify ${quoted(query.product + query.lot)}${opens} --policy policy.txt --file ${fileName(query)}.suyuan-proof`;

@@ -101,6 +101,27 @@ export const zh = {
   checkedIn: "用时 {n} 毫秒",
   logAt: "账本截至区块 {height}，共 {size} 条",
 
+  steps: {
+    checkpoint: ["账本的签名与见证", "账本的最新状态由账本密钥签名，并由核验规则要求的足够多的见证方在时限内共同签名。"],
+    header: ["最新区块", "区块头就是账本的最后一条，因此整个账本的状态都由上述签名担保。"],
+    entries: ["登记内容", "批次、原料、商品、企业和签名密钥都证明在这个状态之中；不存在的也证明了不存在。"],
+    records: ["每条记录的签名", "显示的每条记录都属于一份由企业签名的文件，签名时它的密钥有效。"],
+    chains: ["没有隐瞒", "每个对象的不良记录逐条接成链，条数与内容都与登记一致：没有缺少，没有添加，没有改动。"],
+    way: ["来路", "凭证打开的就是这一处；每次收货都与发货的双方和批次相符，一处接一处直到货物开始的地方。"],
+    verdict: ["结论", "结论取所有已证明状态中最坏的一个，不取决于网页上写了什么。"],
+  },
+  counts: {
+    signatures: "{n} 个签名", cosignatures: "{n} 个见证签名", hashes: "{n} 个哈希值", entries: "{n} 项登记", absent: "{n} 项证明不存在",
+    lots: "{n} 个批次", products: "{n} 种商品", members: "{n} 家单位", records: "{n} 条记录", envelopes: "{n} 份签名文件",
+    chains: "{n} 条链", elements: "{n} 个环节", positions: "{n} 处", ways: "{n} 个来源", earlier: "另有更早的 {n} 条", findings: "{n} 项原因",
+  },
+  checkNames: {
+    format: "证明的格式", encoding: "编码", query: "是否为所扫描的商品", policy: "核验规则", checkpoint: "账本的签名", quorum: "足够多的见证",
+    inclusion: "在账本中的位置", "block header": "最新区块", "state map": "账本状态", entry: "登记内容", member: "企业登记",
+    envelope: "签名文件", record: "记录", key: "签名密钥是否有效", signature: "签名", chain: "记录是否完整", lot: "批次",
+    ancestor: "原料批次", product: "商品", position: "持有处", voucher: "凭证", way: "来路", site: "场所", bundle: "文件格式", file: "文件格式",
+  },
+
   trust: "谁在说话",
   trustServed: "本页由一个节点提供。说谎的节点也可能提供说谎的网页。要独立核验，请用别处得来的程序和核验规则：监管部门的核验网页、suyuan 命令或开发包。",
   trustSaved: "保存的文件也可能被人伪造。请用别处得来的程序和核验规则打开它：监管部门的核验网页、suyuan 命令或开发包都能读。",
@@ -111,13 +132,15 @@ export const zh = {
 
   failed: "核验未通过",
   failedAdvice: "这里显示的内容没有得到证明，请不要相信它。",
-  failedCheck: "未通过的核验", expected: "应为", found: "实为", what: "情况", doThis: "怎么办",
+  failedCheck: "未通过的核验", expected: "应为", what: "情况", doThis: "怎么办",
   failedDo: "重新扫描一次。仍然如此，请保存证明，交给监管部门，或换一个节点查询。",
   clockDo: "先看手机的日期和时间是否准确，再试一次。仍然如此，说明节点给出的是过时的或未经足够见证的账本。",
   cannot: "这个浏览器无法核验",
   cannotAdvice: "没有核验，所以这里不显示任何结论。可以下载证明，在别处核验：",
-  noCrypto: "本页不是经 https 打开的，浏览器因此不提供 WebCrypto。请改用 https 地址。",
-  noEd25519: "这个浏览器不支持 Ed25519 签名。请更新浏览器（Chrome 137、Safari 17、Firefox 129 或更新版本）。",
+  cannotBecause: {
+    webcrypto: "本页不是经 https 打开的，浏览器因此不提供 WebCrypto。请改用 https 地址。",
+    ed25519: "这个浏览器不支持 Ed25519 签名。请更新浏览器（Chrome 137、Safari 17、Firefox 129 或更新版本）。",
+  },
   unreachable: "没有取得记录", unreachableDo: "请检查网络，再试一次。",
   retry: "再试一次",
 
