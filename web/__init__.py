@@ -5,26 +5,54 @@ Data for `node` and `client_sdk` alike, which do not import each other; nothing 
 
 import base64
 import json
-import posixpath
 import re
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
+from web.bundling import bundle
+
 PAGE: Final = "page.html"
-SAVED: Final = "saved.html"  # made by `one_file`: the form of a saved page, into which the page puts its records
+ENTRY: Final = "page.js"
+STYLE: Final = "style.css"
+SAVED: Final = "saved.html"
 BUNDLE_PLACE: Final = "<!--bundle-->"
 _KINDS: Final = (".html", ".js", ".css")
-_SPECIFIER: Final = re.compile(r'(\b(?:from|import)\s*\(?\s*)"(\.{1,2}/[^"]+)"')
-_STYLE: Final = re.compile(r'<link rel="stylesheet" href="/web/([^"]+)">')
-_PRELOADS: Final = re.compile(r'<link rel="modulepreload"[^>]*>\n')
-_ENTRY: Final = re.compile(r'<script type="module" src="/web/([^"]+)"></script>')
+_LINK: Final = '<link rel="stylesheet" href="/web/style.css">'
+_SCRIPT: Final = '<script type="module" src="/web/page.js"></script>'
+_UNSAFE_INLINE: Final = re.compile("<!--|<script|</script|</style", re.I)
 
 
 def static_files() -> dict[str, bytes]:
-    """Every file that a page is made of, by its name below this folder: `page.js`, `verify/index.js`."""
+    """The files as they lie here, by their names: `page.js`, `verify/index.js`."""
     return dict(_below(files(__name__), ""))
+
+
+def served_files() -> dict[str, bytes]:
+    """What a node serves under /web/: the files, the page's modules in one, and the form of a saved page."""
+    found = static_files()
+    return found | {ENTRY: bundle(ENTRY, found).encode(), SAVED: one_file().encode()}
+
+
+def one_file(policy: str | None = None) -> str:
+    """The whole page as one HTML file. With a policy it is a verifier site, which takes files and links; without, the
+    form of a saved page: its records are to stand at BUNDLE_PLACE. It works from a disk, too; its own script and style
+    are allowed by their hashes, and nothing else is."""
+    found = static_files()
+    script, look = bundle(ENTRY, found), found[STYLE].decode()
+    for text in (script, look):
+        if unsafe := _UNSAFE_INLINE.search(text):
+            raise ValueError(f"{unsafe[0]!r} would end or change the element that it stands in")
+    reach = "'none'" if policy is None else "http: https:"
+    rules = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(look)}; img-src data:; "
+        f"connect-src {reach}; form-action 'none'; base-uri 'none'"
+    )
+    held = BUNDLE_PLACE if policy is None else f'<script type="application/json" id="policy">{_json(policy)}</script>'
+    head = f'<meta http-equiv="Content-Security-Policy" content="{rules}">\n<style>{look}</style>'
+    page = found[PAGE].decode()
+    return page.replace(_LINK, head).replace(_SCRIPT, f'{held}\n<script type="module">{script}</script>')
 
 
 def _below(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
@@ -35,48 +63,6 @@ def _below(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
         elif entry.name.endswith(_KINDS):
             found.append((prefix + entry.name, entry.read_bytes()))
     return found
-
-
-def one_file(policy: str | None = None) -> str:
-    """The whole page as one HTML file. With a policy it is a verifier site, which takes files and links; without, the
-    form of a saved page: its records are to stand at BUNDLE_PLACE.
-
-    Modules become data: addresses that an import map names, so that it works from a disk, where a browser loads no
-    module files. Its own scripts and style are allowed by their hashes, and nothing else is.
-    """
-    contents = {name: data.decode() for name, data in static_files().items()}
-    entry = _ENTRY.search(contents[PAGE])
-    style = _STYLE.search(contents[PAGE])
-    if entry is None or style is None:
-        raise ValueError("page.html names no entry module or no style sheet")
-    modules = {name: text for name, text in contents.items() if name.endswith(".js")}
-    imports = json.dumps({"imports": {_address(name): _as_data(name, text) for name, text in modules.items()}})
-    start = f'import "{_address(entry[1])}";'
-    look = contents[style[1]]
-    reach = "'none'" if policy is None else "http: https:"
-    rules = (
-        f"default-src 'none'; script-src {_hash(imports)} {_hash(start)} data:; style-src {_hash(look)}; "
-        f"img-src data:; connect-src {reach}; form-action 'none'; base-uri 'none'"
-    )
-    held = BUNDLE_PLACE if policy is None else f'<script type="application/json" id="policy">{_json(policy)}</script>'
-    scripts = f'{held}\n<script type="importmap">{imports}</script>\n<script type="module">{start}</script>'
-    page = _PRELOADS.sub("", contents[PAGE])
-    page = page.replace(style[0], f'<meta http-equiv="Content-Security-Policy" content="{rules}">\n<style>{look}</style>')
-    return page.replace(entry[0], scripts)
-
-
-def _address(name: str) -> str:
-    return f"suyuan:{name}"
-
-
-def _as_data(name: str, text: str) -> str:
-    """A module as a data: address, its imports by their absolute names, since nothing is relative to such an address."""
-
-    def absolute(match: re.Match[str]) -> str:
-        return f'{match[1]}"{_address(posixpath.normpath(posixpath.join(posixpath.dirname(name), match[2])))}"'
-
-    module = _SPECIFIER.sub(absolute, text)
-    return "data:text/javascript;base64," + base64.b64encode(module.encode()).decode()
 
 
 def _hash(text: str) -> str:

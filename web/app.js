@@ -4,10 +4,12 @@ import { askLotView, unitView } from "./ask.js";
 import { temperatureView } from "./chart.js";
 import { checksView, trustView } from "./checks.js";
 import { el } from "./dom.js";
+import { en } from "./en.js";
 import { cannotView, errorView, failedView } from "./failed.js";
 import { goodsView } from "./goods.js";
 import { asked, scanned } from "./link.js";
 import { View } from "./names.js";
+import { openView } from "./open.js";
 import { recordsView } from "./records.js";
 import { actions } from "./save.js";
 import { VerifyFailed, readBundle, support, verify } from "./verify/index.js";
@@ -15,7 +17,6 @@ import { verdictView } from "./verdict.js";
 import { wayView } from "./way.js";
 import { zh } from "./zh.js";
 
-const OTHER = { "zh-CN": () => import("./en.js").then(({ en }) => en), en: () => Promise.resolve(zh) };
 const main = document.getElementById("main");
 const toggle = document.getElementById("language");
 
@@ -32,10 +33,10 @@ function show(next, focus = true) {
   if (focus) main.querySelector("h1")?.focus();
 }
 
-toggle.addEventListener("click", async () => {
-  words = await OTHER[words.language]();
+toggle.addEventListener("click", () => {
+  words = words === zh ? en : zh;
   toggle.textContent = words.other;
-  toggle.lang = words.language === "en" ? "zh-CN" : "en";
+  toggle.lang = (words === zh ? en : zh).language;
   show(screen, false);
 });
 
@@ -58,16 +59,15 @@ async function served(answer) {
   }
   const body = JSON.parse(text);
   const scan = scanned(location.pathname + location.search);
-  if (body.error?.code === "lot_needed") return show((words) => askLotView(words, scan));
   if (body.error) return show((words) => errorView(words, body.error, retry));
+  if (body.needs) return show((words) => askLotView(words, scan, body));
   if (body.lots) return show((words) => unitView(words, body));
   const read = readBundle(text);
-  return check({ ...read, query: asked(scan, read.query), mode: "served", nowMs: Date.now() });
+  return check({ ...read, ...asked(scan, read.query), serial: scan.serial, mode: "served", nowMs: Date.now() });
 }
 
 /** A verifier site: the policy is its own, the rest is brought by the reader. */
-async function site(policy) {
-  const { openView } = await import("./open.js");
+function site(policy) {
   const open = () => show((words) => openView(words, (found) =>
     check({ ...found, policy, mode: "site", nowMs: found.live ? Date.now() : null, again: open })));
   open();
@@ -88,7 +88,7 @@ async function check(source) {
 }
 
 function productScreen(words, product, source) {
-  const view = new View(words, product, source.query);
+  const view = new View(words, product, source);
   return [
     verdictView(view, source.nowMs === null),
     goodsView(view),

@@ -1,42 +1,65 @@
-// Codes that leave something open: a trade item without its lot, a carton with several lots on it.
+// Codes that leave something open: a trade item without its lot, a carton with several lots on it, a shop's sign.
 
-import { el, said, section } from "./dom.js";
-import { dateOf } from "./format.js";
+import { el, plain, said, section } from "./dom.js";
+import { day, moment } from "./format.js";
+import { splitLot } from "./names.js";
 
-/** `scan` says which product; the lot is typed in, or the day where there is no lot number. */
-export function askLotView(words, scan) {
-  const lot = el("input", { id: "lot", name: "lot", maxlength: "20", autocomplete: "off", autocapitalize: "characters", spellcheck: "false" });
-  const made = el("input", { id: "made", name: "made", type: "date", min: "2000-01-01", max: "2099-12-31" });
+/** `scan` says which product; the lot is typed in, or the day where there is no lot number. At a shop's sign the
+ * product is typed in as well. `declared` is what the node says of it without proof. */
+export function askLotView(words, scan, { declared, sites }) {
+  const product = scan.product ? null : field(words.code, { id: "product", inputmode: "numeric", maxlength: "64", required: "" });
+  const lot = field(words.askLot, { id: "lot", maxlength: "20", autocapitalize: "characters" });
+  const made = field(words.askDay, { id: "made", type: "date", min: "2000-01-01", max: "2099-12-31" });
   const go = (event) => {
     event.preventDefault();
-    const address = addressOf(scan, lot.value.trim(), made.value);
+    const code = scan.product ?? product.input.value.trim();
+    const address = addressOf(code, scan.serial, lot.input.value.trim(), made.input.value, scan.gln);
     if (address) location.assign(address);
-    else lot.focus();
+    else lot.input.focus();
   };
+  const named = declared ? [declared.name, declared.specification] : (sites ?? []).map((site) => site.name);
   return [section(words.askTitle,
+    named.some(Boolean) ? el("p", { class: "subject" }, said(named.filter(Boolean).join(" · "))) : null,
     el("p", {}, words.askWhy),
+    scan.serial ? el("p", {}, words.askSerial) : null,
     el("form", { submit: go },
-      el("p", {}, el("label", { for: "lot" }, words.askLot), lot),
-      el("p", {}, el("label", { for: "made" }, words.askDay), made),
+      [product, lot, made].filter(Boolean).map((one) => one.row),
       el("p", { class: "buttons" }, el("button", { type: "submit", class: "primary" }, words.askGo))))];
 }
 
-function addressOf({ product, serial }, lot, made) {
-  const key = `/01/${encodeURIComponent(product)}`;
-  const kept = new URLSearchParams(location.search);
-  const rest = serial ? `/21/${encodeURIComponent(serial)}` : "";
-  if (lot) kept.delete("11");
-  else if (made) kept.set("11", made.slice(2).replaceAll("-", ""));
-  else return null;
-  const query = kept.size ? `?${kept}` : "";
-  return lot ? `${key}/10/${encodeURIComponent(lot)}${rest}${query}` : `${key}${rest}${query}`;
+function field(label, attributes) {
+  const input = el("input", { autocomplete: "off", spellcheck: "false", ...attributes });
+  return { input, row: el("p", {}, el("label", { for: attributes.id }, label), input) };
 }
 
-/** The lots on a carton or pallet, each with its own page. */
-export function unitView(words, { unit, lots, opened }) {
+/** The link of a lot, keeping what else the scanned one had in it (a voucher, a shop). */
+function addressOf(product, serial, lot, made, gln) {
+  const kept = new URLSearchParams(location.search);
+  kept.delete("11");
+  if (gln) kept.set("414", gln);
+  if (!lot && !made) return null;
+  if (!lot) kept.set("11", made.slice(2).replaceAll("-", ""));
+  const path = [`/01/${encodeURIComponent(product)}`];
+  if (lot) path.push(`/10/${encodeURIComponent(lot)}`);
+  if (serial) path.push(`/21/${encodeURIComponent(serial)}`);
+  return path.join("") + (kept.size ? `?${kept}` : "");
+}
+
+/** The lots on a carton or pallet, each with its own page; and the units that stand on it, or that it stands on. */
+export function unitView(words, { unit, lots, units, parent, opened_ms: opened }) {
+  const to = (path, ...shown) => el("li", {}, path ? el("a", { href: path }, ...shown) : shown);
   return [section(words.unitTitle,
     el("p", {}, said(unit)),
-    opened ? el("p", {}, words.unitOpened.replace("{time}", dateOf(opened))) : null,
+    opened ? el("p", {}, words.unitOpened.replace("{time}", moment(opened))) : null,
     el("p", {}, words.unitWhy),
-    el("ul", { class: "lots" }, lots.map(({ link, lot }) => el("li", {}, el("a", { href: link }, said(lot))))))];
+    el("ul", { class: "lots" }, lots.map(({ lot, path, declared }) => to(path, said(lotName(words, lot, declared))))),
+    units.length ? [el("h3", {}, words.unitInner), el("ul", { class: "lots" }, units.map((one) => to(one.path, said(one.unit))))] : null,
+    parent ? [el("h3", {}, words.unitParent), el("ul", { class: "lots" }, to(`/00/${encodeURIComponent(parent)}`, said(parent)))] : null,
+    el("p", { class: "small" }, words.unitUnproven))];
+}
+
+function lotName(words, lot, declared) {
+  const [product, rest] = splitLot(lot);
+  const number = rest.startsWith("@") ? words.madeOn.replace("{day}", day(rest.slice(1))) : words.batch.replace("{lot}", () => rest.slice(1));
+  return words.lotOf.replace("{product}", () => plain(declared?.name ?? product)).replace("{lot}", () => plain(number));
 }

@@ -159,6 +159,11 @@ export const en = {
   askTitle: "Enter the lot number",
   askWhy: "This code only says which product it is. The lot number is printed on the pack, beside the production date.",
   askLot: "Lot number", askGo: "Look it up", askDay: "No lot number? Enter the production date",
+  askSerial: "The serial number is not proven: nobody gave its list to this node, so the lot is still needed.",
+  unitInner: "Cartons and pallets on it", unitParent: "The pallet it stands on",
+  unitUnproven: "This list is the packer's word and not proven; each lot is verified when you open it.",
+  wayClosed: "The voucher in the link opens no place: it may have been replaced, or the node does not show the way.",
+  serial: "Serial number", serialUnproven: "{serial} (not proven)",
   unitTitle: "Goods in this carton or pallet", unitWhy: "Choose the lot to look up.", unitOpened: "It was unpacked on {time}.",
 
   open: "Verify a file or a link",

@@ -50,6 +50,7 @@ function lotRows(view, lot) {
   const imported = view.productEntry(lot.lot)?.declared_by === "IMPORTER";
   return [
     [imported ? words.importLot : words.lot, view.lotNumber(lot.lot)],
+    [words.serial, view.serial && phrase(words.serialUnproven, { serial: view.serial })],
     [words.production, lot.production ? day(lot.production) : words.unknown],
     [words.expiry, lot.expiry ? day(lot.expiry) : words.unknown],
     [words.commissioner, lot.commissioner ? named(view, lot.commissioner) : words.nobody],

@@ -53,12 +53,14 @@ function ofElements(elements, asked) {
 /** A GTIN of 8, 12 or 13 digits is one of 14 with zeros in front. */
 const padded = (product) => (/^\d{8,13}$/.test(product) ? product.padStart(14, "0") : product);
 
-/** The question to the proof: what was scanned, with the lot of a serial number, or the site of a GLN, as the node
- * names them. Both are shown, so that they can be compared with the pack and the shop's sign. */
+/** The question to the proof: what was scanned. The node may name the lot of a serial number and the site of a GLN,
+ * which are shown so that they can be compared; and it may say that the voucher or site opens nothing, which then is
+ * shown, too, as `closed`. */
 export function asked(scan, answered) {
   const query = { product: scan.product, lot: scan.lot ?? answered.lot };
-  if (scan.voucher) query.voucher = scan.voucher;
   const site = scan.site ?? (scan.gln && answered.site?.endsWith(`/${scan.gln}`) ? answered.site : undefined);
-  if (site) query.site = site;
-  return query;
+  if (scan.voucher && answered.voucher) query.voucher = scan.voucher;
+  else if (site && answered.site) query.site = site;
+  const opens = query.voucher ?? query.site;
+  return { query, closed: !opens && Boolean(scan.voucher ?? scan.site ?? scan.gln) };
 }

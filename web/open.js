@@ -6,7 +6,7 @@ import { asked, scanned } from "./link.js";
 import { readBundle, readProofFile } from "./verify/index.js";
 
 const MAGIC = "suyuan product proof v1\n";
-const SAVED = /<script type="application\/json" id="bundle">([^<]*)<\/script>/;
+const SAVED = /<[s]cript type="application\/json" id="bundle">([^<]*)<\/script>/;
 const FILE_BYTES_MAX = 24 * 1024 * 1024; // the largest proof, in base64 within a page
 
 export function openView(words, found) {
@@ -61,7 +61,7 @@ async function ofFile(file, code) {
   const scan = code.trim() ? scanned(code) : null;
   if (startsWith(data, MAGIC)) {
     if (!scan?.lot) throw new Unreadable((words) => words.openCode);
-    return { query: asked(scan, {}), proof: readProofFile(data) };
+    return { query: scan, proof: readProofFile(data) };
   }
   const text = new TextDecoder().decode(data);
   return ofBundle(SAVED.exec(text)?.[1] ?? text, scan);
@@ -74,7 +74,7 @@ function ofBundle(text, scan) {
   } catch (error) {
     throw unreadable(error.message);
   }
-  return { query: scan?.product ? asked(scan, read.query) : read.query, proof: read.proof };
+  return { ...read, ...(scan?.product ? asked(scan, read.query) : {}) };
 }
 
 /** Asks the node that a link names. The question stays that of the link. */

@@ -1,8 +1,6 @@
-// The entry. The page's data is asked for at once, while the other modules are still on their way.
+// The entry: asks for the page's data, unless the page carries it.
 
-const embedded = document.getElementById("bundle") ?? document.getElementById("policy");
-const answer = embedded ? null : fetch(location.href, { headers: { accept: "application/json" } });
-answer?.catch(() => {}); // told where it is awaited
+import { start } from "./app.js";
 
-const { start } = await import("./app.js");
-await start(answer);
+const isCarried = document.getElementById("bundle") ?? document.getElementById("policy");
+start(isCarried ? null : fetch(location.href, { headers: { accept: "application/json" } }));

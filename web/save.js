@@ -4,14 +4,16 @@ import { el, plain, said } from "./dom.js";
 import { moment } from "./format.js";
 import { formatBundle, hex, proofFile } from "./verify/index.js";
 
-/** Where a saved file holds what it shows; readers of saved files look for this. */
-const embedded = (json) => `<script type="application/json" id="bundle">${json.replaceAll("<", "\\u003c")}</script>`;
+/** Where a saved file holds what it shows; readers of saved files look for this. (The backslashes keep this script whole
+ * where it stands in a page itself.) */
+const PLACE = "<\!--bundle-->";
+const embedded = (json) => `<\script type="application/json" id="bundle">${json.replaceAll("<", "\\u003c")}<\/script>`;
 
 async function saveFile(source, asOfMs) {
   const answer = await fetch("/web/saved.html");
   if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
   const template = await answer.text();
-  const page = template.replace("<!--bundle-->", () => embedded(formatBundle(source)));
+  const page = template.replace(PLACE, () => embedded(formatBundle(source)));
   download(`${fileName(source.query)}-${moment(asOfMs).replace(/\D/g, "")}.html`, "text/html", page);
 }
 

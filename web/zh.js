@@ -147,6 +147,10 @@ export const zh = {
   askTitle: "请输入批号",
   askWhy: "这个条码只说明是什么商品。批号印在包装上生产日期旁边。",
   askLot: "批号", askGo: "查询", askDay: "没有批号？填生产日期",
+  askSerial: "序列号未经证明：没有企业向本节点提供序列号清单，因此仍需要批号。",
+  unitInner: "其中的箱（托盘）", unitParent: "它所在的托盘", unitUnproven: "这份清单是打包者的说法，未经证明；每个批次打开后再核验。",
+  wayClosed: "链接中的凭证没有打开任何一处：可能已被更换，也可能节点没有给出来路。",
+  serial: "序列号", serialUnproven: "{serial}（未经证明）",
   unitTitle: "这个箱（托盘）里的货", unitWhy: "请选择要查的批次。", unitOpened: "它已于 {time} 拆开。",
 
   open: "核验一个文件或链接",
