@@ -1,6 +1,6 @@
 // Codes that leave something open: a trade item without its lot, a carton with several lots on it, a shop's sign.
 
-import { el, plain, said, section } from "./dom.js";
+import { el, leading, plain, said } from "./dom.js";
 import { day, moment } from "./format.js";
 import { splitLot } from "./names.js";
 
@@ -18,7 +18,7 @@ export function askLotView(words, scan, { declared, sites }) {
     else lot.input.focus();
   };
   const named = declared ? [declared.name, declared.specification] : (sites ?? []).map((site) => site.name);
-  return [section(words.askTitle,
+  return [leading(words.askTitle,
     named.some(Boolean) ? el("p", { class: "subject" }, said(named.filter(Boolean).join(" · "))) : null,
     el("p", {}, words.askWhy),
     scan.serial ? el("p", {}, words.askSerial) : null,
@@ -48,7 +48,7 @@ function addressOf(product, serial, lot, made, gln) {
 /** The lots on a carton or pallet, each with its own page; and the units that stand on it, or that it stands on. */
 export function unitView(words, { unit, lots, units, parent, opened_ms: opened }) {
   const to = (path, ...shown) => el("li", {}, path ? el("a", { href: path }, ...shown) : shown);
-  return [section(words.unitTitle,
+  return [leading(words.unitTitle,
     el("p", {}, said(unit)),
     opened ? el("p", {}, words.unitOpened.replace("{time}", moment(opened))) : null,
     el("p", {}, words.unitWhy),

@@ -44,6 +44,11 @@ export function section(title, ...children) {
   return el("section", {}, el("h2", {}, title), ...children);
 }
 
+/** The first section of a page that has no verdict. */
+export function leading(title, ...children) {
+  return el("section", {}, el("h1", { tabindex: "-1" }, title), ...children);
+}
+
 /** What can be opened: a heading line, and what stands behind it. */
 export function opens(summary, ...children) {
   return el("details", {}, el("summary", {}, summary), el("div", { class: "inside" }, ...children));

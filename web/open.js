@@ -1,7 +1,7 @@
 // The verifier site: takes a saved page, a JSON bundle, a proof file or a scanned link, and verifies it under the
 // policy that the site carries.
 
-import { el, plain, section } from "./dom.js";
+import { el, leading, plain } from "./dom.js";
 import { asked, scanned } from "./link.js";
 import { readBundle, readProofFile } from "./verify/index.js";
 
@@ -33,7 +33,7 @@ export function openView(words, found) {
     else attempt(() => ofLink(code.value));
   };
   file.addEventListener("change", () => file.files.length && choose(file.files[0]));
-  return [section(words.open,
+  return [leading(words.open,
     el("p", {}, words.openWhy),
     el("form", { submit: fetchLink },
       el("div", { class: "drop", dragover: drop, drop },
