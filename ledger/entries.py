@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from ledger import limits
 from ledger.encoding import Codec
 from ledger.hashing import TAG_CHAIN, TAG_SIGNED_RECORD, digest
 from ledger.records import (
@@ -75,7 +76,7 @@ def passed_on(bits: int) -> int:
     return bits & ~stay | (stay & OWN_CLAIMS) << _CLAIM_SHIFT | (stay & IN_FORCE) << _IN_FORCE_SHIFT
 
 
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)]
 
 
 class WayKind(IntEnum):
@@ -101,7 +102,7 @@ class Element(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, 
     act: Act
     time: TimeMs
     leaf: Count
-    index: Count
+    index: Annotated[int, Meta(ge=0, le=limits.ENVELOPE_RECORDS_MAX - 1)]
     signed: Hash
 
 

@@ -18,6 +18,7 @@ LOG_LEAF_BYTES_MAX: Final = 64 * 1024 - 1  # tlog-tiles: an entry has a 16-bit l
 CLAIMED_TIME_AHEAD_MS_MAX: Final = 5 * 60 * 1000
 ENVELOPE_LIFETIME_MS_MAX: Final = 14 * 24 * 3600 * 1000
 CLOCK_AHEAD_MS_MAX: Final = 13 * 24 * 3600 * 1000  # of a node, over what it knows: the longest envelope outlives it
+BOOKED_LATE_MS_MIN: Final = 45 * 24 * 3600 * 1000  # a month's book, and half a month to send it in
 RETIRED_KEY_GRACE_MS: Final = 14 * 24 * 3600 * 1000
 TIME_MS_MAX: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 WITNESS_WINDOW_MS: Final = 10 * 60 * 1000

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from ledger import signature
 from ledger.errors import Malformed, VerifyFailed
-from ledger.limits import NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX
+from ledger.limits import NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, TIME_MS_MAX
 
 ED25519: Final = 0x01
 COSIGNATURE: Final = 0x04
@@ -149,5 +149,7 @@ def verify(note: Note, key: VerifierKey, found: NoteSignature) -> int | None:
     if len(found.signature) != 8 + signature.SIGNATURE_BYTES:
         raise VerifyFailed("cosignature", f"{len(found.signature)} bytes, 72 are expected")
     time_s = int.from_bytes(found.signature[:8], "big")
+    if time_s * 1000 > TIME_MS_MAX:
+        raise VerifyFailed("cosignature", f"its time, {time_s} s, lies beyond the year 9999")
     signature.verify(key.key, cosigned_message(note.text, time_s), found.signature[8:])
     return time_s

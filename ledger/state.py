@@ -48,7 +48,7 @@ class Stock(Struct, frozen=True, array_like=True, gc=False):
     held, grams        what is there; `reserved` of it stands packed under an SSCC
     shipped, sold, used, destroyed, lost    what went out: used by transforms and relabels, lost by counts
     missing            shipped, but not received: ended by a count
-    irregular          outflows that were accepted but forbidden: after expiry, or while held
+    irregular          outflows that were accepted but forbidden: after expiry, while held, booked late
     claimed            received, but not booked by the supplier yet; `disputed` of it
     overdrawn          taken away by a correction although it was gone already
     grams_lost         weighing differences: lost less gained

@@ -222,6 +222,9 @@ class World:
     def lot_subject(self, lot: str = LOT) -> r.Subject:
         return r.Subject(kind=r.SubjectKind.LOT, lot=lot)
 
+    def certify(self, lot: str) -> Act:
+        return self.act(r.Fact, kind=r.FactKind.CERTIFY, text="出厂检验合格", subject=self.lot_subject(lot))
+
     def position_subject(self, who: Member, lot: str = LOT) -> r.Subject:
         return r.Subject(kind=r.SubjectKind.POSITION, lot=lot, owner=who.id, site=who.site)
 
@@ -300,7 +303,7 @@ class World:
         )
         shrimp = {"declared_by": r.DeclaredBy.IMPORTER, "maker": None, "name": "冻虾", "temp_max_mc": -15_000}
         self.do(IMPORTER, self.register(SHRIMP, **shrimp))
-        self.do(MAKER, self.commission(10_000))
+        self.do(MAKER, self.commission(10_000), self.certify(LOT))
         return self
 
     def hand_over(self, who: Member, to: Member, quantity: int, lot: str = LOT) -> bytes:

@@ -22,7 +22,7 @@ from ledger.custody.step import (
     product_of,
     take,
 )
-from ledger.limits import ANCESTORS_COUNTED_MAX, ANCESTORS_SHOWN_MAX
+from ledger.limits import ANCESTORS_COUNTED_MAX, ANCESTORS_SHOWN_MAX, BOOKED_LATE_MS_MIN
 
 FORMULA_CATEGORY = "129"  # food production licence category of infant formula
 # A hold on an ancestor, and a maker that is late, show on the ancestor as long as they last; whether an open claim
@@ -232,15 +232,20 @@ def sell(step: Step, record: r.Sell, amounts: r.Moved) -> None:
 
 
 def is_irregular(step: Step, lot: str, owner: str, site: str, at: int) -> bool:
-    """Whether it goes out after expiry or under a hold: taken, because it happened, and counted."""
+    """Whether it goes out after expiry, under a hold, or booked late: taken, because it happened, and counted."""
     entry = step.draft.lot(lot)
     if entry is None:
         return False  # nothing is held of an unknown lot, and `take` says so
-    if is_past_date(entry, at):
+    if is_past_date(entry, at) or booked_late(at, step.time):
         return True
     product = known_product(step, product_of(lot))
     position = step.draft.position(e.position_path(lot, owner, site))
     return in_force_at(step.draft, entry, product, position, at)
+
+
+def booked_late(at: int, time: int) -> bool:
+    """Whether an act of time `at` was booked, at block time `time`, later than any monthly book comes (ms)."""
+    return time - at > BOOKED_LATE_MS_MIN
 
 
 def is_past_date(lot: e.LotEntry, at: int) -> bool:

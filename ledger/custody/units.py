@@ -13,7 +13,7 @@ from ledger.limits import TRANSFORM_LINES_MAX, UNIT_LEVELS_MAX
 def pack(step: Step, record: r.Pack, amounts: r.Packed) -> None:
     owner = owner_or_keeper(step, record.owner, record.site)
     known_site(step, record.site)
-    _free_label(step, record)
+    _free_label(step, record, owner)
     weighed = amounts.grams or [0] * len(record.lots)
     lines = []
     for lot, quantity, stated in zip(record.lots, amounts.quantities, weighed, strict=True):
@@ -42,14 +42,19 @@ def pack(step: Step, record: r.Pack, amounts: r.Packed) -> None:
     step.draft.put(b"m" + e.unit_path(record.unit), entry)
 
 
-def _free_label(step: Step, record: r.Pack) -> None:
-    """A label is used again only when it is empty, and then under a later number."""
+def _free_label(step: Step, record: r.Pack, owner: str) -> None:
+    """A label is used again only when it is empty, under a later number, and by whom it belongs to: a company draws
+    its SSCCs from its own prefix (GS1 General Specifications), so that no stranger's goods answer to them."""
     old = step.draft.get(s.unit_key(record.unit), s.UNIT.decode_trusted)
     if old is None:
         return
     if old.lines or old.units:
         raise Violation(
             "unit.in-use", f"{record.unit} stands packed in its use {old.use}", "unpack or ship it first", "unit"
+        )
+    if owner != old.owner:
+        raise Violation(
+            "unit.not-own", f"{record.unit} is a label of {old.owner}", "pack under an SSCC of your own", "unit"
         )
     if record.use <= old.use:
         raise Violation(

@@ -5,11 +5,19 @@ from msgspec import Struct
 
 from ledger import entries as e
 from ledger import records as r
+from ledger.custody.goods import FORMULA_CATEGORY
 from ledger.custody.step import product_of
 from ledger.errors import VerifyFailed
 from ledger.limits import ANCESTORS_SHOWN_MAX, FACTS_SHOWN_MAX
 from ledger.proof.evidence import Evidence, Signed
 from ledger.proof.verdict import Finding, Verdict, of_bits, of_scopes
+
+CERTIFYING = (r.FactKind.INSPECT, r.FactKind.TEST, r.FactKind.CERTIFY)
+
+
+def needs_certificate(product: e.ProductEntry) -> bool:
+    """Each lot of infant formula has its inspection report; what is imported, its quarantine certificate."""
+    return product.category == FORMULA_CATEGORY or product.origin not in (None, "CN")
 
 
 class Noted(Struct, frozen=True):
@@ -69,6 +77,9 @@ class Subjects:
         path = e.lot_path(entry.lot)
         self.findings += of_bits(entry.bits, entry.lot)
         self.note(path, entry.lot, entry.adverse, entry.facts)
+        if product is not None and needs_certificate(product) and not self._certified(entry.lot):
+            missing = "no inspection, test or certificate of it is shown"
+            self.findings.append(Finding(Verdict.FACTS_NOTED, entry.lot, missing))
         if product is not None and entry.commissioner not in (None, product.maker, product.declarer):
             self.findings.append(Finding(Verdict.NOT_COMMISSIONED_BY_MAKER, entry.lot, f"by {entry.commissioner}"))
         makers = {entry.commissioner, product.maker if product is not None else None} - {None}
@@ -77,6 +88,10 @@ class Subjects:
             self.findings += of_scopes(self.scopes_of_member(maker), entry, maker)
         if product is not None:
             self.findings += of_scopes(self._scopes[product.product], entry, product.product)
+
+    def _certified(self, lot: str) -> bool:
+        own = (noted.signed.record for noted in self.facts if noted.subject == lot and not noted.adverse)
+        return any(isinstance(record, r.Fact) and record.kind in CERTIFYING for record in own)
 
     def expiry(self, lot: str) -> None:
         """Of the goods at hand: that an ingredient would be past its date by now says nothing."""
@@ -124,7 +139,7 @@ class Subjects:
         self.facts += [Noted(subject, False, signed) for signed in other]
         if any(isinstance(signed.record, r.Fact) for signed in bad):
             self.findings.append(Finding(Verdict.ADVERSE_FACT, subject))
-        elif other or bad:
+        elif bad:
             self.findings.append(Finding(Verdict.FACTS_NOTED, subject))
         return bad
 

@@ -37,7 +37,7 @@ class Finding(Struct, frozen=True):
     detail: str = ""
 
 
-_OF_BITS = (
+OF_BITS = (
     (e.Bit.RECALLED, Verdict.RECALLED),
     (e.Bit.RECALLED_BEFORE, Verdict.RECALLED),
     (e.Bit.HELD, Verdict.HELD),
@@ -59,7 +59,7 @@ _OF_BITS = (
 
 
 def of_bits(bits: int, subject: str) -> list[Finding]:
-    return [Finding(verdict, subject, (bit.name or "").lower()) for bit, verdict in _OF_BITS if bits & bit]
+    return [Finding(verdict, subject, (bit.name or "").lower()) for bit, verdict in OF_BITS if bits & bit]
 
 
 def of_scopes(shown: list[tuple[bytes, r.Record]], lot: e.LotEntry, subject: str) -> list[Finding]:

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from ledger import entries as e
 from ledger import records as r
+from ledger.custody.goods import booked_late
 from ledger.custody.handovers import receiver_of
 from ledger.errors import VerifyFailed
 from ledger.limits import PATH_POSITIONS_MAX, SOURCES_INLINE_MAX
@@ -94,10 +95,18 @@ def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Posit
     for way in _ways(evidence, path, entry):
         shown, from_where = _way_in(evidence, name, path, way)
         ways.append(shown)
+        _late(subjects, f"{lot} at {site}", shown)
         sources += from_where
     if not ways:
         raise VerifyFailed("way", f"the position of {owner} at {site} has no way in")
     return Position(lot, owner, site, entry, site_entry, ways), sources
+
+
+def _late(subjects: Subjects, subject: str, way: WayIn) -> None:
+    for one in way.newest:
+        if booked_late(one.record.at, one.time):
+            act = one.element.act.name.lower()
+            subjects.findings.append(Finding(Verdict.FACTS_NOTED, subject, f"{one.member} booked its {act} late"))
 
 
 def _keepers(subjects: Subjects, way: list[Position]) -> None:

@@ -79,6 +79,7 @@ class Custody:
         self.sold: Counter[tuple[str, str]] = Counter()
         self.packed: dict[str, tuple[Member, str, int]] = {}
         self.uses: Counter[str] = Counter()
+        self.packers: dict[str, Member] = {}
         self.missing: Counter[tuple[str, str]] = Counter()
         self.overdrawn: Counter[tuple[str, str]] = Counter()
         self.sales: list[tuple[Member, str, Sealed, int]] = []
@@ -232,9 +233,11 @@ class Custody:
     def pack(self) -> None:
         unit = self.pick(UNITS)
         who, lot, quantity = self.some()
-        fits = self.free(who, lot) >= quantity and unit not in self.packed
+        own = self.packers.get(unit, who) is who  # nobody uses another's label
+        fits = self.free(who, lot) >= quantity and unit not in self.packed and own
         if self.attempt(who, self.world.pack(who, unit, {lot: quantity}, use=self.uses[unit] + 1), fits) is not None:
             self.uses[unit] += 1
+            self.packers[unit] = who
             self.packed[unit] = (who, lot, quantity)
 
     @when(lambda self: bool(self.packed))

@@ -192,7 +192,7 @@ def test_fish_is_thawed_repacked_and_certified(tale: Tale) -> None:
         "shop: handover", "works: transform", "works hake#A1: handover", "importer hake#A1: commission",
     ]  # fmt: skip
     assert seen.facts == ["works certify: fillet#F1", "importer certify: hake#A1"]
-    assert (seen.verdict, seen.found) == ("facts_noted", {"facts_noted: fillet#F1", "facts_noted: hake#A1"})
+    assert (seen.verdict, seen.found) == ("good", set())
     tale.conserved(catch, 100)
     tale.conserved(bags, 62)
 
@@ -248,7 +248,7 @@ def test_a_farmer_without_a_company_sells_by_the_crate(tale: Tale) -> None:
     assert stall.stock(lot) == {"held": 4, "sold": 2}
     seen = tale.seen(stall, lot)
     assert seen.way == ["stall: handover", "market: handover", "farmer: commission"]
-    assert (seen.verdict, seen.found) == ("facts_noted", {f"facts_noted: cabbage@{day(1)}"})
+    assert (seen.verdict, seen.found) == ("good", set())
     assert seen.facts == [f"farmer certify: cabbage@{day(1)}"]
     assert promise
     tale.conserved(lot, 80)

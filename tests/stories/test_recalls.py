@@ -103,6 +103,9 @@ def test_a_recalled_ingredient_shows_in_the_formula(tale: Tale) -> None:
     for lot in (first, second):
         maker.delivers(lot, 60, shop)
     assert shop.refused(build.transform, inputs={first: 1}, outputs={f"{can}#F9": 1}, **made) == "lot.not-maker"
+    assert tale.seen(shop, first).found == {"facts_noted: can#F1"}  # nobody has inspected it
+    for lot in (first, second):
+        maker.says(r.FactKind.TEST, of_lot(lot), document="CC-2026-0117")
     assert tale.seen(shop, first).verdict == "good"
     recall = dairy.recalls(of_lot(bags), reason="阪崎肠杆菌")
     seen, other = tale.seen(shop, first), tale.seen(shop, second)
@@ -191,7 +194,10 @@ def test_an_expired_can_was_sold(tale: Tale) -> None:
     shop.do(build.destroy, lot=lot, quantity=16, reason=r.DestroyReason.EXPIRED)
     assert shop.stock(lot) == {"sold": 8, "destroyed": 16, "irregular": 2}
     seen = tale.seen(shop, lot)
-    assert (seen.verdict, seen.found) == ("expired", {"expired: can#A1"})
+    assert (seen.verdict, seen.found) == (
+        "expired",
+        {"expired: can#A1", "facts_noted: can#A1 at maker", "facts_noted: can#A1 at shop"},
+    )  # months late
     assert seen.way == ["shop: handover", "maker: commission"]
     tale.conserved(lot, 100)
 
@@ -211,7 +217,7 @@ def test_a_complaint_is_answered(tale: Tale) -> None:
     assert shop.status(lot) == {"adverse_fact"}
     assert shop.stock(lot) == {"held": 24}
     seen = tale.seen(shop, lot)
-    assert (seen.verdict, seen.found) == ("adverse_fact", {"adverse_fact: can#A1 at shop", "facts_noted: can#A1"})
+    assert (seen.verdict, seen.found) == ("adverse_fact", {"adverse_fact: can#A1 at shop"})
     assert seen.facts == [
         "lab test: can#A1",
         "regulator note: can#A1 at shop (adverse)",

@@ -261,9 +261,9 @@ class _Swapped:
 @pytest.mark.parametrize("forger", ["another key of the member", "another member", "the same key again"])
 def test_a_record_is_shown_only_as_it_was_signed(world: World, forger: str) -> None:
     """A node with a key holder at its side shows the records of an envelope as signed by that key."""
-    made = world.commission(10, f"{FORMULA}#S1")
+    made = (world.commission(10, f"{FORMULA}#S1"), world.certify(f"{FORMULA}#S1"))
     clerk = limited(world, MAKER, acts=[r.Act.COMMISSION])
-    sealed = world.do(MAKER, made)
+    sealed = world.do(MAKER, *made)
     who = {"another key of the member": clerk, "another member": DEALER, "the same key again": MAKER}[forger]
     forged = world.envelope(who, sealed)
     root = HEADER.decode(ENVELOPE.decode(forged).header).root

@@ -634,6 +634,14 @@ def _(world: World) -> tuple[Problem, ...]:
     return world.refused(MAKER, world.unpack(MAKER, UNIT, use=2))
 
 
+@breaks("unit.not-own")
+def _(world: World) -> tuple[Problem, ...]:
+    """A stranger packs other goods under the label of a pallet that left."""
+    packed(world)
+    world.do(DEALER, world.receive(shipped(world, 6, unit=UNIT).hash, accepted=6))
+    return world.refused(DEALER, world.pack(DEALER, UNIT, {LOT: 6}, use=2))
+
+
 @breaks("unit.unknown")
 def _(world: World) -> tuple[Problem, ...]:
     """What was shipped is unpacked."""

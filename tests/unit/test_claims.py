@@ -104,7 +104,7 @@ def test_a_claim_of_an_unknown_lot_brings_it_up_and_a_late_maker_completes_it(wo
     lot = f"{FORMULA}#LATE"
     world.do(SHOP, world.claim(SHOP, MAKER, 10, lot))
     assert verdict(world, SHOP, lot) == Verdict.NOT_COMMISSIONED_BY_MAKER
-    world.do(MAKER, world.commission(1000, lot))
+    world.do(MAKER, world.commission(1000, lot), world.certify(lot))
     world.do(MAKER, world.ship(MAKER, SHOP, 10, lot))
     assert verdict(world, SHOP, lot) == Verdict.GOOD
 

@@ -115,6 +115,7 @@ def test_a_recalled_ancestor_shows(world: World) -> None:
     powder, blend = f"{POWDER}#P1", f"{FORMULA}#T1"
     world.do(MAKER, world.commission(10, powder))
     world.do(MAKER, world.transform(MAKER, {powder: 4}, {blend: 100}))
+    world.do(MAKER, world.certify(blend))
     assert world.verify(world.proof(blend), blend).verdict == Verdict.GOOD
     world.do(REGULATOR, world.act(r.Recall, grade=1, reason="原料", subject=world.lot_subject(powder)))
     product = world.verify(world.proof(blend), blend)
@@ -133,6 +134,27 @@ def test_a_recall_of_product_or_maker_shows_on_its_lots(world: World, kind: str)
     assert verdict(world, proof_of(world), voucher=VOUCHER) == Verdict.RECALLED
     world.do(REGULATOR, world.act(r.Lift, reason="误", subject=subject, target=issued.hash))
     assert verdict(world, proof_of(world), voucher=VOUCHER) == Verdict.FACTS_NOTED
+
+
+def test_a_lot_of_formula_without_an_inspection_says_so(world: World) -> None:
+    bare = f"{FORMULA}#BARE"
+    world.do(MAKER, world.commission(10, bare))
+    seen = world.verify(world.proof(bare), bare)
+    assert [(found.verdict, found.detail) for found in seen.findings] == [
+        (Verdict.FACTS_NOTED, "no inspection, test or certificate of it is shown")
+    ]
+    world.do(LAB, world.act(r.Fact, kind=r.FactKind.TEST, subject=world.lot_subject(bare)))
+    assert world.verify(world.proof(bare), bare).verdict == Verdict.GOOD
+
+
+def test_what_was_booked_late_says_so(world: World) -> None:
+    world.now += 50 * DAY_MS
+    opened = {"site": DEALER.site, "voucher": voucher_hash(b"l" * 16)}
+    ship = world.do(MAKER, world.ship(MAKER, DEALER, 5, at=world.now - 46 * DAY_MS))[0].hash
+    world.do(DEALER, world.receive(ship, accepted=5), world.act(r.Voucher, lot=LOT, **opened))
+    seen = world.verify(proof_of(world, DEALER), voucher=b"l" * 16)
+    assert seen.verdict == Verdict.FACTS_NOTED
+    assert [found.detail for found in seen.findings] == [f"{MAKER.id} booked its ship late"]
 
 
 def test_a_proof_is_whole_or_there_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +197,7 @@ def test_custody_in_a_cold_store_and_a_move_are_on_the_way(world: World) -> None
 def test_equal_facts_of_one_envelope_are_each_shown(world: World) -> None:
     fact = world.act(r.Fact, kind=r.FactKind.NOTE, subject=world.lot_subject(), text="好")
     world.do(LAB, fact, fact, fact)
-    assert len(world.verify(world.proof()).facts) == 3
+    assert len(world.verify(world.proof()).facts) == 4
 
 
 def test_the_newest_of_many_facts_are_shown_and_the_rest_counted(world: World) -> None:
@@ -490,6 +512,7 @@ def test_an_ingredient_that_would_be_past_its_date_by_now_does_not_make_the_prod
     made = [r.Output(lot=blend, production=20251105, expiry=20271105)]
     amounts = r.Transformed(inputs=[4], outputs=[100], ref=world.ref())
     world.do(MAKER, world.act(r.Transform, amounts, inputs=[powder], outputs=made, site=MAKER.site))
+    world.do(MAKER, world.certify(blend))
     own = b"y" * 16
     world.do(MAKER, world.act(r.Voucher, lot=blend, site=MAKER.site, voucher=voucher_hash(own)))
     world.now += 60 * DAY_MS  # January 2026
@@ -505,6 +528,7 @@ def test_an_ingredient_that_would_be_past_its_date_by_now_does_not_make_the_prod
 def test_a_later_date_is_not_had_by_relabelling(world: World) -> None:
     old, new = f"{FORMULA}#OLD", f"{FORMULA}#NEW"
     world.do(MAKER, world.commission(5, old, expiry=20251201), world.commission(5, new, expiry=20271201))
+    world.do(MAKER, world.certify(old), world.certify(new))
     world.do(MAKER, world.relabel(MAKER, 5, old, new))
     world.hand_over(MAKER, SHOP, 5, new)
     world.now += 60 * DAY_MS
