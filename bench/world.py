@@ -65,7 +65,7 @@ def start(folder: Path | None = None) -> Node:
 
 def restart(folder: Path) -> Node:
     home, data = folder / "regulator", folder / "node"
-    ports = ["--members-port", "0", "--readers-port", "0", "--metrics-port", "0"]
+    ports = ["--members-port", "0", "--readers-port", "0", "--metrics-port", "0", "--http-port", "0"]
     log = (folder / "node.log").open("ab")
     process = subprocess.Popen([sys.executable, "-m", "node.commands", "run", str(data), *ports], stderr=log)
     while not (data / "endpoints.json").exists():

@@ -46,6 +46,7 @@ class Connection(msgspec.Struct, frozen=True):
     readers: str
     ca: str
     policy: str
+    web: str = ""  # where its pages are, for people and their browsers
 
     @property
     def chain_id(self) -> bytes:

@@ -32,6 +32,7 @@ class Happenings:
         self.told: Counter[str] = Counter()
         self._documents = 0
         self.whey_lot = f"{self.world.whey[0].gtin}#W{trade.first_day:%Y%m%d}"
+        self.entered = trade.lots[0]
         self.infused = Lot(self.world.formula[0], f"{trade.first_day:%Y%m%d}W01", trade.first_day)
 
     def _own(self, who: Enterprise, kind: str) -> dict[str, Any]:
@@ -124,6 +125,7 @@ class Happenings:
         self._disputed()
         self._terminal()
         self._spoiled()
+        self._entered()
 
     def _lot(self, shop: Enterprise) -> str:
         """A lot of formula of which the shop holds some cans."""
@@ -246,6 +248,12 @@ class Happenings:
                 self.stage.act(shop, *acts)
                 self.told["boxes destroyed after a warm transport"] += 1
                 return
+
+    def _entered(self) -> None:
+        """A shop bought some cans outside the ledger: one signature, shown as such."""
+        shop = self.cast.careless
+        self.stage.act(shop, build.enter(lot=self.entered.id, quantity=3, **self._own(shop, "QC")))
+        self.told["cans entered by one signature"] += 3
 
     # At the end
 

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
+import segno
 from msgspec import structs
 
 from client_sdk import build, codes
@@ -24,7 +25,7 @@ from client_sdk.books.reader import BadRow, BookFile
 from client_sdk.client import Client
 from client_sdk.wire import clock_ms
 from demo.happenings import Happenings
-from demo.stage import LOG_NAME, Stage
+from demo.stage import Stage
 from demo.trade import Lot, Trade
 from demo.twists import OWN_COLUMNS, Cast, own_code, twist
 from demo.world import CANS_A_CASE, Enterprise, make
@@ -45,9 +46,9 @@ def say(text: str) -> None:
 
 
 class Demo:
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(self, data: Path, port: int, http_port: int) -> None:
         self.started = time.monotonic()
-        self.stage = Stage(data, make(SEED), port)
+        self.stage = Stage(data, make(SEED), port, http_port)
         self.world = self.stage.world
         self.trade = Trade(self.world, SEED, dt.date.today() - dt.timedelta(days=1))
         self.cast: Cast = twist(self.trade)
@@ -55,6 +56,7 @@ class Demo:
         self.acts: Counter[str] = Counter()
         self.rows: Counter[str] = Counter()
         self.bad: list[tuple[Enterprise, BadRow]] = []
+        self.links: list[tuple[str, str]] = []
 
     def step(self, text: str) -> None:
         say(f"[{time.monotonic() - self.started:5.1f} s] {text}")
@@ -62,7 +64,7 @@ class Demo:
     def set_up(self) -> None:
         self.step(f"keys for {len(self.stage.everybody)} members")
         self.stage.make_keys()
-        self.step("a chain, and its node on the embedded engine, gRPC over TLS")
+        self.step("a chain, and its node on the embedded engine: gRPC over TLS, and HTTP")
         self.stage.start()
         self.step("the regulator admits the members, makers declare their products")
         self.stage.introduce()
@@ -145,19 +147,33 @@ class Demo:
         shop = self.cast.regular
         lot = next(lot for lot in self.trade.lots if lot.number == self.trade.sales[shop][0]["批号"])
         query, link = self._voucher(shop, lot)
-        say(f"\nconsumer link  {link}")
+        say("")
         file = self.stage.data / "proof.suyuan"
         before = self._fetch_and_verify(query, file, lot)
         if before.verdict > Verdict.FACTS_NOTED:
             raise SystemExit(f"the proof should be good, and is {before.verdict.name}")
+        self.links = [("good", link)]
         self._show(
             self.cast.warm, self._frozen_of(self.cast.warm), Verdict.BREACHED_ON_THE_WAY, "too warm on the way"
+        )
+        self._show(
+            self.cast.careless, self.happenings.entered, Verdict.ENTERED_BY_ONE_SIGNATURE, "entered by one signature"
         )
         self.happenings.recall_the_whey()
         say("the laboratory finds a germ in a lot of whey powder, and the regulator recalls it")
         self._show(self.cast.closing, self.happenings.infused, Verdict.RECALLED, "made of recalled whey")
         policy = self.stage.node / "policy.txt"
         say(f"verify it yourself:\n  .venv/bin/suyuan verify '{link}' \\\n    --file {file} --policy {policy}")
+
+    def point(self) -> None:
+        """The links to open while the node serves, and the first as a phone reads it."""
+        (_, good), *others = self.links
+        say("\nscan it, or open it in a browser: a consumer's link")
+        say(good)
+        segno.make(good, error="l", micro=False).terminal(compact=True, border=2)
+        say("three more that are worth opening")
+        for why, link in others:
+            say(f"  {why}:\n{link}")
 
     def _frozen_of(self, shop: Enterprise) -> Lot:
         bought = {row["批号"] for row in self.trade.purchases[shop]}
@@ -168,12 +184,13 @@ class Demo:
         secret = os.urandom(codes.VOUCHER_BYTES)
         position = {"lot": lot.id, "site": shop.site, "voucher": voucher_hash(secret)}
         self.stage.act(shop, build.act(r.Voucher, at=clock_ms(), **position))
-        link = codes.link(lot.product.gtin, f"#{lot.number}", secret, LOG_NAME.split("/")[0])
+        link = codes.link(lot.product.gtin, f"#{lot.number}", secret, self.stage.connection().web)
         return codes.parse_scan(link).query(), link
 
     def _show(self, shop: Enterprise, lot: Lot, expected: Verdict, why: str) -> None:
         """What a consumer of this shop sees; it must be what is expected."""
-        query, _ = self._voucher(shop, lot)
+        query, link = self._voucher(shop, lot)
+        self.links.append((why, link))
         proven = self._fetch_and_verify(query, self.stage.data / f"proof-{expected.name.lower()}.suyuan", lot)
         if proven.verdict != expected:
             raise SystemExit(f"{why}: the proof should say {expected.name}, and says {proven.verdict.name}")
@@ -217,7 +234,8 @@ class Demo:
 
     def serve(self) -> None:
         connection = self.stage.connection()
-        say(f"\nserving: members at {connection.members}, readers at {connection.readers}; Ctrl-C ends it")
+        say(f"\nserving: pages at {connection.web}, members at {connection.members},")
+        say(f"readers at {connection.readers}; Ctrl-C ends it")
         try:
             self.stage.wait()
         except KeyboardInterrupt:
@@ -235,6 +253,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--serve", action="store_true", help="keep serving at the end, also without a terminal")
     parser.add_argument("--grpc", type=int, default=0, metavar="PORT", help="members' port; readers get the next one")
+    parser.add_argument("--http", type=int, default=0, metavar="PORT", help="port of the pages; a free one if left out")
     parser.add_argument("--data", type=Path, help="an empty or new folder; a temporary one if left out")
     given = parser.parse_args()
     data = given.data or Path(tempfile.mkdtemp(prefix="suyuan-demo-"))
@@ -242,13 +261,14 @@ def main() -> None:
         parser.error(f"{data} holds a demonstration already; name another folder")
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it in the background
         signal.signal(number, signal.default_int_handler)
-    demo = Demo(data.absolute(), given.grpc)
+    demo = Demo(data.absolute(), given.grpc, given.http)
     try:
         demo.set_up()
         demo.import_books()
         demo.totals()
         demo.prove()
         demo.audit()
+        demo.point()
         if given.serve or sys.stdout.isatty():
             demo.serve()
     except KeyboardInterrupt:

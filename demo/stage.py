@@ -27,8 +27,8 @@ SCRYPT_N: Final = 1 << 10  # three hundred keys under a passphrase that everybod
 class Stage:
     """`act` signs and sends acts of an enterprise; `records` counts what was booked that way."""
 
-    def __init__(self, data: Path, world: World, port: int) -> None:
-        self.data, self.world, self.port = data, world, port
+    def __init__(self, data: Path, world: World, port: int, http_port: int) -> None:
+        self.data, self.world, self.port, self.http_port = data, world, port, http_port
         self.records = 0
         self._identities: dict[Enterprise, keys.Identity] = {}
         self._clients: dict[Enterprise, Client] = {}
@@ -63,7 +63,8 @@ class Stage:
         self.operate("init", str(self.node), "--name", LOG_NAME, "--founder", str(founder))
         log = (self.data / "node.log").open("wb")
         ports = ["--members-port", str(self.port), "--readers-port", str(self.port + 1 if self.port else 0)]
-        command = [sys.executable, "-m", "node.commands", "run", str(self.node), *ports, "--metrics-port", "0"]
+        ports += ["--metrics-port", "0", "--http-port", str(self.http_port)]
+        command = [sys.executable, "-m", "node.commands", "run", str(self.node), *ports]
         self._node = subprocess.Popen(command, stderr=log)
         deadline = time.monotonic() + READY_SECONDS
         while not (self.node / "endpoints.json").exists():

@@ -73,12 +73,17 @@ def site_keeper(site: str) -> str:
     return site.partition("/")[0]
 
 
+def is_gln(code: str) -> bool:
+    """Whether a site's code is a GLN: all codes of 13 digits are, and are checked as such."""
+    return len(code) == 13 and code.isdigit()
+
+
 def _check_own(text: str, where: str) -> None:
     keeper, slash, code = text.partition("/")
     if not slash or not _SITE_CODE.fullmatch(code):
         raise Malformed(where, f"{text!r} is not MEMBER/CODE with 1 to 20 of A-Z, a-z, 0-9, dot, _ and hyphen")
     check_member_id(keeper)
-    if len(code) == 13 and code.isdigit():
+    if is_gln(code):
         _gs1(code, 13, where)
 
 

@@ -77,6 +77,23 @@ STREAM_ENVELOPES_MAX: Final = 2048  # in flight on one submit stream
 STREAM_BYTES_MAX: Final = 8 * 1024 * 1024
 STREAM_IDLE_SECONDS_MAX: Final = 600  # a submit stream with nothing in flight, on which nothing comes
 
+# HTTP, for anybody (node)
+HTTP_CONNECTIONS_MAX: Final = 512
+HTTP_CLIENT_CONNECTIONS_MAX: Final = 64  # from one address
+HTTP_HEAD_BYTES_MAX: Final = 16 * 1024  # request line and headers
+HTTP_HEAD_SECONDS_MAX: Final = 10  # from a request's first byte until its head is there
+HTTP_IDLE_SECONDS_MAX: Final = 15  # between requests, and before the first
+HTTP_ANSWER_SECONDS_MAX: Final = 60  # from a request's head until its answer was taken
+HTTP_BURST_SECONDS_MAX: Final = 10  # so much of its rate may an address use at once
+HTTP_CLIENTS_ENTRIES_MAX: Final = 100_000  # addresses whose rate is remembered
+HTTP_PROOFS_REQUESTS_MAX: Final = 64  # that wait for a product's proof
+HTTP_PROOF_BYTES_MAX: Final = 4 * 1024 * 1024  # of one answer
+HTTP_PROOFS_BYTES_MAX: Final = 64 * 1024 * 1024  # of answers that are remembered until the next block
+HTTP_PAGE_ROWS_MAX: Final = 100  # of a list on the member's page
+HTTP_QUERY_CHARS_MAX: Final = 1024
+MEMBER_TOKEN_BYTES_MAX: Final = 1024
+MEMBER_TOKEN_SECONDS_MAX: Final = 15 * 60
+
 # The outbox of a member (client)
 OUTBOX_ENVELOPES_MAX: Final = 100_000  # waiting, sent or refused
 OUTBOX_DONE_ROWS_MAX: Final = 10_000  # receipts that are kept of what is done; nodes keep them all

@@ -20,6 +20,7 @@ Rows, by the first byte of their key (identifiers are separated by zero bytes):
     u unit                       Unit: what is reserved under an SSCC in its newest use
     x ship                       Proposal: one side's correction of a handover that was received
     y member 0 record            InForce: the amounts of a record that was corrected, under its signer
+    w gln 0 site                 1 for each site that has this GLN as its code
 
 All rows are canonical, all are covered by the hash of a block's writes.
 """
@@ -286,6 +287,10 @@ def in_force_key(signer: str, record: bytes) -> bytes:
 
 def unit_key(unit: str) -> bytes:
     return b"u" + unit.encode()
+
+
+def gln_key(gln: str, site: str) -> bytes:
+    return f"w{gln}\x00{site}".encode()
 
 
 def booked_key(member: str, side: str, ref: str) -> bytes:

@@ -154,11 +154,14 @@ class App:
         check_product_id(product)
         check_lot_id(product + lot)
         view = self.view
+        return self.proof_at(view, product, lot, self.opened(view, product, lot, voucher, site))
+
+    def proof_at(self, view: ChainView, product: str, lot: str, position: tuple[str, str] | None) -> bytes:
         if view.head.header is None:
             raise NotFound("the ledger holds no block yet")
-        return product_proof(view, product, lot, self._opened(view, product, lot, voucher, site))
+        return product_proof(view, product, lot, position)
 
-    def _opened(
+    def opened(
         self, view: ChainView, product: str, lot: str, voucher: bytes | None, site: str | None
     ) -> tuple[str, str] | None:
         """The position that a voucher or a public site opens; None where the code alone was given."""
@@ -166,16 +169,12 @@ class App:
             if len(voucher) != VOUCHER_BYTES:
                 raise Malformed("voucher", f"{len(voucher)} bytes, a voucher has {VOUCHER_BYTES}")
             opens = _row(view.get(b"v" + digest(TAG_VOUCHER, voucher)), s.OPENS.decode_trusted)
-            if opens is None:
-                raise NotFound("this voucher opens nothing; it may have been replaced")
-            entry = _row(view.get(b"m" + e.product_path(product)), e.PRODUCT.decode_trusted)
-            if entry is not None and opens.lot != (entry.base or product) + lot:
-                raise NotFound("this voucher opens goods of another lot")
+            if opens is None or opens.lot != base_of(view, product) + lot:
+                raise NotFound("this voucher opens nothing here; it may have been replaced")
             return opens.owner, opens.site
         if site is not None:
             check_site_id(site)
-            public = _row(view.get(b"m" + e.site_path(site)), e.SITE.decode_trusted)
-            if public is None or not public.public:
+            if not is_public(view, site):
                 raise NotFound(f"{site} is not a public site")
             return keeper_of(site), site
         return None
@@ -244,6 +243,25 @@ class App:
             found.append((leaf, wire))
         return found, following
 
+    def newest_envelopes(self, member: str, before_leaf: int | None, limit: int) -> list[tuple[int, bytes]]:
+        """(leaf, envelope bytes) of what the member signed last, the newest first."""
+        prefix = b"o" + member.encode() + b"\x00"
+        start = None if before_leaf is None else prefix + (before_leaf - 1).to_bytes(8, "big")
+        rows = self.view.scan(prefix, start=start, limit=limit, reverse=True) if before_leaf != 0 else ()
+        leaves = [int.from_bytes(key[len(prefix) :], "big") for key, _ in rows]
+        return [(leaf, self.store.envelope_bytes_at(leaf)) for leaf in leaves]
+
+    def sites_of(self, view: ChainView, gln: str) -> list[e.SiteEntry]:
+        """The sites that members declared with this GLN: it is their word that it is theirs."""
+        prefix = s.gln_key(gln, "")
+        names = [key[len(prefix) :].decode() for key, _ in view.scan(prefix, limit=PAGE_ROWS_MAX)]
+        found = (_row(view.get(b"m" + e.site_path(name)), e.SITE.decode_trusted) for name in names)
+        return [entry for entry in found if entry is not None]
+
+    def has_had(self, view: ChainView, lot: str, site: str) -> bool:
+        """Whether the keeper of a site has had goods of a lot there, as its own."""
+        return view.get(b"m" + e.position_path(lot, keeper_of(site), site)) is not None
+
     def lookup(self, kind: str, name: str) -> bytes:
         """The entry of a public subject, without proof; empty where it is unknown."""
         check, path = _LOOKUPS[kind]
@@ -266,6 +284,17 @@ _LOOKUPS: dict[str, tuple[Callable[[str], object], Callable[[str], bytes]]] = {
     "site": (check_site_id, e.site_path),
     "unit": (check_sscc, e.unit_path),
 }
+
+
+def base_of(view: ChainView, product: str) -> str:
+    """The base item of a trade item's code; the code itself where it is one, or unknown."""
+    entry = _row(view.get(b"m" + e.product_path(product)), e.PRODUCT.decode_trusted)
+    return product if entry is None or entry.base is None else entry.base
+
+
+def is_public(view: ChainView, site: str) -> bool:
+    entry = _row(view.get(b"m" + e.site_path(site)), e.SITE.decode_trusted)
+    return entry is not None and bool(entry.public)
 
 
 def _row(data: bytes | None, decode: Callable[[bytes], s.T]) -> s.T | None:

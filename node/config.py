@@ -6,7 +6,7 @@ Every value is checked when the node starts; a wrong one is named with what was 
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, IPvAnyNetwork, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -31,7 +31,8 @@ def write_policy(data: Path, genesis: Genesis) -> None:
 class Settings(BaseSettings):
     """`host` is where the node listens. Port 0 picks a free one, and `endpoints.json` says which. A relative
     `log_file` lies in the data folder; without one the log goes to stderr; with `log_file_bytes_max` 0 others rotate
-    it. Below `free_bytes_min` of disk the node takes nothing new."""
+    it. Below `free_bytes_min` of disk the node takes nothing new. `public_url` is what consumers' links begin with;
+    `http_proxies` are the addresses whose X-Forwarded-For is believed."""
 
     model_config = SettingsConfigDict(env_prefix="SUYUAN_", extra="forbid")
 
@@ -40,6 +41,10 @@ class Settings(BaseSettings):
     members_port: Port = 7410
     readers_port: Port = 7411
     metrics_port: Port = 7412
+    http_port: Port = 7413
+    public_url: Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.\[\]:_-]+)?$")] = ""
+    http_proxies: list[IPvAnyNetwork] = []
+    http_client_requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     log_level: str = "info"
     log_json: bool = True
     clock_is_right: bool = False  # the operator's word, after the node stood still for weeks

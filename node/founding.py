@@ -11,11 +11,12 @@ from typing import Final
 from ledger.errors import Malformed
 from ledger.storage.blockfile import sync_folder
 from ledger.storage.chainstore import GENESIS_FILE, UNFINISHED_FILE
+from ledger.storage.tilefiles import PUBLIC_FOLDER
 from node.config import POLICY_FILE
 from node.private import BYTES_FILE, ROWS_FILE
 
 _PRIVATE: Final = (ROWS_FILE, f"{ROWS_FILE}-journal", BYTES_FILE)
-_MADE: Final = ("keys", "blocks", "index", "tile", GENESIS_FILE, POLICY_FILE, *_PRIVATE)
+_MADE: Final = ("keys", "blocks", "index", PUBLIC_FOLDER, GENESIS_FILE, POLICY_FILE, *_PRIVATE)
 
 
 @contextmanager

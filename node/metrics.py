@@ -22,6 +22,10 @@ class Metrics:
             "From an envelope's arrival to its durable outcome",
             registry=self.registry,
         )
+        self.http_requests = Counter(
+            "suyuan_http_requests", "HTTP answers by route and status", ["route", "status"], registry=self.registry
+        )
+        self.http_connections = Gauge("suyuan_http_connections", "Open HTTP connections", registry=self.registry)
         self.height = Gauge("suyuan_height", "Height of the last block", registry=self.registry)
         self.size = Gauge("suyuan_log_leaves", "Leaves of the log", registry=self.registry)
         self.read_only = Gauge("suyuan_read_only", "1 while the node takes no envelopes", registry=self.registry)

@@ -23,6 +23,7 @@ from ledger.storage import frames
 from ledger.storage.blockfile import BlockFiles
 from ledger.storage.chainstore import ChainStore, read_genesis
 from ledger.storage.check import Links, chain_of_files, follow
+from ledger.storage.tilefiles import PUBLIC_FOLDER
 from node import files
 from node.backup import MANIFEST, PRIVATE_FILES, Manifest, Progress, header_at, read_manifest, sums
 from node.check import GENESIS_FILE, check_folder
@@ -33,10 +34,10 @@ from node.privatefiles import gather
 PART: Final = "restore.part"
 READY: Final = "restore.ready"
 BEFORE: Final = "before-restore"
-STALE: Final = ("index", "tile", f"{ROWS_FILE}-journal")
+STALE: Final = ("index", PUBLIC_FOLDER, f"{ROWS_FILE}-journal")
 NODE_FILES: Final = (GENESIS_FILE, "keys", CONFIG_FILE, "policy.txt", *PRIVATE_FILES, *STALE, "blocks")
 CERTIFICATES: Final = ("keys/ca.key", "keys/ca.pem", "keys/server.key", "keys/server.pem")
-DERIVED: Final = ("index", "tile", "policy.txt")
+DERIVED: Final = ("index", PUBLIC_FOLDER, "policy.txt")
 OTHER_BACKUP: Final = "Use another backup"
 
 

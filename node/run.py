@@ -28,9 +28,11 @@ from node.config import Settings
 from node.disk import LOOK_AGAIN_SECONDS, Disk
 from node.engine.embedded import Embedded
 from node.grpc_server import Servers, serve
+from node.http.site import Site
 from node.keys import LOG_KEY, VALIDATOR_KEY, load_own
 from node.metrics import Metrics
 from node.private import ROWS_FILE, PrivateStore
+from node.publish import publish
 from node.receipts import CheckpointSigner
 
 ENDPOINTS_FILE = "endpoints.json"
@@ -104,17 +106,21 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
     with closing(_private_store(settings.data)) as private:
         app = App(store, engine, metrics, private, disk)
         server, members, readers = await serve(app, keys, settings.host, settings.members_port, settings.readers_port)
+        site = Site(app, settings)
         web = _serve_metrics(settings, metrics)
         endpoints = {
             "members": f"{settings.host}:{members}",
             "readers": f"{settings.host}:{readers}",
             "metrics": f"{settings.host}:{web.server_port}",
+            "http": f"{settings.host}:{site.port}",
+            "web": site.url,
         }
         _write_endpoints(settings.data, endpoints)
         log.info("serving", chain=store.head.chain.hex(), height=store.head.height, **endpoints)
         notify.tell("READY=1")
         try:
-            await _until_one_ends(engine.run(), _watch(disk), _stop_signal(), server=server)
+            parts = (engine.run(), _watch(disk), _stop_signal(), publish(store, app), site.run(GRACE_SECONDS))
+            await _until_one_ends(*parts, server=server)
         finally:
             web.shutdown()
             (settings.data / ENDPOINTS_FILE).unlink(missing_ok=True)

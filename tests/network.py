@@ -84,7 +84,7 @@ class Network:
 
     def start(self) -> None:
         (self.data / "endpoints.json").unlink(missing_ok=True)
-        ports = ["--members-port", "0", "--readers-port", "0", "--metrics-port", "0"]
+        ports = ["--members-port", "0", "--readers-port", "0", "--metrics-port", "0", "--http-port", "0"]
         log = (self.folder / "node.log").open("ab")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "node.commands", "run", str(self.data), *ports], stderr=log

@@ -50,6 +50,8 @@ export async function start(answer) {
 
 /** A page that a node serves: its own address says what was scanned. */
 async function served(answer) {
+  const scan = scanned(location.pathname + location.search);
+  if (!scan) return show((words) => askLotView(words, {}, {}));
   const retry = () => location.reload();
   let text;
   try {
@@ -58,7 +60,6 @@ async function served(answer) {
     return show((words) => errorView(words, { what: error.message }, retry));
   }
   const body = JSON.parse(text);
-  const scan = scanned(location.pathname + location.search);
   if (body.error) return show((words) => errorView(words, body.error, retry));
   if (body.needs) return show((words) => askLotView(words, scan, body));
   if (body.lots) return show((words) => unitView(words, body));

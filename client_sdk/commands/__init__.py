@@ -15,6 +15,7 @@ from client_sdk.commands import (
     members,
     outbox,
     own,
+    pages,
     private,
     products,
     reading,
@@ -39,7 +40,7 @@ PANELS = {
     "Trade": (trade, books),
     "Own stock": (stock, units, correcting),
     "Facts, holds, recalls": (facts, scopes),
-    "What is yours": (own, watch, outbox, private),
+    "What is yours": (own, pages, watch, outbox, private),
     "For everybody": (reading, verifier_site, audit),
 }
 for panel, modules in PANELS.items():

@@ -70,6 +70,11 @@ def reader(connection: Path) -> Client:
     return Client(keys.load_connection(connection))
 
 
+def pages_of(folder: Path) -> str:
+    """Where the pages of a member's node are, which consumers' links lead to."""
+    return keys.load_connection(folder / "node.json").web or "id.example.org"
+
+
 def own_site(folder: Path, site: str) -> str:
     """A site by its full name, or by its code alone where it is one's own."""
     return site if "/" in site else f"{keys.load_public(folder).member}/{site or 'main'}"

@@ -23,6 +23,7 @@ from client_sdk.commands.options import (
     Ref,
     Site,
     own_site,
+    pages_of,
 )
 from client_sdk.commands.parsing import LINE_FORM, Line, lines_of
 from client_sdk.commands.signing import sign
@@ -167,7 +168,7 @@ def voucher(
     identity: Identity,
     lot: Lot,
     site: Site = "",
-    host: Annotated[str, typer.Option(help="Host in the consumer link.")] = "id.example.org",
+    host: Annotated[str, typer.Option(help="What the link begins with; the node's pages if left out.")] = "",
     queue: Queue = False,
     as_json: Json = False,
 ) -> None:
@@ -176,7 +177,7 @@ def voucher(
     own = own_site(identity, site)
     one = build.act(r.Voucher, at=clock_ms(), lot=lot, site=own, voucher=voucher_hash(secret))
     product, number = split_lot(lot)
-    link = codes.link(product, number, secret, host)
+    link = codes.link(product, number, secret, host or pages_of(identity))
     sign(identity, queue, as_json, [one], voucher=secret.hex(), link=link)
 
 

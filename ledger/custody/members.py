@@ -4,7 +4,9 @@ from msgspec import structs
 
 from ledger import entries as e
 from ledger import records as r
+from ledger import state as s
 from ledger.custody.step import Step, Violation, keeper_of, known_member
+from ledger.identifiers import is_gln
 
 
 def main_site(member: str) -> str:
@@ -74,6 +76,9 @@ def site(step: Step, record: r.Site) -> None:
         site=record.site,
     )
     step.draft.put(b"m" + path, entry)
+    code = record.site.partition("/")[2]
+    if is_gln(code):
+        step.draft.put(s.gln_key(code, record.site), 1)
 
 
 def key(step: Step, record: r.Key) -> None:

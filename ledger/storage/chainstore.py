@@ -7,7 +7,7 @@
         g height              the first leaf of the block at this height
         !head                 height and header hash that the index stands at
         !blocks               while a rebuild is under way: how many blocks there were when it began
-    FOLDER/tile/          full tiles and entry bundles as tlog-tiles lays them out
+    FOLDER/public/        tiles and entry bundles as tlog-tiles lays them out, and the published checkpoint
 
 `commit` stores a plan in the order block, fsync, tiles, index, head. A crash between any two leaves the index
 behind the block files, and `open` runs the missing blocks through the same code.
@@ -33,7 +33,7 @@ from ledger.limits import TILE_HASHES
 from ledger.plan import Checked, Head, Plan, genesis_head, genesis_writes, plan_block
 from ledger.storage.blockfile import REFETCH, BlockFiles, Location
 from ledger.storage.index import REBUILD, Index, Snapshot
-from ledger.storage.tilefiles import TileFiles
+from ledger.storage.tilefiles import PUBLIC_FOLDER, TileFiles
 
 ENVELOPES_CACHED: Final = 64  # what many proofs show: the commission of a lot, a dealer's deliveries
 HEAD_KEY: Final = b"!head"
@@ -114,7 +114,7 @@ class ChainStore:
         blocks = BlockFiles.open(folder, g.chain_id(genesis), _known_blocks(folder))
         try:
             shutil.rmtree(folder / "index", ignore_errors=True)
-            shutil.rmtree(folder / "tile", ignore_errors=True)
+            shutil.rmtree(folder / PUBLIC_FOLDER, ignore_errors=True)
             cls._create_index(folder, genesis, ((_BLOCKS_KEY, s.NUMBER.encode(blocks.last_height)),))
         finally:
             blocks.close()
@@ -270,7 +270,35 @@ class ChainStore:
             del self._bundle[:TILE_HASHES]
             number += 1
 
+    def publish(self, view: "ChainView") -> None:
+        """Let the public folder show a version of the log."""
+        size = view.head.log.size
+        tail = self._entries(size - size % TILE_HASHES, size)
+        self._tiles.publish(view.head.log, tail, view.checkpoint)
+
+    def show(self, name: str, text: str) -> None:
+        """Put a file into the public folder."""
+        self._tiles.show(name, text)
+
     # Reading
+
+    def tile(self, log: tiles.LogTree, level: int, index: int, width: int) -> bytes | None:
+        """The first `width` hashes of a tile of `log`; None where it has fewer."""
+        count = log.size >> tiles.TILE_LEVELS * level
+        if index * TILE_HASHES + width > count:
+            return None
+        at_edge = index == count // TILE_HASHES
+        data = log.edge[level] if at_edge else self._tiles.read(level, index)
+        return data[: width * tiles.HASH]
+
+    def entries_of(self, log: tiles.LogTree, index: int, width: int) -> bytes | None:
+        """The entry bundle of the first `width` leaves under a tile of `log`; None where it has fewer."""
+        start = index * TILE_HASHES
+        if start + width > log.size:
+            return None
+        if width == TILE_HASHES:
+            return self._tiles.read_entries(index)
+        return tiles.entry_bundle(self._entries(start, start + width))
 
     def view(self, checkpoint: bytes) -> "ChainView":
         """The chain as it stands now, for proofs; `checkpoint` is the signed note over this head."""
@@ -401,9 +429,9 @@ class ChainView:
         return self._snapshot.get(key)
 
     def scan(
-        self, prefix: bytes, start: bytes | None = None, limit: int | None = None
+        self, prefix: bytes, start: bytes | None = None, limit: int | None = None, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        return self._snapshot.scan(prefix, start=start, limit=limit)
+        return self._snapshot.scan(prefix, start=start, limit=limit, reverse=reverse)
 
     def header_proof(self) -> list[bytes]:
         if self._header_proof is None:

@@ -23,6 +23,7 @@ from ledger.storage import frames
 from ledger.storage.blockfile import REFETCH
 from ledger.storage.chainstore import BLOCK_ROW, BlockRow, ChainStore, HeadRow, block_entries, read_head
 from ledger.storage.index import REBUILD, Index
+from ledger.storage.tilefiles import PUBLIC_FOLDER
 
 NAMED_MAX: Final = 20  # flaws of one kind that are named one by one
 Visit = Callable[[int, bytes], None]
@@ -269,7 +270,7 @@ class TileCheck:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._flaws = Flaws("tile", REBUILD)
+        self._flaws = Flaws(f"{PUBLIC_FOLDER}/tile", REBUILD)
         self._log = tiles.LogTree.empty()
         self._entries: list[bytes] = []
         self._bundles = 0
@@ -279,11 +280,11 @@ class TileCheck:
         """The next block's entries. Tiles that it finishes may be missing where the index does not stand at it."""
         self._log, full = self._log.extend([merkle.leaf_hash(entry) for entry in entries])
         for tile in full:
-            self._compare(tiles.tile_path(tile.level, tile.index), tile.data, required)
+            self._compare(_tile(tile.level, tile.index), tile.data, required)
         self._entries += entries
         while len(self._entries) >= TILE_HASHES:
             bundle = tiles.entry_bundle(self._entries[:TILE_HASHES])
-            self._compare(tiles.tile_path("entries", self._bundles), bundle, required)
+            self._compare(_tile("entries", self._bundles), bundle, required)
             del self._entries[:TILE_HASHES]
             self._bundles += 1
 
@@ -301,14 +302,43 @@ class TileCheck:
                 self._flaws.add(path, "its bytes are not those that the block files give")
 
     def finish(self, whole: bool) -> list[Finding]:
-        files = (path for path in (self._folder / "tile").rglob("*") if path.is_file() and path.suffix != ".part")
+        below = (self._folder / PUBLIC_FOLDER / "tile").rglob("*")
+        files = (path for path in below if path.is_file() and path.suffix != ".part")
         for path in files if whole else ():
             name = path.relative_to(self._folder).as_posix()
-            if name not in self._expected:
+            if path.parent.suffix == ".p":
+                self._check_partial(path, name)
+            elif name not in self._expected:
                 self._flaws.add(name, "the log has no such tile")
         return self._flaws.findings(
             f"{len(self._expected)} files" + ("" if whole else ", up to the flaw in the blocks")
         )
+
+
+    def _check_partial(self, path: Path, name: str) -> None:
+        """A partial tile begins as its tile does; whether that one is right was checked before."""
+        found = path.read_bytes()
+        try:
+            level, index, width = tiles.parse_tile_path(name.removeprefix(f"{PUBLIC_FOLDER}/"))
+            fits = len(tiles.parse_entry_bundle(found)) if level == "entries" else len(found) / tiles.HASH
+            holds = fits == width and self._tile_so_far(level, index).startswith(found)
+        except (Malformed, LookupError):
+            holds = False
+        if not holds:
+            self._flaws.add(name, "its bytes are not those that the block files give")
+
+    def _tile_so_far(self, level: int | str, index: int) -> bytes:
+        whole = self._folder / _tile(level, index)
+        if whole.exists():
+            return whole.read_bytes()
+        if isinstance(level, str):
+            return tiles.entry_bundle(self._entries) if index == self._bundles else b""
+        return self._log.edge[level] if index == self._log.size >> tiles.TILE_LEVELS * (level + 1) else b""
+
+
+def _tile(level: int | str, index: int) -> str:
+    """Where a tile lies in the data folder."""
+    return f"{PUBLIC_FOLDER}/{tiles.tile_path(level, index)}"
 
 
 def follow(path: Path, size: int, links: Links) -> None:

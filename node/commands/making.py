@@ -112,6 +112,7 @@ def connection(
         "readers": endpoints["readers"],
         "ca": (data / "keys" / tls.CA_CERT).read_text(),
         "policy": (data / POLICY_FILE).read_text(),
+        "web": endpoints["web"],
     }
     out.write_text(json.dumps(content, indent=2) + "\n")
     say(as_json, {"connection": str(out), "members": endpoints["members"], "readers": endpoints["readers"]})

@@ -21,9 +21,14 @@ def run(
     members_port: Annotated[int | None, typer.Option(help="gRPC port for members (0: any free one).")] = None,
     readers_port: Annotated[int | None, typer.Option(help="gRPC port for readers (0: any free one).")] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics (0: any free one).")] = None,
+    http_port: Annotated[int | None, typer.Option(help="Port of the pages, in HTTP (0: any free one).")] = None,
+    public_url: Annotated[str | None, typer.Option(help="What consumers' links begin with: https://HOST.")] = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM. Settings: node.toml in DATA, then SUYUAN_… variables, then options."""
-    given: dict[str, Any] = {"members_port": members_port, "readers_port": readers_port, "metrics_port": metrics_port}
+    given: dict[str, Any] = {
+        "members_port": members_port, "readers_port": readers_port, "metrics_port": metrics_port,
+        "http_port": http_port, "public_url": public_url,
+    }  # fmt: skip
     settings = Settings(data=data, **{name: value for name, value in given.items() if value is not None})
     logs.set_up(settings)
     uvloop.run(run_node(settings))

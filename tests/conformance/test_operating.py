@@ -256,7 +256,7 @@ def test_a_node_refuses_what_is_not_its_own_in_one_line(network: Network, tmp_pa
             (copy / name).write_text("free_bytes_min = \n" * 100)
         else:
             shutil.copy(foreign / name, copy / name)
-        ports = ["--members-port", "0", "--readers-port", "0", "--metrics-port", "0"]
+        ports = ["--members-port", "0", "--readers-port", "0", "--metrics-port", "0", "--http-port", "0"]
         done = run("node.commands", "run", str(copy), *ports, check=False)
         assert done.returncode == code, name
         assert Path(name).name in done.stderr or name == "genesis.json"

@@ -28,7 +28,7 @@ def _serve(data: str, log: str) -> None:
     """In the forked process: `suyuan-node run`."""
     with open(log, "ab") as file:
         os.dup2(file.fileno(), sys.stderr.fileno())
-    ports = ["--members-port", "0", "--readers-port", "0", "--metrics-port", "0"]
+    ports = ["--members-port", "0", "--readers-port", "0", "--metrics-port", "0", "--http-port", "0"]
     sys.argv = ["suyuan-node", "run", data, *ports]
     commands.main()
 

@@ -143,7 +143,7 @@ def test_tiles_are_compared(world: World) -> None:
     while world.store.head.log.size < 300:
         world.do(MAKER, world.sell(MAKER, 1))
     assert flaws(audit_folder(world.folder, lambda height, records: None)) == []
-    tile = world.folder / "tile" / "0" / "000"
+    tile = world.folder / "public" / "tile" / "0" / "000"
     data = tile.read_bytes()
     tile.write_bytes(data[:-1] + bytes((data[-1] ^ 1,)))
     findings = audit_folder(world.folder, lambda height, records: None)

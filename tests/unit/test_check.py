@@ -53,9 +53,9 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "block": (lambda data: flip(data / "blocks/000001.blk", 5000), "block ", "backup"),
     "file header": (lambda data: flip(data / "blocks/000001.blk", 9), "blocks/000001.blk", "backup"),
     "block file lost": (lambda data: (data / "blocks/000001.blk").unlink(), "blocks", "backup"),
-    "tile": (lambda data: flip(data / "tile/0/000"), "tile/0/000", "rebuild"),
-    "tile lost": (lambda data: (data / "tile/0/001").unlink(), "tile/0/001", "rebuild"),
-    "bundle": (lambda data: flip(data / "tile/entries/001"), "tile/entries/001", "rebuild"),
+    "tile": (lambda data: flip(data / "public/tile/0/000"), "public/tile/0/000", "rebuild"),
+    "tile lost": (lambda data: (data / "public/tile/0/001").unlink(), "public/tile/0/001", "rebuild"),
+    "bundle": (lambda data: flip(data / "public/tile/entries/001"), "public/tile/entries/001", "rebuild"),
     "index lost": (lambda data: shutil.rmtree(data / "index"), "index", "rebuild"),
     "index": (lambda data: (data / "index/CURRENT").write_text("MANIFEST-999999\n"), "index", "rebuild"),
     "log key": (lambda data: flip(data / "keys/log.key"), "keys/log.key", "no other key"),
@@ -86,7 +86,7 @@ def test_independent_flaws_are_all_named(data: Path) -> None:
     for name in ("tile", "log key", "server", "settings", "policy"):
         DAMAGE[name][0](data)
     assert {found.where for found in flaws(data)} == {
-        "tile/0/000", "keys/log.key", "keys/server.pem", "node.toml", "policy.txt"
+        "public/tile/0/000", "keys/log.key", "keys/server.pem", "node.toml", "policy.txt"
     }  # fmt: skip
 
 

@@ -1,0 +1,130 @@
+"""Stands before every answer: what is asked too often, too long or with a body gets a short no; every answer gets the
+headers that keep a browser from doing what the page did not ask for; every error becomes one clear line.
+
+No address and no query is ever logged: vouchers stand in queries.
+"""
+
+import math
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from uuid import uuid4
+
+import structlog
+from starlette.exceptions import HTTPException
+
+from ledger.errors import SuyuanError
+from ledger.limits import HTTP_HEAD_BYTES_MAX, HTTP_QUERY_CHARS_MAX
+from node.http.answers import Scope, header
+from node.http.clients import Clients
+from node.http.failures import Failure, failure_of
+from node.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS: Final = [
+    (b"content-security-policy", _POLICY),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(self), geolocation=(), microphone=()"),
+]
+_METHODS: Final = ("GET", "HEAD")
+
+
+class Guard:
+    def __init__(self, app: AsgiApp, clients: Clients, metrics: Metrics) -> None:
+        self._app, self._clients, self._metrics = app, clients, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        begun = time.monotonic()
+        sent: list[int] = []
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                sent.append(message["status"])
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
+            await send(message)
+
+        try:
+            self._admit(scope, begun)
+            await self._app(_as_get(scope), receive, send_guarded)
+        except SuyuanError as error:
+            await self._fail(scope, send_guarded, failure_of(error), bool(sent))
+        except HTTPException as error:
+            await self._fail(scope, send_guarded, _of_framework(error), bool(sent))
+        except Exception:
+            name = uuid4().hex
+            log.exception("an HTTP answer failed", route=_route(scope), request=name)
+            failure = Failure(500, "internal", "the node could not answer", do=f"tell the node's operator {name}")
+            await self._fail(scope, send_guarded, failure, bool(sent))
+        finally:
+            self._metrics.http_requests.labels(_route(scope), str(sent[0] if sent else 0)).inc()
+
+    def _admit(self, scope: Scope, now: float) -> None:
+        """Failure where the request is not even looked at."""
+        peer = scope["client"][0] if scope.get("client") else ""
+        client = self._clients.client_of(peer, header(scope, b"x-forwarded-for"))
+        wait = self._clients.take(client, now)
+        if wait:
+            raise Failure(
+                429, "too-many-requests", "this address asks too often", "fewer requests a second",
+                "wait, then try again", math.ceil(wait),
+            )  # fmt: skip
+        if scope["method"] not in _METHODS:
+            raise Failure(405, "method", f"{scope['method'][:20]} is not served here", "GET or HEAD", "use GET")
+        if header(scope, b"content-length") not in (b"", b"0") or header(scope, b"transfer-encoding"):
+            raise Failure(413, "body", "this request has a body", "a request without one", "leave the body out")
+        if len(scope["query_string"]) > HTTP_QUERY_CHARS_MAX:
+            what = f"the query has {len(scope['query_string'])} characters"
+            raise Failure(414, "query", what, f"at most {HTTP_QUERY_CHARS_MAX}", "use the link as it was printed")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HTTP_HEAD_BYTES_MAX:
+            raise Failure(431, "headers", "the headers are too large", f"at most {HTTP_HEAD_BYTES_MAX} bytes", "")
+
+    async def _fail(self, scope: Scope, send: Send, failure: Failure, begun: bool) -> None:
+        if begun:  # half an answer must not look like a whole one: the server cuts the connection
+            raise RuntimeError("an answer failed after it had begun")
+        body = failure.body()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            *failure.headers(),
+        ]
+        if failure.status == 405:
+            headers.append((b"allow", b"GET, HEAD"))
+        if failure.code == "body":
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": failure.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _as_get(scope: Scope) -> Scope:
+    """HEAD has the headers of GET, without a range; the server leaves the body out."""
+    if scope["method"] != "HEAD":
+        return scope
+    scope["headers"] = [(name, value) for name, value in scope["headers"] if name not in (b"range", b"if-range")]
+    return scope | {"method": "GET"}
+
+
+def _of_framework(error: HTTPException) -> Failure:
+    """What the router says by itself."""
+    if error.status_code == 404:
+        return Failure(404, "no-such-page", "there is no such page", "see /docs", "check the address")
+    return Failure(error.status_code, "request", str(error.detail))
+
+
+def _route(scope: Scope) -> str:
+    """The route's template: what was asked in it stays unsaid."""
+    return getattr(scope.get("route"), "path", "none")
