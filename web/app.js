@@ -42,6 +42,15 @@ toggle.addEventListener("click", () => {
 
 /** `answer` is the response to the page's own request; null where the page carries its records or its policy. */
 export async function start(answer) {
+  try {
+    await begin(answer);
+  } catch (error) {
+    console.error(error);
+    show((words) => errorView(words, { what: error.message, do: words.brokenDo }, () => location.reload()));
+  }
+}
+
+async function begin(answer) {
   const bundle = document.getElementById("bundle");
   if (answer) return served(answer);
   if (bundle) return check({ ...readBundle(bundle.textContent), mode: "saved", nowMs: null });

@@ -5,7 +5,7 @@ import { el, opens, said, section, svg } from "./dom.js";
 import { celsius, dateOf, duration, moment } from "./format.js";
 import { isMeasure } from "./records.js";
 
-const [LEFT, TOP, PLOT, BOTTOM, BAR, GAP] = [56, 16, 160, 52, 64, 44];
+const [LEFT, TOP, PLOT, BOTTOM, BAR, GAP] = [52, 20, 160, 48, 60, 36];
 const GAP_MS = 3_600_000; // what is longer than this between two records is drawn
 
 export function temperatureView(view) {
@@ -15,7 +15,16 @@ export function temperatureView(view) {
   windows.sort((one, other) => one.start - other.start || one.until - other.until);
   return [section(words.temperature,
     el("div", { class: "chart", tabindex: "0", role: "group", "aria-label": words.temperature }, chart(view, windows)),
+    limitsOf(words, windows),
     opens(words.asTable, tableOf(view, windows)))];
+}
+
+/** What the dashed lines mean, or that there are none. */
+function limitsOf(words, windows) {
+  const told = (name, values) => [...new Set(values)].filter((limit) => limit !== null)
+    .map((limit) => words[name].replace("{at}", celsius(limit)));
+  const limits = [...told("limitMin", windows.map(({ low }) => low)), ...told("limitMax", windows.map(({ high }) => high))];
+  return limits.length ? el("p", { class: "limits" }, limits.join(words.comma)) : el("p", {}, words.noLimits);
 }
 
 /** A window with the limits of the product that it is about. */
@@ -42,9 +51,7 @@ function chart(view, windows) {
   return svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
     scale.ticks.map((tick) => axis(scale, tick, width)),
     columns.map((column) => (column.window ? bar(words, scale, column) : gap(words, column))),
-    windows.flatMap(({ low, high }) => [["limitMin", low], ["limitMax", high]])
-      .filter(([, limit], place, all) => limit !== null && all.findIndex((one) => one[1] === limit) === place)
-      .map(([name, limit]) => limitLine(words[name].replace("{max}", celsius(limit)).replace("{min}", celsius(limit)), scale.y(limit), width)));
+    limits.map((limit) => svg("path", { class: "limit", d: `M${LEFT} ${scale.y(limit)}H${width}` })));
 }
 
 /** Even steps that hold all values, with room above and below. */
@@ -77,13 +84,6 @@ function axis(scale, tick, width) {
   return [
     svg("path", { class: "grid", d: `M${LEFT} ${y}H${width}` }),
     svg("text", { class: "tick", x: LEFT - 6, y: y + 4, "text-anchor": "end" }, celsius(tick).replace(" °C", "°")),
-  ];
-}
-
-function limitLine(label, y, width) {
-  return [
-    svg("path", { class: "limit", d: `M${LEFT} ${y}H${width}` }),
-    svg("text", { class: "limit-label", x: LEFT + 4, y: y - 5 }, label),
   ];
 }
 

@@ -39,8 +39,11 @@ export const en = {
   levels: { good: "Good", careful: "Careful", bad: "Warning" },
   why: "Why",
   more: "{n} more remarks",
+  remark: "Remark",
   ofIngredient: "ingredient",
   details: {
+    noCertificate: "no inspection, test or certificate of it is shown",
+    late: "{member} booked it late ({act})",
     held: "is held", held_before: "was held when it left the place before", recalled: "is recalled",
     recalled_before: "was recalled when it left the place before", failed_test: "failed a test",
     breached: "left its temperature limits", open_claim: "received before its supplier confirmed",
@@ -76,13 +79,17 @@ export const en = {
     RECALL: "Recall, class {n}", CLOSE: "Recall or hold completed", LIFT: "Recall or hold lifted: it was wrong",
     CORRECT: "Correction", DISPUTE: "Supply denied", SUSPEND: "Suspension", OTHER: "Record",
   },
+  bookedActs: {
+    commission: "production", transform: "processing", enter: "entry", count: "stock-taking", ship: "shipment",
+    receive: "receipt", claim: "claim", move: "move", take_back: "taking back", correct: "correction", relabel: "relabelling",
+  },
   adverse: "adverse", document: "document {text}", signedBy: "signed by {member} ({kind})", about: "about {subject}",
   madeSpan: "made {from} to {until}", anyDay: "any day",
   recordedLater: "recorded afterwards, {time}",
   kinds: { ENTERPRISE: "business", PERSON: "individual producer", REGULATOR: "regulator", DEPARTMENT: "authority", LAB: "laboratory", CARRIER: "carrier" },
 
   way: "The way",
-  wayBegins: "From the first place to the one in front of you; both sides sign each handover.",
+  wayBegins: "From the first place to the one in front of you; each line says who signed it.",
   noWay: "The code alone shows the state of this lot.",
   noWayHow: "To see its whole way, scan the code with a voucher on the shelf label, receipt or carton, or the shop's public code.",
   route: "Route", routeLabel: "Route: {stops}",
@@ -99,7 +106,7 @@ export const en = {
 
   temperature: "Temperature",
   chartLabel: "Temperature chart: {n} records, lowest {min}, highest {max}, {breaches} outside the limits.",
-  limitMax: "limit {max}", limitMin: "limit {min}", noLimits: "no temperature limits on record",
+  limitMax: "upper limit {at}", limitMin: "lower limit {at}", noLimits: "no temperature limits on record",
   gap: "{time} without a record", gapInside: "longest gap {time}", breach: "outside", within: "within limits",
   columns: ["Time", "Lowest", "Mean", "Highest", "Readings", "Longest gap", "Device", "Signed by"],
   asTable: "Show as a table", readings: "{n} readings",
@@ -153,6 +160,7 @@ export const en = {
     webcrypto: "This page was not opened over https, so the browser offers no WebCrypto. Use the https address.",
     ed25519: "This browser does not know Ed25519 signatures. Update it (Chrome 137, Safari 17, Firefox 129 or newer).",
   },
+  brokenDo: "Try again; if it stays so, tell the text above to whoever serves this page.",
   unreachable: "No records were fetched", unreachableDo: "Check the network, and try again.",
   retry: "Try again",
 

@@ -1,6 +1,7 @@
 // When nothing is proven: which check failed, or why nothing could be checked, and what to do.
 
 import { el, said, section, table } from "./dom.js";
+import { moment } from "./format.js";
 import { actions } from "./save.js";
 import { banner } from "./verdict.js";
 
@@ -13,12 +14,16 @@ export function failedView(words, { check, message }, source) {
     banner("bad", words, words.failed, el("p", { class: "advice" }, words.failedAdvice)),
     section(words.failedCheck, table([
       [words.failedCheck, words.checkNames[check] ?? check],
-      [words.what, message],
+      [words.what, legible(message, check)],
       [words.doThis, isOfClock ? words.clockDo : words.failedDo],
     ])),
     ...offer(words, source),
   ];
 }
+
+/** The verifier's own line, without the check's name, and its times as people write them. */
+const legible = (message, check) =>
+  message.replace(`${check}: `, "").replace(/\b1\d{12}\b/g, (time) => moment(Number(time)));
 
 /** A browser that cannot check signatures: the proof is offered, a verdict is not. */
 export function cannotView(words, reason, source) {

@@ -3,31 +3,34 @@
 
 import { el, svg } from "./dom.js";
 
-const [COLUMN, ROW, NODE, PADDING] = [116, 96, 15, 8];
+const [COLUMN_MIN, COLUMN_MAX, ROW, NODE, PADDING] = [94, 140, 92, 15, 4];
+const HALF = 6.6; // the width of half a Chinese character
+const MARGINS = 70; // of the page, beside the drawing
 const BAD = 2 | 65536 | 1 | 32768 | 4 | 8 | 32 | 1024 | 2048;
-const NAME_CHARS = 14; // in halves of a Chinese character's width
 
 export function routeView(view, stops) {
   const { words } = view;
-  const places = placed(stops);
-  const width = COLUMN * (stops[0].distance + 1) + 2 * PADDING;
+  const columns = stops[0].distance + 1;
+  const column = Math.max(COLUMN_MIN, Math.min(COLUMN_MAX, (Math.min(innerWidth, 736) - MARGINS) / columns));
+  const places = placed(stops, column);
+  const width = column * columns + 2 * PADDING;
   const height = ROW * Math.max(...[...places.values()].map(({ row }) => row + 1)) + 2 * PADDING;
   const label = words.routeLabel.replace("{stops}", () => stops.map((stop) => view.site(stop.site)).join(" → "));
   const drawing = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
     stops.flatMap((stop) => stop.sources.map((source) => line(places.get(source), places.get(stop)))),
-    stops.map((stop) => place(view, stop, places.get(stop))));
+    stops.map((stop) => place(view, stop, places.get(stop), Math.floor(column / HALF))));
   return el("div", { class: "route", tabindex: "0", role: "group", "aria-label": words.route }, drawing);
 }
 
 /** Column by distance from the end, row by order within the column. */
-function placed(stops) {
-  const columns = stops[0].distance;
+function placed(stops, width) {
+  const last = stops[0].distance;
   const filled = new Map();
   return new Map(stops.map((stop) => {
     const row = filled.get(stop.distance) ?? 0;
     filled.set(stop.distance, row + 1);
-    const column = columns - stop.distance;
-    return [stop, { row, x: PADDING + COLUMN * (column + 0.5), y: PADDING + ROW * row + NODE + 8 }];
+    const column = last - stop.distance;
+    return [stop, { row, x: PADDING + width * (column + 0.5), y: PADDING + ROW * row + NODE + 8 }];
   }));
 }
 
@@ -45,10 +48,10 @@ function line(from, to) {
 }
 
 /** A place: where goods begin a diamond, where they are kept for others a square, else a circle; the last one filled. */
-function place(view, stop, { x, y }) {
+function place(view, stop, { x, y }, chars) {
   const bad = Boolean(stop.entry.bits & BAD);
   const kind = `place${stop.distance === 0 ? " here" : ""}${bad ? " bad" : ""}`;
-  const [name, second] = lines(view.site(stop.site));
+  const [name, second] = lines(view.site(stop.site), chars);
   return svg("g", { transform: `translate(${x} ${y})` },
     shape(stop, kind),
     bad ? svg("text", { class: "mark", y: 5 }, "!") : null,
@@ -66,15 +69,15 @@ function shape(stop, kind) {
 }
 
 /** A name on two short lines at most; the timeline has it whole. */
-function lines(name) {
-  const [first, rest] = cut(name);
-  const [second, more] = cut(rest);
+function lines(name, chars) {
+  const [first, rest] = cut(name, chars);
+  const [second, more] = cut(rest, chars);
   return [first, more ? `${second.slice(0, -1)}…` : second];
 }
 
-function cut(text) {
+function cut(text, chars) {
   let width = 0;
   const characters = Array.from(text);
-  const end = characters.findIndex((character) => (width += /[\u0000-\u024f]/.test(character) ? 1 : 2) > NAME_CHARS);
+  const end = characters.findIndex((character) => (width += /[\u0000-\u024f]/.test(character) ? 1 : 2) > chars);
   return end < 0 ? [text, ""] : [characters.slice(0, end).join(""), characters.slice(end).join("")];
 }

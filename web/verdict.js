@@ -2,6 +2,7 @@
 
 import { el, opens, phrase, said, section, svg } from "./dom.js";
 import { day, moment } from "./format.js";
+import { actName } from "./records.js";
 
 const SIGNS = {
   good: ["M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20z", "M7.5 12.5l3 3 6-6.5"],
@@ -69,13 +70,15 @@ function finding(view, found) {
   return el("li", { class: level },
     sign(level),
     el("div", {},
-      el("b", {}, words.verdicts[found.verdict][0]),
+      el("b", {}, found.verdict === "FACTS_NOTED" ? words.remark : words.verdicts[found.verdict][0]),
       view.isIngredient(found.subject) ? [" ", el("span", { class: "tag" }, words.ofIngredient)] : null,
       el("br"), said(view.subject(found.subject)), detail(view, found)));
 }
 
 /** Details that the verifier words by itself are translated; a reason that somebody gave is quoted. */
 const OWN_WORDS = [
+  [/^no inspection, test or certificate of it is shown$/, (view) => view.words.details.noCertificate],
+  [/^(\S+) booked its ([a-z_]+) late$/, (view, member, act) => phrase(view.words.details.late, { member: view.member(member), act: view.words.bookedActs[act] ?? act })],
   [/^best before (\d{8})$/, (view, date) => phrase(view.words.details.bestBefore, { day: day(date) })],
   [/^by ([A-Z0-9-]+)$/, (view, member) => phrase(view.words.details.by, { member: view.member(member) })],
   [/^its keeper (\S+) has not signed for it$/, (view, member) => phrase(view.words.details.keeper, { member: view.member(member) })],
@@ -85,8 +88,9 @@ const OWN_WORDS = [
   [/^no such lot stands in the ledger$/, (view) => view.words.details.unknownLot],
 ];
 
-function detail(view, { verdict, detail: text }) {
-  if (!text || verdict === "MEMBER_SUSPENDED") return null; // whose detail is the name that stands there already
+function detail(view, { verdict, subject, detail: text }) {
+  if (!text) return records(view, subject);
+  if (verdict === "MEMBER_SUSPENDED") return null; // whose detail is the name that stands there already
   const { details, colon } = view.words;
   if (/^[a-z_]+$/.test(text) && Object.hasOwn(details, text)) return [colon, details[text]];
   const given = ["HELD", "RECALLED"].includes(verdict); // of a product or maker: the reason that was given
@@ -95,4 +99,14 @@ function detail(view, { verdict, detail: text }) {
     if (match) return [colon, tell(view, ...match.slice(1))];
   }
   return [colon, phrase(details.reason, { text })];
+}
+
+/** What was said of a subject that a finding names without detail. */
+function records(view, subject) {
+  const facts = view.product.facts.filter((fact) => fact.adverse && fact.subject === subject);
+  const told = facts.map(({ signed }) => {
+    const text = signed.record.text ?? signed.record.reason;
+    return el("li", {}, actName(view.words, signed), text ? [view.words.colon, said(text)] : null);
+  });
+  return told.length ? el("ul", {}, told) : null;
 }

@@ -1,7 +1,7 @@
 // The way of the goods as a timeline, from where they began to the position that the voucher opens.
 
 import { el, phrase, said, section } from "./dom.js";
-import { moment } from "./format.js";
+import { celsius, moment } from "./format.js";
 import { actName, isMeasure } from "./records.js";
 import { routeView } from "./route.js";
 
@@ -74,10 +74,11 @@ function stopView(view, stop, place) {
 function events(view, { kind, newest, earlier }) {
   const { words } = view;
   const templates = words.ways[kind];
+  const from = sender(view, kind, newest[0]);
   const lines = newest.map((signed, number) => {
     const claimed = kind === "HANDOVER" && signed.element.act === "CLAIM";
     return el("li", {}, el("time", {}, moment(signed.record.at)), " ",
-      claimed ? words.claimed : phrase(templates[number] ?? templates[0], { from: sender(view, kind, signed) }),
+      claimed ? words.claimed : phrase(templates[number] ?? templates[0], { from }),
       el("span", { class: "small" }, " · ", phrase(words.signedBy, { member: view.member(signed.member), kind: view.kindOf(signed.member) })));
   });
   const before = Math.floor(earlier / newest.length);
@@ -86,9 +87,8 @@ function events(view, { kind, newest, earlier }) {
 }
 
 function sender(view, kind, { record, member }) {
-  if (kind === "HANDOVER" || kind === "RETURN") return view.site(record.site);
-  if (kind === "MOVE") return view.site(record.site);
-  if (kind === "CLAIM") return view.member(record.supplier ?? "");
+  if (["HANDOVER", "RETURN", "MOVE"].includes(kind)) return view.site(record.site);
+  if (kind === "CLAIM") return view.member(record.supplier);
   return kind === "RELABEL" ? view.lotNumber(record.lot) : view.member(member);
 }
 
@@ -98,6 +98,7 @@ function facts(view, { lot, owner, site }) {
     subject === `${lot} at ${site}` && (record.subject?.owner ?? owner) === owner);
   return here.map(({ signed, adverse }) => el("li", { class: adverse ? "bad" : "" },
     el("time", {}, moment(signed.record.at)), " ", el("b", {}, actName(view.words, signed)),
+    isMeasure({ signed }) ? ` ${celsius(signed.record.window.min_mc)} – ${celsius(signed.record.window.max_mc)}` : null,
     adverse ? [" ", el("span", { class: "tag bad" }, isMeasure({ signed }) ? view.words.breach : view.words.adverse)] : null,
     signed.record.text ?? signed.record.reason ? [view.words.colon, said(signed.record.text ?? signed.record.reason)] : null));
 }

@@ -39,8 +39,11 @@ export const zh = {
   levels: { good: "良好", careful: "注意", bad: "警告" },
   why: "原因",
   more: "其余 {n} 条附注",
+  remark: "附注",
   ofIngredient: "原料",
   details: {
+    noCertificate: "没有显示这批货的检查、检验或证书",
+    late: "{member}事后很久才记账（{act}）",
     held: "正被封存", held_before: "离开前一处时曾被封存", recalled: "已被召回", recalled_before: "离开前一处时已被召回",
     failed_test: "检验不合格", breached: "温度超限", open_claim: "收货方先记了收货，供货方还没有确认",
     open_claim_before: "在前一处还有未经供货方确认的收货", disputed_claim: "供货方否认供过这批货",
@@ -70,13 +73,17 @@ export const zh = {
     INSPECT: "检查", TEST: "检验", CERTIFY: "证书", MEASURE: "测温", NOTE: "备注", HOLD: "封存", RECALL: "{n} 级召回",
     CLOSE: "召回（封存）已完成", LIFT: "撤销召回（封存）：当初有误", CORRECT: "更正", DISPUTE: "否认供货", SUSPEND: "暂停资格", OTHER: "记录",
   },
+  bookedActs: {
+    commission: "生产登记", transform: "加工", enter: "入账", count: "盘点", ship: "发货", receive: "收货", claim: "先行收货",
+    move: "移库", take_back: "收回", correct: "更正", relabel: "改正批号",
+  },
   adverse: "不良", document: "文件 {text}", signedBy: "{member}（{kind}）签名", about: "对象：{subject}",
   madeSpan: "生产日期 {from} 至 {until}", anyDay: "不限",
   recordedLater: "事后于 {time} 记入账本",
   kinds: { ENTERPRISE: "企业", PERSON: "个人生产者", REGULATOR: "监管部门", DEPARTMENT: "政府部门", LAB: "检验机构", CARRIER: "承运人" },
 
   way: "来路",
-  wayBegins: "从最早的一处到您手中的这一处，每次交接都由双方签名。",
+  wayBegins: "从最早的一处到您面前的这一处，每行写明由谁签名。",
   noWay: "凭商品码只能看到这批货的状态。",
   noWayHow: "要看完整来路，请扫描货架标签、小票或纸箱上带凭证的二维码，或门店公示的二维码。",
   route: "路线图", routeLabel: "路线：{stops}",
@@ -90,7 +97,7 @@ export const zh = {
 
   temperature: "温度",
   chartLabel: "温度图：{n} 段记录，最低 {min}，最高 {max}，{breaches} 段超限。",
-  limitMax: "上限 {max}", limitMin: "下限 {min}", noLimits: "没有登记温度要求",
+  limitMax: "上限 {at}", limitMin: "下限 {at}", noLimits: "没有登记温度要求",
   gap: "{time}无记录", gapInside: "最长 {time} 没有读数", breach: "超限", within: "在限内",
   columns: ["时间", "最低", "平均", "最高", "读数", "最长间隔", "设备", "签名"],
   asTable: "以表格查看", readings: "{n} 次读数",
@@ -141,6 +148,7 @@ export const zh = {
     webcrypto: "本页不是经 https 打开的，浏览器因此不提供 WebCrypto。请改用 https 地址。",
     ed25519: "这个浏览器不支持 Ed25519 签名。请更新浏览器（Chrome 137、Safari 17、Firefox 129 或更新版本）。",
   },
+  brokenDo: "请再试一次；仍然如此，请把上面的文字告诉提供本页的节点。",
   unreachable: "没有取得记录", unreachableDo: "请检查网络，再试一次。",
   retry: "再试一次",
 

@@ -140,6 +140,8 @@ def good(stage: Stage) -> Iterator[Scene]:
     lot = commissioned(stage, f"{FORMULA}#A20251101")
     stage.to_shop(lot)
     voucher = stage.voucher(lot)
+    yield stage.shown("no-certificate", lot, voucher)
+    stage.fact(MAKER, stage.world.lot_subject(lot), r.FactKind.CERTIFY, document="出厂检验报告 ZB-1101", text="出厂检验合格")
     yield stage.shown("good", lot, voucher)
     yield stage.shown("good-code-alone", lot)
     yield stage.shown("good-case-code", lot, code=CASE)
@@ -148,7 +150,7 @@ def good(stage: Stage) -> Iterator[Scene]:
     yield stage.shown("good-public-shop", lot, public=SHOP.site)
 
 
-def facts_noted(stage: Stage) -> Iterator[Scene]:
+def blended(stage: Stage) -> Iterator[Scene]:
     """A blend with two ingredients, tested, certified and measured on its way."""
     world = stage.world
     powder, blend = f"{POWDER}#W1", f"{FORMULA}#B20251105"
@@ -164,7 +166,7 @@ def facts_noted(stage: Stage) -> Iterator[Scene]:
     stage.to_shop(blend)
     there = world.position_subject(SHOP, blend)
     stage.fact(CARRIER, there, r.FactKind.MEASURE, window=stage.window(20, 12_000, 16_500, 21_000))
-    yield stage.shown("facts-noted", blend, stage.voucher(blend))
+    yield stage.shown("blended", blend, stage.voucher(blend))
 
 
 def cold_chain(stage: Stage) -> Iterator[Scene]:
@@ -279,7 +281,7 @@ def members(stage: Stage) -> Iterator[Scene]:
 
 
 PARTS: tuple[Callable[[Stage], Iterator[Scene]], ...] = (
-    good, facts_noted, cold_chain, one_sided, in_part, bad, recalled, members,
+    good, blended, cold_chain, one_sided, in_part, bad, recalled, members,
 )  # fmt: skip
 
 

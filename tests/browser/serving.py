@@ -84,11 +84,12 @@ class Reader:
 
     def page(self, now_ms: int | None = None) -> Page:
         page = self.context.new_page()
+        page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         page.on("console", lambda said: self.wrong.append(said.text) if said.type in ("error", "warning") else None)
         page.on("request", lambda request: self.requests.append(request.url))
         if now_ms is not None:
-            page.clock.set_fixed_time(now_ms)
+            page.clock.set_fixed_time(now_ms / 1000)
         return page
 
     def scan(self, scene: Scene, answer: str | None = None) -> Page:
