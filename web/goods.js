@@ -49,7 +49,7 @@ function lotRows(view, lot) {
   const { words } = view;
   const imported = view.productEntry(lot.lot)?.declared_by === "IMPORTER";
   return [
-    [imported ? words.importLot : words.lot, view.lotNumber(lot.lot)],
+    [imported ? words.importLot : words.lot, view.printed(lot.lot)],
     [words.serial, view.serial && phrase(words.serialUnproven, { serial: view.serial })],
     [words.production, lot.production ? day(lot.production) : words.unknown],
     [words.expiry, lot.expiry ? day(lot.expiry) : words.unknown],

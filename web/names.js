@@ -43,7 +43,13 @@ export class View {
     return plain(this.product.products[id]?.name ?? id);
   }
 
-  /** The number that is printed on the pack, or the date that stands in for it. */
+  /** A lot number as it is printed on the pack, or the date that stands in for it. */
+  printed(lot) {
+    const rest = splitLot(lot)[1];
+    return rest.startsWith("#") ? plain(rest.slice(1)) : this.lotNumber(lot);
+  }
+
+  /** The same in a sentence. */
   lotNumber(lot) {
     const rest = splitLot(lot)[1];
     if (rest.startsWith("@")) return this.words.madeOn.replace("{day}", day(rest.slice(1)));

@@ -7,6 +7,7 @@ const DAY_MS = 86_400_000;
 
 export function recordsView(view) {
   const { words, product } = view;
+  if (!product.lots.length) return [];
   const shown = product.facts.filter((fact) => !isMeasure(fact)).sort(adverseAndNewestFirst);
   const list = shown.length
     ? el("ul", { class: "records" }, shown.map((fact) => el("li", { class: fact.adverse ? "bad" : "" }, record(view, fact))))
