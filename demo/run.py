@@ -253,7 +253,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--serve", action="store_true", help="keep serving at the end, also without a terminal")
     parser.add_argument("--grpc", type=int, default=0, metavar="PORT", help="members' port; readers get the next one")
-    parser.add_argument("--http", type=int, default=0, metavar="PORT", help="port of the pages; a free one if left out")
+    parser.add_argument(
+        "--http", type=int, default=0, metavar="PORT", help="port of the pages; a free one if left out"
+    )
     parser.add_argument("--data", type=Path, help="an empty or new folder; a temporary one if left out")
     given = parser.parse_args()
     data = given.data or Path(tempfile.mkdtemp(prefix="suyuan-demo-"))

@@ -1,11 +1,11 @@
 """GS1 Digital Links of this ledger: what a consumer's code says, in one spelling for nodes, SDK and pages.
 
-    /01/{gtin}/10/{lot}           a lot; after it /21/{serial} may follow
-    /01/{gtin}?11={YYMMDD}        a lot without a number: its production date
-    /01/{member}%2F{code}/10/…    a product without a GTIN stands in the same place
-    /00/{sscc}                    a logistic unit
-    /414/{gln}                    a shop
-    ?voucher={32 hex digits}      what opens the way of a position; or ?site={member/code} or ?414={gln} of a public site
+/01/{gtin}/10/{lot}           a lot; after it /21/{serial} may follow
+/01/{gtin}?11={YYMMDD}        a lot without a number: its production date
+/01/{member}%2F{code}/10/…    a product without a GTIN stands in the same place
+/00/{sscc}                    a logistic unit
+/414/{gln}                    a shop
+?voucher={32 hex digits}      what opens the way of a position; or ?site={member/code} or ?414={gln} of a public site
 """
 
 import re
@@ -73,7 +73,7 @@ def path_of(product: str, lot: str, voucher: bytes | None = None) -> str:
 
 
 def parse(path: str, query: str) -> Code:
-    """The code in a link's path, from its key on, and query, both as they are sent; Malformed with advice otherwise."""
+    """The code in a link's path, from its key on, and query, both as they are sent; Malformed where it is none."""
     steps = [unquote(step) for step in path.removeprefix("/").split("/")]
     pairs = dict(zip(steps[::2], steps[1::2], strict=False))
     if len(steps) % 2 or 2 * len(pairs) != len(steps) or steps[0] not in _KEYS or not _STEPS.issuperset(pairs):

@@ -1,4 +1,4 @@
-"""Debian's Chromium for the browser tests, driven by Playwright; the same search as `find_chromium` in scripts/lib.sh.
+"""Debian's Chromium for the browser tests, driven by Playwright; found as `find_chromium` in scripts/lib.sh does.
 
 Without one the tests skip and say how to install it; where CI=true they fail.
 """

@@ -314,7 +314,6 @@ class TileCheck:
             f"{len(self._expected)} files" + ("" if whole else ", up to the flaw in the blocks")
         )
 
-
     def _check_partial(self, path: Path, name: str) -> None:
         """A partial tile begins as its tile does; whether that one is right was checked before."""
         found = path.read_bytes()

@@ -53,8 +53,8 @@ class TileFiles:
             raise Damaged(f"{PUBLIC_FOLDER}/{path}", "it is missing", _REMEDY) from None
 
     def publish(self, log: LogTree, tail: Sequence[bytes], checkpoint: bytes) -> None:
-        """Let the folder show a checkpoint over `log`, whose unfinished bundle is `tail`: partial tiles first, since a
-        client that saw the checkpoint asks for them."""
+        """Let the folder show a checkpoint over `log`, whose unfinished bundle is `tail`: partial tiles first, since
+        a client that saw the checkpoint asks for them."""
         fresh = [
             (tile_path(level, log.size >> TILE_LEVELS * (level + 1), len(hashes) // HASH), hashes)
             for level, hashes in enumerate(log.edge)

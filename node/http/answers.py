@@ -5,13 +5,13 @@ HEAD comes here as GET: the server sends the same headers and leaves the body ou
 
 import gzip
 import re
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
 from starlette.responses import Response
 
-Scope = dict[str, Any]
+Scope = MutableMapping[str, Any]
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 FRESH: Final = "public, max-age=2"
 PAGES: Final = "public, max-age=300"

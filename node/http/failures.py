@@ -24,10 +24,6 @@ class Failure(SuyuanError):
             {"error": {"code": self.code, "what": self.what, "expected": self.expected, "do": self.do}}
         )
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        found = [(b"retry-after", str(self.retry_after_seconds).encode())] if self.retry_after_seconds else []
-        return [*found, (b"www-authenticate", b"Bearer")] if self.status == 401 else found
-
 
 _EXPECTED: Final = {
     "gtin": "8, 12, 13 or 14 digits with their check digit",
@@ -56,7 +52,9 @@ def failure_of(error: SuyuanError) -> Failure:
             return Failure(403, "forbidden", str(error), "", "")
         case Overloaded():
             seconds = max(1, error.retry_after_ms // 1000)
-            return Failure(503, "overloaded", "too much is asked at once", do="try again", retry_after_seconds=seconds)
+            return Failure(
+                503, "overloaded", "too much is asked at once", do="try again", retry_after_seconds=seconds
+            )
         case Damaged():
             what = "the node found damage in what it stores, and does not answer from it"
             return Failure(500, "damaged", what, do="tell the node's operator")

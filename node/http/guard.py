@@ -12,6 +12,8 @@ from uuid import uuid4
 
 import structlog
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
 from ledger.errors import SuyuanError
 from ledger.limits import HTTP_HEAD_BYTES_MAX, HTTP_QUERY_CHARS_MAX
@@ -60,15 +62,11 @@ class Guard:
         try:
             self._admit(scope, begun)
             await self._app(_as_get(scope), receive, send_guarded)
-        except SuyuanError as error:
-            await self._fail(scope, send_guarded, failure_of(error), bool(sent))
-        except HTTPException as error:
-            await self._fail(scope, send_guarded, _of_framework(error), bool(sent))
+        except Failure as refused:
+            await answer_failure(refused)(scope, receive, send_guarded)
         except Exception:
-            name = uuid4().hex
-            log.exception("an HTTP answer failed", route=_route(scope), request=name)
-            failure = Failure(500, "internal", "the node could not answer", do=f"tell the node's operator {name}")
-            await self._fail(scope, send_guarded, failure, bool(sent))
+            if not sent:  # else `on_error` has logged it, and answered
+                raise
         finally:
             self._metrics.http_requests.labels(_route(scope), str(sent[0] if sent else 0)).inc()
 
@@ -92,22 +90,31 @@ class Guard:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HTTP_HEAD_BYTES_MAX:
             raise Failure(431, "headers", "the headers are too large", f"at most {HTTP_HEAD_BYTES_MAX} bytes", "")
 
-    async def _fail(self, scope: Scope, send: Send, failure: Failure, begun: bool) -> None:
-        if begun:  # half an answer must not look like a whole one: the server cuts the connection
-            raise RuntimeError("an answer failed after it had begun")
-        body = failure.body()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-            *failure.headers(),
-        ]
-        if failure.status == 405:
-            headers.append((b"allow", b"GET, HEAD"))
-        if failure.code == "body":
-            headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": failure.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """What a page raised, as its answer. What nobody foresaw is logged with a name that the answer has too."""
+    if isinstance(error, SuyuanError):
+        return answer_failure(failure_of(error))
+    if isinstance(error, HTTPException):
+        return answer_failure(_of_framework(error))
+    name = uuid4().hex
+    log.error("an HTTP answer failed", route=_route(request.scope), request=name, exc_info=error)
+    return answer_failure(
+        Failure(500, "internal", "the node could not answer", do=f"tell the node's operator: {name}")
+    )
+
+
+def answer_failure(failure: Failure) -> Response:
+    headers = {"cache-control": "no-store"}
+    if failure.retry_after_seconds:
+        headers["retry-after"] = str(failure.retry_after_seconds)
+    if failure.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    if failure.status == 405:
+        headers["allow"] = ", ".join(_METHODS)
+    if failure.code == "body":
+        headers["connection"] = "close"  # what comes of the body is not read
+    return Response(failure.body(), failure.status, headers, "application/json")
 
 
 def _as_get(scope: Scope) -> Scope:
@@ -115,7 +122,7 @@ def _as_get(scope: Scope) -> Scope:
     if scope["method"] != "HEAD":
         return scope
     scope["headers"] = [(name, value) for name, value in scope["headers"] if name not in (b"range", b"if-range")]
-    return scope | {"method": "GET"}
+    return {**scope, "method": "GET"}
 
 
 def _of_framework(error: HTTPException) -> Failure:

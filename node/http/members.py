@@ -122,9 +122,7 @@ def router(app: App, base: str) -> APIRouter:
         ("/claims", members.claims, "Open claims", _PAGE | {"against": "1: of others, from it"}),
         ("/envelopes", members.envelopes, "What it signed last, with receipts", _PAGE),
     ):
-        routes.add_api_route(
-            path, handler, methods=["GET"], summary=summary, openapi_extra=parameters(query=query)
-        )
+        routes.add_api_route(path, handler, methods=["GET"], summary=summary, openapi_extra=parameters(query=query))
     return routes
 
 

@@ -112,7 +112,11 @@ class Products:
         return None if not data else _declared(e.PRODUCT.decode_trusted(data))
 
     async def _qr(self, scope: Scope, code: Code, wanted: str) -> Response:
-        path = links.path_of(code.product, code.lot, code.voucher) if code.product and code.lot else scope["raw_path"].decode()
+        path = (
+            links.path_of(code.product, code.lot, code.voucher)
+            if code.product and code.lot
+            else scope["raw_path"].decode()
+        )
         content = await self._proofs.run(qr_code, self._base + path, wanted)
         return answer(scope, content, PRIVATE if code.voucher is not None else PAGES, [_VARY])
 
@@ -176,5 +180,7 @@ def _path(lot: str) -> str | None:
 
 def _declared(product: e.ProductEntry) -> dict[str, Any]:
     """What a product's declaration says, without proof."""
-    shown = {name: getattr(product, name) for name in ("product", "name", "specification", "category", "maker", "base")}
+    shown = {
+        name: getattr(product, name) for name in ("product", "name", "specification", "category", "maker", "base")
+    }
     return {name: value for name, value in shown.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Products' proofs for pages: built beside the event loop, bounded, and remembered as long as the ledger's version lasts.
+"""Products' proofs for pages: built beside the event loop, bounded, and remembered until the ledger grows.
 
 A voucher that opens nothing is answered exactly as no voucher is: whoever tries vouchers learns nothing from it.
 """

@@ -115,7 +115,7 @@ class Protocol(H11Protocol):
 
     def abort(self) -> None:
         """End it now: closing in order would wait for a client that does not read."""
-        self.transport.abort()  # type: ignore[attr-defined]
+        self.transport.abort()
 
 
 def _refusal() -> bytes:

@@ -2,15 +2,17 @@
 
 import msgspec
 from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ledger import policy
+from ledger.errors import SuyuanError
 from node.app import App
 from node.config import Settings
 from node.http import members, openapi, pages, products, tlog
 from node.http.answers import PRIVATE, Content, answer
 from node.http.clients import Clients
-from node.http.guard import Guard
+from node.http.guard import Guard, on_error
 from node.http.proofs import Proofs
 from node.http.protocol import Connections
 from node.http.server import HttpServer
@@ -38,8 +40,16 @@ def make_site(app: App, base: str) -> FastAPI:
     files = pages.load()
     proofs = Proofs(app, policy.format_policy(policy.of_genesis(app.store.genesis)))
     site = FastAPI(
-        title="Suyuan node", description=_ABOUT, version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json"
+        title="Suyuan node",
+        description=_ABOUT,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
     )
+    for kind in (SuyuanError, HTTPException, Exception):
+        site.add_exception_handler(kind, on_error)
     site.include_router(products.router(products.Products(app, proofs, base, files["page.html"])))
     site.include_router(tlog.router(app))
     site.include_router(members.router(app, base))

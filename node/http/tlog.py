@@ -1,7 +1,7 @@
 """The log for everybody: C2SP tlog-tiles, the log's key and policy, and tlog-proofs of envelopes.
 
-What stands under a tile's path never changes, so caches may keep it for ever. A partial tile that the log has outgrown
-is still answered; the folder `public/` of the node holds the same, for any web server.
+What stands under a tile's path never changes, so caches may keep it for ever. A partial tile that the log has
+outgrown is still answered; the folder `public/` of the node holds the same, for any web server.
 """
 
 import re
@@ -38,10 +38,8 @@ class TileContents:
         """NotFound where the log has no such tile, or not yet."""
         level, index, width = parse_tile_path(path)
         log, store = self._app.view.head.log, self._app.store
-        if isinstance(level, str):
-            data = store.entries_of(log, index, width)
-        else:
-            data = store.tile(log, level, index, width)
+        bundle = isinstance(level, str)
+        data = store.entries_of(log, index, width) if bundle else store.tile(log, int(level), index, width)
         if data is None:
             raise NotFound(f"{path} is beyond this log's {log.size} leaves")
         return Content(data, _TILE)

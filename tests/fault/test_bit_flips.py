@@ -83,7 +83,9 @@ def reading(data: Path) -> dict[str, Any]:
             "openings": [private.get(leaf, 0) for leaf in range(store.head.log.size)],
             "rows": [(key, value, store.get(key)) for key, value in store.scan(b"")],
             "blocks": list(store.blocks(1)),
-            "tiles": {path.name: path.read_bytes() for path in (data / "public" / "tile").rglob("*") if path.is_file()},
+            "tiles": {
+                path.name: path.read_bytes() for path in (data / "public" / "tile").rglob("*") if path.is_file()
+            },
         }
 
 
@@ -131,9 +133,9 @@ def test_every_kind_of_file_is_there(network: Network) -> None:
 
 
 FILES = (
-    "blocks/000001.blk", "public/tile/0/000", "public/tile/entries/000", "private.db", "private.dat", "genesis.json", "policy.txt",
-    "node.toml", "keys/log.key", "keys/validator.key", "keys/ca.key", "keys/ca.pem", "keys/server.key",
-    "keys/server.pem",
+    "blocks/000001.blk", "public/tile/0/000", "public/tile/entries/000", "private.db", "private.dat",
+    "genesis.json", "policy.txt", "node.toml", "keys/log.key", "keys/validator.key", "keys/ca.key",
+    "keys/ca.pem", "keys/server.key", "keys/server.pem",
 )  # fmt: skip
 
 
