@@ -60,7 +60,9 @@ class Writer:
     def reader(self, kind: inspect.Type) -> str:
         """The expression that reads values of a type."""
         match kind:
-            case inspect.IntType(ge=int(low), le=int(high)) if -limits.INTEGER_MAX <= low <= high <= limits.INTEGER_MAX:
+            case inspect.IntType(ge=int(low), le=int(high)) if (
+                -limits.INTEGER_MAX <= low <= high <= limits.INTEGER_MAX
+            ):
                 return self.named("int", f"{low}, {high}")
             case inspect.BoolType():
                 return "bool"

@@ -1,9 +1,13 @@
-"""Forgers of product proofs, for holding two verifiers against each other. `Forger` holds every key of the chain: what
-it changes in a record, an entry or a header it signs, hashes and cosigns anew, so that the change gets past signatures
-and roots to the checks behind them. `misencoded` says the same in bytes that are not canonical."""
+"""Forgers of product proofs, for holding two verifiers against each other.
+
+`Forger` holds every key of the chain: what it changes in a record, an entry or a header it signs, hashes and cosigns
+anew, so that the change gets past signatures and roots to the checks behind them. `misencoded` says the same in bytes
+that are not canonical.
+"""
 
 import struct
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from hashlib import sha256
 from random import Random
 from typing import Any
@@ -19,9 +23,10 @@ from ledger.hashing import TAG_ENVELOPE
 from tests.world import EVERYBODY, LOG_SEED, ORIGIN, REGULATOR, VALIDATOR, VALIDATOR_SEED
 
 SEEDS = {who.id: who.seed for who in (*EVERYBODY, REGULATOR)}
-NUMBERS = (0, 1, 2, 3, 10, 21, 23, 31, 32, 64, 127, 128, 255, 256, 4095, 4096, 65535, 65536, 20251101, 99991231, 2**31,
-           2**32 - 1, 2**32, 2**53 - 1, 2**53, 2**63, 2**64 - 1, -1, -32, -33, -128, -129, -32768, -32769, -2**31,
-           -2**31 - 1)  # fmt: skip
+NUMBERS = (
+    0, 1, 2, 3, 10, 21, 23, 31, 32, 64, 127, 128, 255, 256, 4095, 4096, 65535, 65536, 20251101, 99991231, 2**31,
+    2**32 - 1, 2**32, 2**53 - 1, 2**53, 2**63, 2**64 - 1, -1, -32, -33, -128, -129, -32768, -32769, -2**31, -2**31 - 1,
+)  # fmt: skip
 
 Slot = tuple[Any, Any]
 decode = msgspec.msgpack.decode
@@ -37,8 +42,8 @@ def slots(value: Any) -> Iterator[Slot]:
 
 
 class Forger:
-    """A proof taken apart: `proof` its fields, `records`, `headers` and `header` (of the block) decoded, `entries` those
-    of the state map by path."""
+    """A proof taken apart: `proof` its fields, `records`, `headers` and `header` (of the block) decoded, `entries`
+    those of the state map by path."""
 
     def __init__(self, proof: bytes, random: Random, at_ms: int) -> None:
         self.random = random
@@ -49,15 +54,16 @@ class Forger:
         self.header = decode(self.proof["header"])
         shown = mapproof.read(self.proof["map"])._values
         self.entries = {path: decode(value) for path, value in shown.items()}
-        parts = [self.records, self.headers, self.header, list(self.entries.values()), self.proof["chains"]]
-        self.parts = [part for part in parts if part]
-        self.pool = [container[key] for part in self.parts for container, key in slots(part)]
+        entries = list(self.entries.values())
+        parts = [self.records, self.records, self.headers, entries, entries, entries, self.proof["chains"]]
+        self.parts = [part for part in parts if part] + [self.header]
+        self.pool = [container[key] for part in parts[1:5] + parts[6:] for container, key in slots(part)]
 
     def change(self, times: int) -> None:
         """Change values somewhere, to ones that stand elsewhere in the proof or at the edge of something."""
         for _ in range(times):
             container, key = self.random.choice(list(slots(self.random.choice(self.parts))))
-            self.random.choice((_replace, _replace, _replace, _drop, _double, _swap))(self, container, key)
+            self.random.choice((_replace,) * 5 + (_drop, _double, _swap))(self, container, key)
 
     def another(self, value: Any) -> Any:
         alike = [one for one in self.pool if type(one) is type(value) and one != value]
@@ -70,7 +76,7 @@ class Forger:
             return value[:-1] if self.random.random() < 0.3 else bytes(reversed(value))
         if isinstance(value, str) and self.random.random() < 0.3:
             return self.random.choice(("", "a", value + "\x00", value * 40, value[:-1], "\ufeff" + value, "好😀！"))
-        return self.random.choice(alike) if alike else value
+        return deepcopy(self.random.choice(alike)) if alike else value
 
     def forged(self, skip: float = 0.0) -> bytes:
         """The proof with all hashes and signatures made anew; each step is left out with a chance of `skip`."""
@@ -157,7 +163,9 @@ def _double(forger: Forger, container: Any, key: Any) -> None:
     if isinstance(container, list):
         container.insert(key, container[key])
     else:
-        container[forger.random.choice(("adverse", "closed", "owner", "returns", "suspended", "bits"))] = container[key]
+        container[forger.random.choice(("adverse", "closed", "owner", "returns", "suspended", "bits"))] = container[
+            key
+        ]
 
 
 def _swap(forger: Forger, container: Any, key: Any) -> None:
@@ -175,22 +183,19 @@ def _whole(node: statemap.Node, values: dict[bytes, bytes]) -> bytes:
 
 
 def reshaped(proof: bytes, random: Random) -> bytes:
-    """Parts of the proof swapped, repeated, removed or exchanged for others, encoded canonically, nothing signed anew."""
+    """Parts of the proof swapped, repeated, removed or exchanged, encoded canonically, nothing signed anew."""
     value = decode(proof)
     container, key = random.choice(list(slots(value)))
     other, at = random.choice(list(slots(value)))
     how: list[Callable[[], Any]] = [
         lambda: container.pop(key),
-        lambda: container.insert(key, container[key]) if isinstance(container, list) else container.update(extra=1),
-        lambda: container.__setitem__(key, other[at]),
+        lambda: container.insert(key, deepcopy(container[key])) if isinstance(container, list) else None,
+        lambda: container.update(extra=1) if isinstance(container, dict) else container.reverse(),
+        lambda: container.__setitem__(key, deepcopy(other[at])),
         lambda: container.__setitem__(key, random.choice((*NUMBERS, None, 1.0, True, "", b"", [], {}))),
-        lambda: container.reverse() if isinstance(container, list) else container.pop(key),
     ]
     random.choice(how)()
-    try:
-        return encode(value)
-    except RecursionError:
-        return proof
+    return encode(value)
 
 
 def misencoded(proof: bytes, random: Random) -> bytes:
@@ -229,17 +234,20 @@ class _Loose:
             return bytes((int(value),))
         if isinstance(value, int):
             forms = [b"\xcb" + struct.pack(">d", float(value)), b"\xd3" + struct.pack(">q", value % 2**63)]
-            forms += [bytes((kind,)) + value.to_bytes(size, "big")
-                      for kind, size in ((0xCC, 1), (0xCD, 2), (0xCE, 4), (0xCF, 8)) if 0 <= value < 256**size]  # fmt: skip
+            unsigned = ((0xCC, 1), (0xCD, 2), (0xCE, 4), (0xCF, 8))
+            forms += [
+                bytes((kind,)) + value.to_bytes(size, "big") for kind, size in unsigned if 0 <= value < 256**size
+            ]
             return self.random.choice(forms)
+        data = value.encode() if isinstance(value, str) else bytes(value)
+        length = len(data).to_bytes(4, "big")
         if isinstance(value, str):
-            data = value.encode()
-            bad = self.random.choice((data + b"\xed\xa0\x80", data + b"\xff", data + b"\xc0\x80", b"\xef\xbb\xbf" + data))
-            wide = b"\xdb" + len(data).to_bytes(4, "big") + data
-            as_bytes = b"\xc4" + bytes((len(data),)) + data if len(data) < 256 else wide
-            return self.random.choice((wide, as_bytes, _head(len(bad), 0xA0, 32, (0xD9, 0xDA, 0xDB), False) + bad))
-        data = bytes(value)
-        return self.random.choice((b"\xc6" + len(data).to_bytes(4, "big") + data, b"\xc7" + bytes((len(data) & 0xFF, 1)) + data))
+            bad = self.random.choice(
+                (data + b"\xed\xa0\x80", data + b"\xff", data + b"\xc0\x80", b"\xef\xbb\xbf" + data)
+            )
+            head = _head(len(bad), 0xA0, 32, (0xD9, 0xDA, 0xDB), False)
+            return self.random.choice((b"\xdb" + length + data, b"\xc6" + length + data, head + bad))
+        return self.random.choice((b"\xc6" + length + data, b"\xc7" + bytes((len(data) & 0xFF, 1)) + data))
 
 
 def _head(count: int, base: int, few: int, kinds: tuple[int | None, int, int], long: bool) -> bytes:
@@ -262,5 +270,6 @@ def flipped(proof: bytes, position: int, random: Random) -> bytes:
 def cut(proof: bytes, random: Random) -> bytes:
     """Bytes missing at the end or in the middle, or too many."""
     at, length = random.randrange(len(proof)), random.randrange(1, 40)
-    return random.choice((proof[:at], proof[:at] + proof[at + length :], proof[:at] + proof[at : at + length] + proof[at:],
-                          proof + sha256(proof).digest()[:length]))  # fmt: skip
+    twice = proof[:at] + proof[at : at + length] + proof[at:]
+    longer = proof + sha256(proof).digest()[:length]
+    return random.choice((proof[:at], proof[:at] + proof[at + length :], twice, longer))

@@ -16,7 +16,21 @@ from ledger.proof.verify import Query, voucher_hash
 from tests import forge, vectors
 from tests.format_vectors import FOLDER
 from tests.twins import BROWSER, Case, compare, node, require_node
-from tests.world import DAY_MS, DEALER, FORMULA, LAB, LOT, MAKER, OTHER_SHOP, POLICY, POWDER, REGULATOR, SHOP, STORE, World
+from tests.world import (
+    DAY_MS,
+    DEALER,
+    FORMULA,
+    LAB,
+    LOT,
+    MAKER,
+    OTHER_SHOP,
+    POLICY,
+    POWDER,
+    REGULATOR,
+    SHOP,
+    STORE,
+    World,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "web" / "verify"
@@ -133,7 +147,9 @@ def _facts(world: World) -> None:
     world.do(LAB, world.act(r.Fact, kind=r.FactKind.TEST, adverse=True, subject=subjects[0], text="铅"))
     world.do(LAB, world.act(r.Fact, kind=r.FactKind.INSPECT, adverse=True, subject=subjects[3]))
     held = world.do(REGULATOR, world.act(r.Hold, reason="封存！", subject=product))[0].hash
-    world.do(REGULATOR, world.act(r.Recall, grade=2, made_from=20240101, made_until=20241231, reason="旧", subject=maker))
+    world.do(
+        REGULATOR, world.act(r.Recall, grade=2, made_from=20240101, made_until=20241231, reason="旧", subject=maker)
+    )
     world.do(REGULATOR, world.act(r.Recall, grade=1, reason="新𠀀", subject=product))
     world.do(REGULATOR, world.act(r.Lift, reason="误", subject=product, target=held))
     revoked = {"change": r.KeyChange.REVOKE, "key": DEALER.key, "member": DEALER.id}
