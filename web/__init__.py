@@ -37,8 +37,8 @@ def served_files() -> dict[str, bytes]:
 
 def one_file(policy: str | None = None) -> str:
     """The whole page as one HTML file. With a policy it is a verifier site, which takes files and links; without, the
-    form of a saved page: its records are to stand at BUNDLE_PLACE. It works from a disk, too; its own script and style
-    are allowed by their hashes, and nothing else is."""
+    form of a saved page: its records are to stand at BUNDLE_PLACE. It works from a disk, too; its own script and
+    style are allowed by their hashes, and nothing else is."""
     found = static_files()
     script, look = bundle(ENTRY, found), found[STYLE].decode()
     for text in (script, look):

@@ -1,4 +1,4 @@
-"""Modules in one: thirty small requests would cost a phone more than what is in them, and a saved page has one script.
+"""Modules in one: thirty small requests would cost a phone more than what is in them; a saved page has one script.
 
 Each module becomes a function's body that returns what it exports; names and text stay as they are, to be read. Only
 what our modules use is understood: imports and exports by name, and no cycles.

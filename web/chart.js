@@ -5,8 +5,8 @@ import { el, opens, said, section, svg } from "./dom.js";
 import { celsius, dateOf, duration, moment } from "./format.js";
 import { isMeasure } from "./records.js";
 
-const [LEFT, TOP, PLOT, BOTTOM, BAR, GAP] = [52, 20, 160, 48, 60, 36];
-const GAP_MS = 3_600_000; // what is longer than this between two records is drawn
+const [LEFT, TOP, PLOT, BOTTOM, BAR, GAP] = [52, 20, 160, 64, 70, 36];
+const GAP_MS = 3_600_000; // what is longer than this without a reading is drawn
 
 export function temperatureView(view) {
   const { words, product } = view;
@@ -96,7 +96,10 @@ function bar(words, scale, { x, width, window }) {
     svg("path", { class: "mean", d: `M${middle - 15} ${mean}h30` }),
     window.breach ? svg("text", { class: "breach", x: middle, y: Math.max(12, top - 6), "text-anchor": "middle" }, `! ${words.breach}`) : null,
     svg("text", { class: "tick", x: middle, y: below + 18, "text-anchor": "middle" }, dateOf(window.start).slice(5)),
-    svg("text", { class: "tick", x: middle, y: below + 34, "text-anchor": "middle" }, moment(window.start).slice(11)));
+    svg("text", { class: "tick", x: middle, y: below + 34, "text-anchor": "middle" }, moment(window.start).slice(11)),
+    window.gap_s * 1000 > GAP_MS
+      ? svg("text", { class: "breach", x: middle, y: below + 51, "text-anchor": "middle" }, words.gapInside.replace("{time}", duration(window.gap_s, words)))
+      : null);
 }
 
 function gap(words, { x, width, missing }) {

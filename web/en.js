@@ -107,7 +107,7 @@ export const en = {
   temperature: "Temperature",
   chartLabel: "Temperature chart: {n} records, lowest {min}, highest {max}, {breaches} outside the limits.",
   limitMax: "upper limit {at}", limitMin: "lower limit {at}", noLimits: "no temperature limits on record",
-  gap: "{time} without a record", gapInside: "longest gap {time}", breach: "outside", within: "within limits",
+  gap: "{time} without a record", gapInside: "gap {time}", breach: "outside", within: "within limits",
   columns: ["Time", "Lowest", "Mean", "Highest", "Readings", "Longest gap", "Device", "Signed by"],
   asTable: "Show as a table", readings: "{n} readings",
 

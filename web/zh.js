@@ -98,7 +98,7 @@ export const zh = {
   temperature: "温度",
   chartLabel: "温度图：{n} 段记录，最低 {min}，最高 {max}，{breaches} 段超限。",
   limitMax: "上限 {at}", limitMin: "下限 {at}", noLimits: "没有登记温度要求",
-  gap: "{time}无记录", gapInside: "最长 {time} 没有读数", breach: "超限", within: "在限内",
+  gap: "{time}无记录", gapInside: "缺 {time}", breach: "超限", within: "在限内",
   columns: ["时间", "最低", "平均", "最高", "读数", "最长间隔", "设备", "签名"],
   asTable: "以表格查看", readings: "{n} 次读数",
 

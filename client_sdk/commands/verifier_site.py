@@ -25,7 +25,7 @@ def verifier_site(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.html").write_bytes(page)
     (folder / "policy.txt").write_text(text)
-    say(as_json, {"page": str(folder / "index.html"), "policy": str(folder / "policy.txt"), "sha256": sha256(page).hexdigest()})
+    say(as_json, {"page": str(folder / "index.html"), "sha256": sha256(page).hexdigest()})
 
 
 def register(app: typer.Typer) -> None:

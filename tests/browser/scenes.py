@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ledger import links
 from ledger import records as r
 from ledger.identifiers import iso7064_mod_11_10
 from ledger.proof.build import product_proof
@@ -14,7 +15,6 @@ from ledger.proof.verdict import Verdict
 from ledger.proof.verify import Query, verify_product, voucher_hash
 from tests.world import (
     CASE,
-    DAY_MS,
     DEALER,
     FORMULA,
     IMPORTER,
@@ -42,7 +42,8 @@ NAMES = {
 }  # fmt: skip
 _LICENCE = "1293304020012"
 FORMULA_FIELDS: dict[str, Any] = {
-    "name": "浙北婴幼儿配方乳粉（1段）", "category": "129", "grams": 800, "specification": "800g/罐", "shelf_days": 730,
+    "name": "浙北婴幼儿配方乳粉（1段）", "category": "129", "grams": 800, "specification": "800g/罐",
+    "shelf_days": 730,
     "licence": f"SC{_LICENCE}{iso7064_mod_11_10(_LICENCE)}", "registration": "国食注字YP20240012", "origin": "CN",
     "temp_min_mc": 0, "temp_max_mc": 30_000,
 }  # fmt: skip
@@ -59,9 +60,9 @@ class Scene:
     @property
     def path(self) -> str:
         """The link that was scanned."""
-        opens = f"?voucher={self.query.voucher.hex()}" if self.query.voucher else ""
-        opens = f"?site={self.query.site.replace('/', '%2F')}" if self.query.site else opens
-        return f"/01/{self.query.product.replace('/', '%2F')}/10/{self.query.lot[1:]}{opens}"
+        query = self.query
+        path = links.path_of(query.product, query.lot, query.voucher)
+        return f"{path}?site={links.quote(query.site)}" if query.site else path
 
 
 class Stage:
@@ -141,7 +142,9 @@ def good(stage: Stage) -> Iterator[Scene]:
     stage.to_shop(lot)
     voucher = stage.voucher(lot)
     yield stage.shown("no-certificate", lot, voucher)
-    stage.fact(MAKER, stage.world.lot_subject(lot), r.FactKind.CERTIFY, document="出厂检验报告 ZB-1101", text="出厂检验合格")
+    stage.fact(
+        MAKER, stage.world.lot_subject(lot), r.FactKind.CERTIFY, document="出厂检验报告 ZB-1101", text="出厂检验合格"
+    )
     yield stage.shown("good", lot, voucher)
     yield stage.shown("good-code-alone", lot)
     yield stage.shown("good-case-code", lot, code=CASE)
@@ -174,7 +177,10 @@ def cold_chain(stage: Stage) -> Iterator[Scene]:
     world = stage.world
     lot = f"{SHRIMP}#EC7-0912"
     world.do(IMPORTER, world.commission(500, lot, IMPORTER, production=20250912, expiry=20270306))
-    certificate = {"document": "检验检疫证明 380000251234567", "text": "宁波口岸，合格；厄瓜多尔 Exportadora del Pacífico S.A."}
+    certificate = {
+        "document": "检验检疫证明 380000251234567",
+        "text": "宁波口岸，合格；厄瓜多尔 Exportadora del Pacífico S.A.",
+    }
     stage.fact(IMPORTER, world.lot_subject(lot), r.FactKind.CERTIFY, **certificate)
     into = world.do(IMPORTER, world.ship(IMPORTER, IMPORTER, 500, lot, to_site=STORE.site))[0].hash
     stage.later(6)
@@ -251,7 +257,9 @@ def bad(stage: Stage) -> Iterator[Scene]:
 def recalled(stage: Stage) -> Iterator[Scene]:
     """An ingredient is recalled, long after it went into the blend."""
     world = stage.world
-    recall = world.act(r.Recall, grade=1, reason="乳清原料检出污染物，主动召回", subject=world.lot_subject(f"{POWDER}#W1"))
+    recall = world.act(
+        r.Recall, grade=1, reason="乳清原料检出污染物，主动召回", subject=world.lot_subject(f"{POWDER}#W1")
+    )
     world.do(REGULATOR, recall)
     stage.later(2)
     lot = f"{FORMULA}#B20251105"
