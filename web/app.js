@@ -60,7 +60,7 @@ async function begin(answer) {
 /** A page that a node serves: its own address says what was scanned. */
 async function served(answer) {
   const scan = scanned(location.pathname + location.search);
-  if (!scan) return show((words) => askLotView(words, {}, {}));
+  if (location.pathname === "/") return show((words) => askLotView(words, {}, {}));
   const retry = () => location.reload();
   let text;
   try {
@@ -69,7 +69,7 @@ async function served(answer) {
     return show((words) => errorView(words, { what: error.message }, retry));
   }
   const body = JSON.parse(text);
-  if (body.error) return show((words) => errorView(words, body.error, retry));
+  if (body.error || !scan) return show((words) => errorView(words, body.error ?? { what: words.notACode }, retry));
   if (body.needs) return show((words) => askLotView(words, scan, body));
   if (body.lots) return show((words) => unitView(words, body));
   const read = readBundle(text);
@@ -78,7 +78,7 @@ async function served(answer) {
 
 /** A verifier site: the policy is its own, the rest is brought by the reader. */
 function site(policy) {
-  const open = () => show((words) => openView(words, (found) =>
+  const open = () => show((words) => openView(words, policy, (found) =>
     check({ ...found, policy, mode: "site", nowMs: found.live ? Date.now() : null, again: open })));
   open();
 }

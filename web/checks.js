@@ -9,9 +9,12 @@ export function checksView(view, { tookMs, policy }) {
   return [section(words.checks,
     el("p", {}, words.checksBegin),
     el("ol", { class: "checks" }, product.steps.map((step) => el("li", {}, stepView(words, step)))),
-    opens(words.policy, el("pre", { tabindex: "0" }, plain(policy))),
+    policyView(words, policy),
     el("p", { class: "small" }, words.logAt.replace("{height}", product.height).replace("{size}", product.log_size), " · ", took))];
 }
+
+/** Whom the verification believes. */
+export const policyView = (words, policy) => opens(words.policy, el("pre", { tabindex: "0" }, plain(policy)));
 
 /** A step in the reader's words: what it means, how much of it there was, and everything that it rests on. */
 function stepView(words, { name, counts, details }) {

@@ -161,6 +161,7 @@ export const en = {
     ed25519: "This browser does not know Ed25519 signatures. Update it (Chrome 137, Safari 17, Firefox 129 or newer).",
   },
   brokenDo: "Try again; if it stays so, tell the text above to whoever serves this page.",
+  notACode: "This address is no product's code.",
   unreachable: "No records were fetched", unreachableDo: "Check the network, and try again.",
   retry: "Try again",
 
@@ -178,7 +179,7 @@ export const en = {
   openWhy: "Choose a saved page, a JSON bundle or a proof file; or drop it here, or paste the link that you scanned.",
   openFile: "Choose a file", openLink: "Scanned link or code", openGo: "Fetch and verify", openAgain: "Verify another",
   openDrop: "Drop the file here",
-  openCode: "A proof file does not say what you scanned. Enter the scanned link or code below, to make sure that it is about the goods in your hand.",
+  openCode: "A proof file does not say what you scanned: enter the scanned link or code, to make sure that it is about the goods in your hand.",
   openCors: "Nothing could be fetched from {host}: {why}. Open the link in a browser, save the page or download the proof, and choose the file here.",
   openNot: "This file is no saved page, JSON bundle or proof file: {why}",
 };

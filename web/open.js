@@ -2,6 +2,7 @@
 // policy that the site carries.
 
 import { el, leading, plain } from "./dom.js";
+import { policyView } from "./checks.js";
 import { asked, scanned } from "./link.js";
 import { readBundle, readProofFile } from "./verify/index.js";
 
@@ -9,7 +10,7 @@ const MAGIC = "suyuan product proof v1\n";
 const SAVED = /<[s]cript type="application\/json" id="bundle">([^<]*)<\/script>/;
 const FILE_BYTES_MAX = 24 * 1024 * 1024; // the largest proof, in base64 within a page
 
-export function openView(words, found) {
+export function openView(words, policy, found) {
   const code = el("input", { id: "code", name: "code", type: "text", inputmode: "url", autocomplete: "off", spellcheck: "false" });
   const file = el("input", { id: "file", name: "file", type: "file", accept: ".html,.json,.suyuan-proof,application/octet-stream" });
   const told = el("p", { id: "told", role: "alert" });
@@ -41,7 +42,8 @@ export function openView(words, found) {
       el("p", {}, el("label", { for: "code" }, words.openLink), code),
       el("p", { class: "small" }, words.openCode),
       told,
-      el("p", { class: "buttons" }, el("button", { type: "submit", class: "primary" }, words.openGo))))];
+      el("p", { class: "buttons" }, el("button", { type: "submit", class: "primary" }, words.openGo))),
+    policyView(words, policy))];
 }
 
 /** What was given cannot be read; told in the reader's language. */

@@ -149,6 +149,7 @@ export const zh = {
     ed25519: "这个浏览器不支持 Ed25519 签名。请更新浏览器（Chrome 137、Safari 17、Firefox 129 或更新版本）。",
   },
   brokenDo: "请再试一次；仍然如此，请把上面的文字告诉提供本页的节点。",
+  notACode: "这个地址不是商品的码。",
   unreachable: "没有取得记录", unreachableDo: "请检查网络，再试一次。",
   retry: "再试一次",
 
@@ -165,7 +166,7 @@ export const zh = {
   openWhy: "选择保存的网页、JSON 证明或证明文件；也可以拖到这里，或粘贴扫描到的链接。",
   openFile: "选择文件", openLink: "扫描到的链接或码", openGo: "取得并核验", openAgain: "核验另一个",
   openDrop: "把文件放在这里",
-  openCode: "证明文件本身不说您扫描了什么。在下面填入扫描到的链接或码，以确认它说的是您手中的货。",
+  openCode: "证明文件本身不说您扫描了什么：请填入扫描到的链接或码，以确认它说的是您手中的货。",
   openCors: "没能从 {host} 取得记录：{why}。请在浏览器中打开该链接，保存页面或下载证明，再在这里选择文件。",
   openNot: "这个文件不是保存的网页、JSON 证明或证明文件：{why}",
 };

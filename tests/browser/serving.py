@@ -45,9 +45,9 @@ class Reader:
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self.context.close()
-        if kind is None:
-            assert self.wrong == []
-            assert [url for url in self.asked if not url.startswith((self.url, "data:", "blob:", "file:"))] == []
+        strangers = [url for url in self.asked if not url.startswith((self.url, "data:", "blob:", "file:"))]
+        if kind is None and (self.wrong or strangers):
+            raise AssertionError(f"{self.wrong} {strangers}")
 
     def page(self, now_ms: int | None = None) -> Page:
         page = self.context.new_page()

@@ -26,7 +26,8 @@ SCENES = (
 TEXT_PX_MIN = 13
 AXE_IN_ENGLISH = ("blended", "breached", "recalled-ingredient")  # which have something of everything
 ALL_TEXT_SIZES = """() => [...document.querySelectorAll("main *")]
-    .filter((one) => one.checkVisibility() && [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+    .filter((one) => one.checkVisibility())
+    .filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
     .map((one) => parseFloat(getComputedStyle(one).fontSize))"""
 USABLE = """[...document.querySelectorAll("button, summary, a, input, [tabindex='0']")]
     .filter((one) => one.checkVisibility()).length"""

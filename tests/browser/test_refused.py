@@ -174,8 +174,8 @@ def test_hostile_text_in_every_field_stays_text(reader: Reader, hostile: Scene, 
     page.set_viewport_size(size)
     reader.scan(hostile, None, page)
     assert text(page, "h1") == "已召回"
-    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     photograph(page, f"hostile-{size['width']}")
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     assert page.evaluate("window.harm") is None
     assert page.locator("main :is(script, img, iframe, b b, i, object, [onerror], [onload])").count() == 0
     everything = page.evaluate("document.body.textContent")
