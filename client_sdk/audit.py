@@ -14,6 +14,7 @@ from ledger.plan import Plan
 from ledger.storage.blockfile import BlockFiles
 from ledger.storage.chainstore import read_genesis
 from ledger.storage.index import Index
+from ledger.storage.tilefiles import PUBLIC_FOLDER
 
 TILES: str = "tiles and entry bundles are those of this log"
 SIGNATURE_THREADS = 2
@@ -63,7 +64,7 @@ def audit_folder(folder: Path, progress: Progress) -> list[audit.Finding]:
     files = BlockFiles.open_read_only(folder, g.chain_id(genesis))
     try:
         blocks = ((height, payload) for height, payload, _ in files.scan(1))
-        return audit_blocks(genesis, blocks, None, progress, TileCheck(folder))
+        return audit_blocks(genesis, blocks, None, progress, TileCheck(folder / PUBLIC_FOLDER))
     finally:
         files.close()
 

@@ -90,7 +90,7 @@ HTTP_PROOFS_REQUESTS_MAX: Final = 64  # that wait for a product's proof
 HTTP_PROOF_BYTES_MAX: Final = 4 * 1024 * 1024  # of one answer
 HTTP_PROOFS_BYTES_MAX: Final = 64 * 1024 * 1024  # of answers that are remembered until the next block
 HTTP_PAGE_ROWS_MAX: Final = 100  # of a list on the member's page
-HTTP_QUERY_CHARS_MAX: Final = 1024
+HTTP_TARGET_BYTES_MAX: Final = 2048  # path and query
 MEMBER_TOKEN_BYTES_MAX: Final = 1024
 MEMBER_TOKEN_SECONDS_MAX: Final = 15 * 60
 

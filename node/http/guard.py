@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ledger.errors import SuyuanError
-from ledger.limits import HTTP_HEAD_BYTES_MAX, HTTP_QUERY_CHARS_MAX
+from ledger.limits import HTTP_HEAD_BYTES_MAX, HTTP_TARGET_BYTES_MAX
 from node.http.answers import Scope, header
 from node.http.clients import Clients
 from node.http.failures import Failure, failure_of
@@ -84,9 +84,12 @@ class Guard:
             raise Failure(405, "method", f"{scope['method'][:20]} is not served here", "GET or HEAD", "use GET")
         if header(scope, b"content-length") not in (b"", b"0") or header(scope, b"transfer-encoding"):
             raise Failure(413, "body", "this request has a body", "a request without one", "leave the body out")
-        if len(scope["query_string"]) > HTTP_QUERY_CHARS_MAX:
-            what = f"the query has {len(scope['query_string'])} characters"
-            raise Failure(414, "query", what, f"at most {HTTP_QUERY_CHARS_MAX}", "use the link as it was printed")
+        target = len(scope["raw_path"]) + len(scope["query_string"])
+        if target > HTTP_TARGET_BYTES_MAX:
+            expected = f"at most {HTTP_TARGET_BYTES_MAX}"
+            raise Failure(
+                414, "target", f"this address has {target} bytes", expected, "use the link as it was printed"
+            )
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HTTP_HEAD_BYTES_MAX:
             raise Failure(431, "headers", "the headers are too large", f"at most {HTTP_HEAD_BYTES_MAX} bytes", "")
 
