@@ -26,8 +26,8 @@ _FEW: Final = 16  # fields, from which on msgspec writes the long header of a ma
 
 
 def encode(value: Any) -> bytes:
-    """The canonical bytes of a value. msgspec counts the fields that a Struct declares, and not those that are left out,
-    when it chooses between the short and the long header of a map; the outermost one is put right here."""
+    """The canonical bytes of a value. msgspec counts the fields that a Struct declares, left out or not, to choose
+    between the short and the long header of a map; the outermost one is put right here."""
     data = _ENCODER.encode(value)
     if data[:2] == _MAP_16 and data[2] < _FEW:
         return bytes((_MAP_FEW | data[2],)) + data[3:]

@@ -13,14 +13,14 @@ from msgspec import NODEFAULT, Struct, inspect
 
 from ledger import block, entries, envelope, limits
 from ledger import records as r
-from ledger.proof import format as f
 from ledger.custody.goods import FORMULA_CATEGORY
+from ledger.proof import format as f
 from ledger.proof.verdict import OF_BITS, Verdict
 
 LIMITS = (
     "ANCESTORS_SHOWN_MAX", "BOOKED_LATE_MS_MIN", "BUCKET_ENTRIES_MAX", "FACTS_SHOWN_MAX", "NOTE_BYTES_MAX",
-    "NOTE_SIGNATURES_MAX", "PATH_POSITIONS_MAX", "POLICY_CHARS_MAX", "PROOF_BYTES_MAX", "RETIRED_KEY_GRACE_MS", "SOURCES_INLINE_MAX",
-    "TIME_MS_MAX", "WITNESS_WINDOW_MS",
+    "NOTE_SIGNATURES_MAX", "PATH_POSITIONS_MAX", "POLICY_CHARS_MAX", "PROOF_BYTES_MAX", "RETIRED_KEY_GRACE_MS",
+    "SOURCES_INLINE_MAX", "TIME_MS_MAX", "WITNESS_WINDOW_MS",
 )  # fmt: skip
 TABLES: dict[str, type[IntEnum] | type[IntFlag]] = {"ACTS": r.Act, "BITS": entries.Bit, "VERDICTS": Verdict}
 STRUCTURES: dict[str, Any] = {

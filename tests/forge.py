@@ -24,8 +24,9 @@ from tests.world import EVERYBODY, LOG_SEED, ORIGIN, REGULATOR, VALIDATOR, VALID
 
 SEEDS = {who.id: who.seed for who in (*EVERYBODY, REGULATOR)}
 NUMBERS = (
-    0, 1, 2, 3, 10, 21, 23, 31, 32, 64, 127, 128, 255, 256, 4095, 4096, 65535, 65536, 20251101, 99991231, 2**31,
-    2**32 - 1, 2**32, 2**53 - 1, 2**53, 2**63, 2**64 - 1, -1, -32, -33, -128, -129, -32768, -32769, -2**31, -2**31 - 1,
+    0, 1, 2, 3, 10, 21, 23, 31, 32, 64, 127, 128, 255, 256, 4095, 4096, 65535, 65536, 20251101, 99991231,
+    2**31, 2**32 - 1, 2**32, 2**53 - 1, 2**53, 2**63, 2**64 - 1, -1, -32, -33, -128, -129, -32768, -32769, -2**31,
+    -2**31 - 1,
 )  # fmt: skip
 
 Slot = tuple[Any, Any]
@@ -96,7 +97,7 @@ class Forger:
         for envelope, header in zip(self.proof["envelopes"], self.headers, strict=False):
             member = header.get("member") if isinstance(header, dict) else None
             envelope[1] = encode(header)
-            envelope[2] = signature.sign(SEEDS.get(member, LOG_SEED), TAG_ENVELOPE + envelope[1])
+            envelope[2] = signature.sign(SEEDS.get(str(member), LOG_SEED), TAG_ENVELOPE + envelope[1])
 
     def _elements(self) -> Iterator[list[Any]]:
         lists = [chain[4] for chain in self.proof["chains"] if _is_list(chain, 5)]

@@ -20,6 +20,13 @@ def needs_certificate(product: e.ProductEntry) -> bool:
     return product.category == FORMULA_CATEGORY or product.origin not in (None, "CN")
 
 
+def _product_of(lot: str) -> str:
+    try:
+        return product_of(lot)
+    except ValueError:
+        raise VerifyFailed("lot", f"{lot} is neither PRODUCT#LOT nor PRODUCT@YYYYMMDD") from None
+
+
 class Noted(Struct, frozen=True):
     """A fact, hold or recall that is shown: about which subject, and whether it is adverse."""
 
@@ -51,7 +58,7 @@ class Subjects:
         todo, seen, found = [lot_id], {lot_id}, []
         for lot in todo:
             entry = self.evidence.entry(e.lot_path(lot), e.LOT)
-            product = self.product(product_of(lot))
+            product = self.product(_product_of(lot))
             if entry is None:
                 if lot != lot_id:
                     raise VerifyFailed("ancestor", f"lot {lot}, named as a parent, is proven to be unknown")

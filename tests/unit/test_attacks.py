@@ -12,7 +12,8 @@ from ledger.envelope import ENVELOPE, HEADER, Envelope
 from ledger.errors import VerifyFailed
 from ledger.proof import build
 from ledger.proof.verdict import Verdict
-from ledger.proof.verify import Query, verify_product, voucher_hash
+from ledger.proof.verify import Query, voucher_hash
+from tests.twins import verify_both
 from tests.world import (
     DEALER,
     FORMULA,
@@ -270,10 +271,10 @@ def test_a_record_is_shown_only_as_it_was_signed(world: World, forger: str) -> N
     query = Query(product=FORMULA, lot="#S1", voucher=VOUCHER)
     world.do(MAKER, world.act(r.Voucher, lot=f"{FORMULA}#S1", site=MAKER.site, voucher=voucher_hash(VOUCHER)))
     honest = world.store.view(world.note())
-    assert verify_product(POLICY, query, _shown(honest), world.now).verdict == Verdict.GOOD
+    assert verify_both(POLICY, query, _shown(honest), world.now).verdict == Verdict.GOOD
     view = _Swapped(honest, {root: forged})
     with pytest.raises(VerifyFailed, match="as it was signed"):
-        verify_product(POLICY, query, _shown(view), world.now)
+        verify_both(POLICY, query, _shown(view), world.now)
 
 
 def _shown(view: Any) -> bytes:

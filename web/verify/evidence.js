@@ -45,9 +45,14 @@ export class Evidence {
 
   /** The proven entry at `path`, or null where its absence is proven. `subject` says of what, for the reader. */
   entry(path, schema, ...subject) {
-    const value = this.proven.value(path);
-    this.seen.entries.set(hex(path), { subject, present: value !== null });
-    return value === null ? null : checking("entry", () => decode(schema, value));
+    const key = hex(path);
+    let known = this.seen.entries.get(key);
+    if (known === undefined) {
+      const value = this.proven.value(path);
+      known = { subject, entry: value === null ? null : checking("entry", () => decode(schema, value)) };
+      this.seen.entries.set(key, known);
+    }
+    return known.entry;
   }
 
   member(member) {

@@ -5,7 +5,7 @@ import { hex } from "./bytes.js";
 /** Seven steps in the order of the verification: {name, counts, details}. */
 export function stepsOf(product, { policy, agreed, header, shown, evidence, query }) {
   const { seen } = evidence;
-  const entries = [...seen.entries.values()];
+  const entries = [...seen.entries.values()].map(({ subject, entry }) => ({ subject, present: entry !== null }));
   return [
     checkpointStep(policy, agreed),
     {
