@@ -16,11 +16,21 @@ _SAVED_PAGE: Final = re.compile(rb'<script type="application/json" id="bundle">(
 _FORMS: Final = "a saved page, a JSON bundle or a proof file is expected"
 
 
-class _Bundle(msgspec.Struct):
-    """What of a bundle is read: its question and its policy are what the reader brings, not what a file says."""
+class _Query(msgspec.Struct, forbid_unknown_fields=True):
+    product: str
+    lot: str
+    voucher: str | None = None
+    site: str | None = None
+    serial: str | None = None
+
+
+class _Bundle(msgspec.Struct, forbid_unknown_fields=True):
+    """docs/formats/bundle.md. Its question and its policy are what the reader brings, not what a file says."""
 
     format: str
+    policy: str
     proof: str
+    query: _Query
 
 
 def proof_of(data: bytes) -> bytes:

@@ -20,6 +20,8 @@ import { zh } from "./zh.js";
 const main = document.getElementById("main");
 const toggle = document.getElementById("language");
 
+const LOTS_VERIFIED_MAX = 64; // of a pallet's, at once
+
 let words = zh;
 let screen = null; // a function from words to what is shown
 
@@ -71,9 +73,28 @@ async function served(answer) {
   const body = JSON.parse(text);
   if (body.error || !scan) return show((words) => errorView(words, body.error ?? { what: words.notACode }, retry));
   if (body.needs) return show((words) => askLotView(words, scan, body));
-  if (body.lots) return show((words) => unitView(words, body));
+  if (body.lots) return unit(body);
   const read = readBundle(text);
   return check({ ...read, ...asked(scan, read.query), serial: scan.serial, mode: "served", nowMs: Date.now() });
+}
+
+/** What lies on a carton or pallet: the list is its packer's word, each lot on it is verified. */
+async function unit(body) {
+  show((words) => unitView(words, body, null));
+  const { missing } = await support();
+  const found = missing ? body.lots.map(() => null) : await Promise.all(body.lots.map(({ path }, place) => (place < LOTS_VERIFIED_MAX ? verdictOf(path) : null)));
+  show((words) => unitView(words, body, found));
+}
+
+/** The verdict on the goods that a link of this node leads to; null where there is none. */
+async function verdictOf(path) {
+  try {
+    const answer = await fetch(path, { headers: { accept: "application/json" } });
+    const read = readBundle(await answer.text());
+    return (await verify(read.policy, asked(scanned(path), read.query).query, read.proof, Date.now())).verdict;
+  } catch {
+    return null;
+  }
 }
 
 /** A verifier site: the policy is its own, the rest is brought by the reader. */

@@ -1,8 +1,10 @@
 // Codes that leave something open: a trade item without its lot, a carton with several lots on it, a shop's sign.
 
-import { el, leading, plain, said } from "./dom.js";
+import { el, leading, plain, said, section } from "./dom.js";
 import { day, moment } from "./format.js";
 import { splitLot } from "./names.js";
+import { VERDICTS } from "./verify/index.js";
+import { banner, levelOf, sign } from "./verdict.js";
 
 /** `scan` says which product; the lot is typed in, or the day where there is no lot number. At a shop's sign the
  * product is typed in as well. `declared` is what the node says of it without proof. */
@@ -45,18 +47,32 @@ function addressOf(product, serial, lot, made, gln) {
   return path.join("") + (kept.size ? `?${kept}` : "");
 }
 
-/** The lots on a carton or pallet, each with its own page; and the units that stand on it, or that it stands on. */
-export function unitView(words, { unit, lots, units, parent, opened_ms: opened }) {
+/** The lots on a carton or pallet, each with its own page, and the units that stand on it or that it stands on.
+ * `found` are the verdicts on the lots once each is verified: the worst is told first. */
+export function unitView(words, { unit, lots, units, parent, opened_ms: opened }, found) {
   const to = (path, ...shown) => el("li", {}, path ? el("a", { href: path }, ...shown) : shown);
-  return [leading(words.unitTitle,
+  const worst = found && VERDICTS_BY_RANK.find((verdict) => found.includes(verdict));
+  const lead = worst
+    ? banner(levelOf(worst), words, words.verdicts[worst][0], el("p", { class: "advice" }, words.unitWorst.replace("{n}", found.filter((one) => one === worst).length)))
+    : null;
+  const part = lead ? section : leading;
+  const lines = lots.map(({ lot, path, declared }, place) => {
+    const verdict = found?.[place];
+    return el("li", { class: verdict ? levelOf(verdict) : "" }, verdict ? sign(levelOf(verdict)) : null,
+      el("div", {}, path ? el("a", { href: path }, said(lotName(words, lot, declared))) : said(lotName(words, lot, declared)),
+        el("br"), verdict ? words.verdicts[verdict][0] : found ? words.unitUnchecked : words.unitChecking));
+  });
+  return [lead, part(words.unitTitle,
     el("p", {}, said(unit)),
     opened ? el("p", {}, words.unitOpened.replace("{time}", moment(opened))) : null,
     el("p", {}, words.unitWhy),
-    el("ul", { class: "lots" }, lots.map(({ lot, path, declared }) => to(path, said(lotName(words, lot, declared))))),
-    units.length ? [el("h3", {}, words.unitInner), el("ul", { class: "lots" }, units.map((one) => to(one.path, said(one.unit))))] : null,
-    parent ? [el("h3", {}, words.unitParent), el("ul", { class: "lots" }, to(`/00/${encodeURIComponent(parent)}`, said(parent)))] : null,
+    el("ul", { class: "findings" }, lines),
+    units.length ? [el("h2", {}, words.unitInner), el("ul", { class: "lots" }, units.map((one) => to(one.path, said(one.unit))))] : null,
+    parent ? [el("h2", {}, words.unitParent), el("ul", { class: "lots" }, to(`/00/${encodeURIComponent(parent)}`, said(parent)))] : null,
     el("p", { class: "small" }, words.unitUnproven))];
 }
+
+const VERDICTS_BY_RANK = Object.entries(VERDICTS).sort(([, one], [, other]) => other - one).map(([name]) => name);
 
 function lotName(words, lot, declared) {
   const [product, rest] = splitLot(lot);

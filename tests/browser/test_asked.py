@@ -15,6 +15,7 @@ from tests.world import FORMULA, LOT, MAKER
 
 GLN = "690123400000" + str(identifiers.gs1_check_digit("690123400000"))
 SSCC = "00690123456789012" + str(identifiers.gs1_check_digit("00690123456789012"))
+OTHER = f"{FORMULA}#A2"
 SHOP_SITE = f"{MAKER.id}/{GLN}"
 
 
@@ -26,7 +27,12 @@ def goods(node: Network) -> None:
         client.submit([build.act(r.Site, at=now, name="厂门店", public=True, region="CN-33", site=SHOP_SITE)])
         moved = r.Moved(quantity=7, ref="DB-1")
         client.submit([build.act(r.Move, moved, at=now, lot=LOT, site=MAKER.site, to_site=SHOP_SITE)])
-        client.submit([build.pack(at=now, lines={LOT: 6}, ref="ZT-1", site=MAKER.site, unit=SSCC)])
+        client.submit(
+            [build.commission(at=now, lot=OTHER, quantity=60, ref="SC-9", site=MAKER.site, production=20251102)]
+        )
+        client.submit([build.pack(at=now, lines={LOT: 6, OTHER: 6}, ref="ZT-1", site=MAKER.site, unit=SSCC)])
+        about = r.Subject(kind=r.SubjectKind.LOT, lot=OTHER)
+        client.submit([build.act(r.Recall, at=now, grade=1, reason="误投", subject=about)])
 
 
 def visit(reader: Reader, path: str) -> Page:
@@ -71,14 +77,19 @@ def test_a_serial_number_is_not_proven_and_kept_in_sight(reader: Reader) -> None
     assert "S-7（未经证明）" in section(page, "这是什么")
 
 
-def test_a_carton_lists_its_lots(reader: Reader) -> None:
+def test_a_carton_shows_what_is_recalled_in_it(reader: Reader) -> None:
     page = visit(reader, f"/00/{SSCC}")
-    assert text(page, "h1") == "这个箱（托盘）里的货"
+    page.wait_for_selector("section.verdict")
+    assert text(page, "h1") == "已召回"  # the worst of what is in it, each verified here
+    lots = page.locator("ul.findings li")
+    assert [lots.nth(number).inner_text() for number in range(2)] == [
+        "乳粉 批次 A1\n未发现问题",
+        "乳粉 批次 A2\n已召回",
+    ]
     photograph(page, "unit-zh")
     assert axe.violations(page) == []
     page.click("a:has-text('批次 A1')")
-    page.wait_for_selector("section.verdict")
-    assert text(page, "h1") == "未发现问题"
+    page.wait_for_selector("section.verdict.good")
 
 
 def test_a_public_shop_opens_the_way_of_what_is_typed_in(reader: Reader) -> None:
