@@ -12,7 +12,8 @@ from enum import IntEnum
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from threading import Thread
+from typing import IO, Any, NamedTuple
 
 import msgspec
 import pytest
@@ -59,10 +60,11 @@ class Browser:
         self._process: subprocess.Popen[bytes] | None = None
 
     def send(self, cases: Iterable[Case]) -> None:
+        """In a thread, since Node takes in no more than a pipe holds while it works."""
         pipe = self._running().stdin
         assert pipe is not None
-        pipe.write(b"".join(_line(case) for case in cases))
-        pipe.flush()
+        data = b"".join(_line(case) for case in cases)
+        Thread(target=_write, args=(pipe, data), daemon=True).start()
 
     def receive(self) -> dict[str, Any]:
         pipe = self._running().stdout
@@ -79,6 +81,11 @@ class Browser:
 
 
 BROWSER = Browser()
+
+
+def _write(pipe: IO[bytes], data: bytes) -> None:
+    pipe.write(data)
+    pipe.flush()
 
 
 def _line(case: Case) -> bytes:
@@ -120,8 +127,9 @@ def compare(cases: Iterable[Case]) -> Iterator[dict[str, Any]]:
     source = iter(cases)
     while batch := list(islice(source, BATCH)):
         BROWSER.send(batch)
-        for case, ours in zip(batch, [of_python(case) for case in batch], strict=True):
-            theirs = BROWSER.receive()
+        python = [of_python(case) for case in batch]
+        browser = [BROWSER.receive() for _ in batch]
+        for case, ours, theirs in zip(batch, python, browser, strict=True):
             same = theirs.get("product") == ours.get("product") and theirs.get("check") == ours.get("check")
             assert same, disagreement(case, ours, theirs)
             yield ours

@@ -14,6 +14,7 @@ from playwright.sync_api import Route
 
 from ledger import entries as e
 from ledger import records as r
+from ledger.errors import Malformed
 from ledger.policy import parse_policy
 from ledger.proof.verify import Query, voucher_hash
 from tests import forge, vectors
@@ -335,3 +336,35 @@ def _module(route: Route) -> None:
         route.fulfill(path=path, content_type="text/javascript")
     else:
         route.fulfill(body="<!doctype html><title>verify</title>", content_type="text/html")
+
+
+def test_policies_and_the_names_in_them() -> None:
+    """What is no policy is refused by both, at the same place."""
+    text = json.loads((FOLDER / "product-proof.json").read_text())["policy"]
+    log, witness, group, quorum = text.splitlines()
+    name = witness.split()[1]
+    odd = (*range(0x400), *range(0x1FF0, 0x2100), 0x3000, 0xFEFF, 0x2EBF0)
+    names = ["", "a b", "a+b", *(f"a{chr(code)}b" for code in odd)]
+    texts = [
+        text, "", log, text + quorum, text + log, text[:-5], "x" * 65_537, f"# 好\n\n{text}",
+        f"{witness.replace(name, 'twin', 1)}\n{text}", text.replace("\n", " \u3000\n"), text.replace("+", "-", 1),
+        text.replace(" 1 ", " 2 "), text.replace(" 1 ", " any "), text.replace(" 1 ", " ² "),
+        text.replace(f" {name} ", " none "), text.replace(group, f"{group} {name}"),
+        text.replace(group, f"{group} {witness}"), text.replace(quorum, "quorum none"),
+        text.replace(quorum, "quorum other"), *(text.replace(name, one) for one in names),
+    ]  # fmt: skip
+    program = """
+        import { parsePolicy } from "./policy.js";
+        console.log(JSON.stringify(given.map((text) => {
+          try { return parsePolicy(text) && null; } catch (error) { return error.check ?? error.stack; }
+        })));
+    """
+    assert run(program, texts) == [_refused(one) for one in texts]
+
+
+def _refused(text: str) -> str | None:
+    try:
+        parse_policy(text)
+    except Malformed as error:
+        return error.where
+    return None
