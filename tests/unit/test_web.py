@@ -15,7 +15,7 @@ from ledger.proof import format as f
 from web.bundling import bundle
 
 MODULES = {
-    "page.js": b'import { twice as double } from "./sums/twice.js";\nimport { one } from "./one.js";\nshow(double);\n',
+    "page.js": b'import { twice as double } from "./sums/twice.js";\nimport { one } from "./one.js";\ndouble();\n',
     "one.js": b"// one\nexport const one = 1;\nexport class Two {}\n",
     "sums/twice.js": b'import { one } from "../one.js";\nexport async function twice(n) { return n + n * one; }\n',
 }
