@@ -5,7 +5,7 @@ import { el, opens, said, section, svg } from "./dom.js";
 import { celsius, dateOf, duration, moment } from "./format.js";
 import { isMeasure } from "./records.js";
 
-const [LEFT, TOP, PLOT, BOTTOM, BAR, GAP] = [52, 20, 160, 64, 70, 36];
+const [LEFT, TOP, PLOT, BOTTOM, BAR, GAP] = [48, 20, 160, 64, 64, 30];
 const GAP_MS = 3_600_000; // what is longer than this without a reading is drawn
 
 export function temperatureView(view) {
@@ -14,9 +14,18 @@ export function temperatureView(view) {
   if (!windows.length) return [];
   windows.sort((one, other) => one.start - other.start || one.until - other.until);
   return [section(words.temperature,
+    el("p", {}, summary(words, windows)),
     el("div", { class: "chart", tabindex: "0", role: "group", "aria-label": words.temperature }, chart(view, windows)),
     limitsOf(words, windows),
     opens(words.asTable, tableOf(view, windows)))];
+}
+
+function summary(words, windows) {
+  const values = {
+    n: windows.length, min: celsius(Math.min(...windows.map((one) => one.min_mc))),
+    max: celsius(Math.max(...windows.map((one) => one.max_mc))), breaches: windows.filter((one) => one.breach).length,
+  };
+  return words.chartLabel.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
 /** What the dashed lines mean, or that there are none. */
@@ -43,12 +52,7 @@ function chart(view, windows) {
   const columns = layout(windows);
   const width = LEFT + columns.at(-1).x + columns.at(-1).width + 8;
   const height = TOP + PLOT + BOTTOM;
-  const values = {
-    n: windows.length, min: celsius(Math.min(...windows.map((one) => one.min_mc))),
-    max: celsius(Math.max(...windows.map((one) => one.max_mc))), breaches: windows.filter((one) => one.breach).length,
-  };
-  const label = words.chartLabel.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-  return svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
+  return svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": summary(words, windows) },
     scale.ticks.map((tick) => axis(scale, tick, width)),
     columns.map((column) => (column.window ? bar(words, scale, column) : gap(words, column))),
     limits.map((limit) => svg("path", { class: "limit", d: `M${LEFT} ${scale.y(limit)}H${width}` })));

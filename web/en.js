@@ -38,7 +38,7 @@ export const en = {
   },
   levels: { good: "Good", careful: "Careful", bad: "Warning" },
   why: "Why",
-  more: "{n} more remarks",
+  more: "More remarks ({n})",
   remark: "Remark",
   ofIngredient: "ingredient",
   details: {
@@ -105,9 +105,9 @@ export const en = {
   earlier: "{n} earlier records of the same source",
 
   temperature: "Temperature",
-  chartLabel: "Temperature chart: {n} records, lowest {min}, highest {max}, {breaches} outside the limits.",
+  chartLabel: "{n} temperature records: lowest {min}, highest {max}, {breaches} outside the limits.",
   limitMax: "upper limit {at}", limitMin: "lower limit {at}", noLimits: "no temperature limits on record",
-  gap: "{time} without a record", gapInside: "gap {time}", breach: "outside", within: "within limits",
+  gap: "none for {time}", gapInside: "gap {time}", breach: "outside", within: "within limits",
   columns: ["Time", "Lowest", "Mean", "Highest", "Readings", "Longest gap", "Device", "Signed by"],
   asTable: "Show as a table", readings: "{n} readings",
 

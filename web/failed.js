@@ -14,7 +14,7 @@ export function failedView(words, { check, message }, source) {
     banner("bad", words, words.failed, el("p", { class: "advice" }, words.failedAdvice)),
     section(words.failedCheck, table([
       [words.failedCheck, words.checkNames[check] ?? check],
-      [words.what, legible(message, check)],
+      [words.what, el("span", { lang: "en" }, said(legible(message, check)))],
       [words.doThis, isOfClock ? words.clockDo : words.failedDo],
     ])),
     ...offer(words, source),

@@ -54,14 +54,20 @@ function subject(view) {
 /** The reasons for the verdict, the worst first; mere remarks behind a heading where there is worse. */
 function reasons(view) {
   const { words, product } = view;
-  const grave = product.findings.filter((found) => levelOf(found.verdict) !== "good");
-  const remarks = product.findings.filter((found) => levelOf(found.verdict) === "good");
-  if (!product.findings.length) return [];
+  const findings = product.findings.filter((found) => !isSaidTwice(found, product.findings));
+  const grave = findings.filter((found) => levelOf(found.verdict) !== "good");
+  const remarks = findings.filter((found) => levelOf(found.verdict) === "good");
+  if (!findings.length) return [];
   const list = (found) => el("ul", { class: "findings" }, found.map((one) => finding(view, one)));
   const rest = grave.length && remarks.length
     ? opens(words.more.replace("{n}", remarks.length), list(remarks))
     : remarks.length ? list(remarks) : null;
   return [section(words.why, grave.length ? list(grave) : null, rest)];
+}
+
+/** The status bit of a subject whose adverse facts are a finding of their own, with what they say. */
+function isSaidTwice({ verdict, subject, detail }, findings) {
+  return detail === "adverse_fact" && findings.some((one) => one.verdict === verdict && one.subject === subject && !one.detail);
 }
 
 function finding(view, found) {

@@ -96,7 +96,7 @@ export const zh = {
   claimed: "先记收货，供货方后来确认", earlier: "此前还有 {n} 条同来源的记录",
 
   temperature: "温度",
-  chartLabel: "温度图：{n} 段记录，最低 {min}，最高 {max}，{breaches} 段超限。",
+  chartLabel: "{n} 段测温记录：最低 {min}，最高 {max}，{breaches} 段超限。",
   limitMax: "上限 {at}", limitMin: "下限 {at}", noLimits: "没有登记温度要求",
   gap: "{time}无记录", gapInside: "缺 {time}", breach: "超限", within: "在限内",
   columns: ["时间", "最低", "平均", "最高", "读数", "最长间隔", "设备", "签名"],

@@ -124,7 +124,7 @@ def test_cold_chain_goods_show_importer_certificate_way_and_temperatures(reader:
     route = "路线：甬嘉进出口有限公司 → 嘉兴第三方冷库有限公司 → 南湖爱婴坊3店 南湖路门店"
     assert drawing.get_attribute("aria-label") == route
     chart = page.locator(".chart svg")
-    assert chart.get_attribute("aria-label") == "温度图：4 段记录，最低 −23.4 °C，最高 −9.4 °C，1 段超限。"
+    assert chart.get_attribute("aria-label") == "4 段测温记录：最低 −23.4 °C，最高 −9.4 °C，1 段超限。"
     assert page.locator(".chart .bar").count() == 4
     assert page.locator(".chart .bar.bad").count() == 1
     assert page.locator(".chart .gap").count() == 3
