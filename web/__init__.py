@@ -20,6 +20,7 @@ SAVED: Final = "saved.html"
 BUNDLE_PLACE: Final = "<!--bundle-->"
 _KINDS: Final = (".html", ".js", ".css")
 _LINK: Final = '<link rel="stylesheet" href="/web/style.css">'
+_BEGIN: Final = '<script src="/web/begin.js"></script>\n'  # asks for data, which a page in one file carries
 _SCRIPT: Final = '<script type="module" src="/web/page.js"></script>'
 _UNSAFE_INLINE: Final = re.compile("<!--|<script|</script|</style", re.I)
 
@@ -52,7 +53,11 @@ def one_file(policy: str | None = None) -> str:
     held = BUNDLE_PLACE if policy is None else f'<script type="application/json" id="policy">{_json(policy)}</script>'
     head = f'<meta http-equiv="Content-Security-Policy" content="{rules}">\n<style>{look}</style>'
     page = found[PAGE].decode()
-    return page.replace(_LINK, head).replace(_SCRIPT, f'{held}\n<script type="module">{script}</script>')
+    return (
+        page.replace(_LINK, head)
+        .replace(_BEGIN, "")
+        .replace(_SCRIPT, f'{held}\n<script type="module">{script}</script>')
+    )
 
 
 def _below(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:

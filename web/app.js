@@ -22,24 +22,39 @@ const toggle = document.getElementById("language");
 
 const LOTS_VERIFIED_MAX = 64; // of a pallet's, at once
 
+const supported = support(); // asked while the data are on their way
+
 let words = zh;
 let screen = null; // a function from words to what is shown
+let drawing = null; // the parts of it
 
-function show(next, focus = true) {
+/** Draws a screen; what of it is a function is drawn one frame later, so that the verdict need not wait for it. */
+function show(next) {
   screen = next;
-  main.replaceChildren(...[screen(words)].flat(Infinity).filter(Boolean));
-  main.removeAttribute("aria-busy");
-  document.documentElement.lang = words.language;
-  const heading = main.querySelector("h1, h2");
-  document.title = `${heading.textContent} · ${words.title}`;
-  if (focus) main.querySelector("h1")?.focus();
+  draw((rest) => requestAnimationFrame(() => setTimeout(rest)));
+  main.querySelector("h1")?.focus();
 }
+
+function draw(later) {
+  const isLater = (part) => typeof part === "function";
+  const drawn = (drawing = flat(screen(words)));
+  main.replaceChildren(...drawn.filter((part) => !isLater(part)));
+  document.documentElement.lang = words.language;
+  document.title = `${main.querySelector("h1").textContent} · ${words.title}`;
+  later(() => {
+    if (drawn !== drawing) return; // another one was drawn meanwhile
+    main.append(...flat(drawn.filter(isLater).map((part) => part())));
+    main.removeAttribute("aria-busy");
+  });
+}
+
+const flat = (parts) => [parts].flat(Infinity).filter(Boolean);
 
 toggle.addEventListener("click", () => {
   words = words === zh ? en : zh;
   toggle.textContent = words.other;
   toggle.lang = (words === zh ? en : zh).language;
-  show(screen, false);
+  if (screen) draw((rest) => rest());
 });
 
 /** `answer` is the response to the page's own request; null where the page carries its records or its policy. */
@@ -81,7 +96,7 @@ async function served(answer) {
 /** What lies on a carton or pallet: the list is its packer's word, each lot on it is verified. */
 async function unit(body) {
   show((words) => unitView(words, body, null));
-  const { missing } = await support();
+  const { missing } = await supported;
   const found = missing ? body.lots.map(() => null) : await Promise.all(body.lots.map(({ path }, place) => (place < LOTS_VERIFIED_MAX ? verdictOf(path) : null)));
   show((words) => unitView(words, body, found));
 }
@@ -105,7 +120,7 @@ function site(policy) {
 }
 
 async function check(source) {
-  const { missing } = await support();
+  const { missing } = await supported;
   if (missing) return show((words) => cannotView(words, words.cannotBecause[missing], source));
   try {
     const began = performance.now();
@@ -122,13 +137,15 @@ function productScreen(words, product, source) {
   const view = new View(words, product, source);
   return [
     verdictView(view, source.nowMs === null),
-    goodsView(view),
-    recordsView(view),
-    wayView(view),
-    temperatureView(view),
-    checksView(view, source),
-    trustView(view, source.mode, actions(words, source, product.as_of_ms)),
-    again(words, source),
+    () => [
+      goodsView(view),
+      recordsView(view),
+      wayView(view),
+      temperatureView(view),
+      checksView(view, source),
+      trustView(view, source.mode, actions(words, source, product.as_of_ms)),
+      again(words, source),
+    ],
   ];
 }
 

@@ -1,6 +1,5 @@
-// The entry: asks for the page's data, unless the page carries it.
+// The entry of the page: with the answer that begin.js asked for, or with what the page carries.
 
 import { start } from "./app.js";
 
-const isCarried = document.getElementById("bundle") ?? document.getElementById("policy");
-start(isCarried ? null : fetch(location.href, { headers: { accept: "application/json" } }));
+start(globalThis.answer ?? null);
