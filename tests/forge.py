@@ -49,6 +49,7 @@ class Forger:
     def __init__(self, proof: bytes, random: Random, at_ms: int) -> None:
         self.random = random
         self.at_s = at_ms // 1000
+        self.odd = 0.0
         self.proof = decode(proof)
         self.records = [decode(record[2]) for record in self.proof["records"]]
         self.headers = [decode(envelope[1]) for envelope in self.proof["envelopes"]]
@@ -79,16 +80,22 @@ class Forger:
             return self.random.choice(("", "a", value + "\x00", value * 40, value[:-1], "\ufeff" + value, "好😀！"))
         return deepcopy(self.random.choice(alike)) if alike else value
 
-    def forged(self, skip: float = 0.0) -> bytes:
-        """The proof with all hashes and signatures made anew; each step is left out with a chance of `skip`."""
+    def forged(self, skip: float = 0.0, odd: float = 0.0) -> bytes:
+        """The proof with all hashes and signatures made anew; each step is left out with a chance of `skip`, each
+        record, header and entry is encoded in another than its canonical form with a chance of `odd`."""
+        self.odd = odd
         for step in (self._seal_records, self._bind_elements, self._close_chains, self._grow_map, self._log):
             if self.random.random() >= skip:
                 step()
         return encode(self.proof)
 
+    def _encode(self, value: Any) -> bytes:
+        data = encode(value)
+        return misencoded(data, self.random) if self.random.random() < self.odd else data
+
     def _seal_records(self) -> None:
         for number, record in enumerate(self.records[: len(self.proof["records"])]):
-            data = encode(record)
+            data = self._encode(record)
             shown = self.proof["records"][number]
             shown[2] = data
             header = self.headers[shown[0]]
@@ -96,7 +103,7 @@ class Forger:
                 header["root"] = merkle.leaf_hash(data)
         for envelope, header in zip(self.proof["envelopes"], self.headers, strict=False):
             member = header.get("member") if isinstance(header, dict) else None
-            envelope[1] = encode(header)
+            envelope[1] = self._encode(header)
             envelope[2] = signature.sign(SEEDS.get(str(member), LOG_SEED), TAG_ENVELOPE + envelope[1])
 
     def _elements(self) -> Iterator[list[Any]]:
@@ -132,14 +139,14 @@ class Forger:
                 entry[field] = [chain[2] + len(chain[4]), head]
 
     def _grow_map(self) -> None:
-        values = {path: encode(entry) for path, entry in sorted(self.entries.items())}
+        values = {path: self._encode(entry) for path, entry in sorted(self.entries.items())}
         tree = statemap.build(values.items())
         self.proof["map"] = _whole(tree, values)
         if isinstance(self.header, dict):
             self.header["state"] = tree[0]
 
     def _log(self) -> None:
-        self.proof["header"] = encode(self.header)
+        self.proof["header"] = self._encode(self.header)
         head = merkle.leaf_hash(b.LEAF_KIND_BLOCK + self.proof["header"])
         for sibling in self.proof["header_proof"]:
             head = merkle.node_hash(sibling, head)  # the last leaf: every sibling stands on its left

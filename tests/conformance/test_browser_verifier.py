@@ -198,7 +198,7 @@ def _forged(case: Case, random: Random) -> bytes:
         forger = forge.Forger(case.proof, random, case.now_ms or 0)
         try:
             forger.change(random.randrange(1, 3))
-            return forger.forged(skip=0.03)
+            return forger.forged(skip=0.03, odd=0.01)
         except (TypeError, ValueError, LookupError, AttributeError, OverflowError):
             continue
 

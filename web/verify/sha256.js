@@ -1,5 +1,5 @@
-// SHA-256 (FIPS 180-4), synchronous. A proof takes hundreds of hashes of some 100 bytes; WebCrypto's digest answers
-// each by a promise, which costs many times the hash itself (docs/adr/0008).
+// SHA-256 (FIPS 180-4), synchronous, so that a proof is walked in one piece; WebCrypto's digest answers by promises
+// (docs/adr/0008).
 
 const PRIMES = [];
 for (let number = 2; PRIMES.length < 64; number++) {
@@ -39,9 +39,9 @@ function compress(state, data, offset) {
   let h = state[7];
   for (let t = 0; t < 64; t++) {
     const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
-    const t1 = (h + s1 + ((e & f) ^ (~e & g)) + K[t] + W[t]) | 0;
+    const t1 = (h + s1 + (g ^ (e & (f ^ g))) + K[t] + W[t]) | 0;
     const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
-    const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
+    const t2 = (s0 + ((a & b) | (c & (a | b)))) | 0;
     h = g;
     g = f;
     f = e;
