@@ -35,11 +35,16 @@ export function cannotView(words, reason, source) {
 
 const offer = (words, source) => (source.proof ? [section(words.trust, ...actions(words, source, Date.now()))] : []);
 
-/** The node gave an error, or none was reached. */
-export function errorView(words, { what, expected, do: remedy }, retry) {
+/** The node gave an error, told in the reader's words where it is a usual one; or none was reached. */
+export function errorView(words, { code, what, expected, do: remedy }, retry) {
+  const own = words.errors[code];
+  const english = (text) => text && el("span", { lang: "en" }, said(text));
   return [
-    banner("careful", words, words.unreachable, el("p", { class: "advice" }, said(what))),
-    section(words.doThis, table([[words.expected, expected], [words.doThis, remedy ?? words.unreachableDo]]),
-      retry ? el("p", { class: "buttons" }, el("button", { type: "button", class: "primary", click: retry }, words.retry)) : null),
+    banner("careful", words, words.unreachable, el("p", { class: "advice" }, own ?? english(what))),
+    section(words.doThis, table([
+      [words.doThis, remedy && !own ? english(remedy) : words.unreachableDo],
+      [words.expected, english(expected)],
+      [words.said, own && english(what)],
+    ]), el("p", { class: "buttons" }, el("button", { type: "button", class: "primary", click: retry }, words.retry))),
   ];
 }

@@ -110,6 +110,7 @@ def test_the_front_page_asks_for_a_code(reader: Reader) -> None:
 def test_a_malformed_code_is_told_in_one_line(reader: Reader) -> None:
     page = visit(reader, "/01/123/10/A1")
     assert text(page, "h1") == "没有取得记录"
+    assert "商品条码不完整或有误" in text(page, "section.verdict")
     assert "8, 12, 13 or 14 digits" in text(page)
     assert axe.violations(page) == []
     assert all("400" in one for one in reader.wrong)

@@ -1,4 +1,5 @@
-"""The consumer's page in a real browser, for every verdict, at phone and desk width, in both languages."""
+"""The consumer's page in a real browser, for every verdict, at phone and desk width, in both languages. With
+SUYUAN_SCREENSHOTS=FOLDER it leaves a picture of each."""
 
 import json
 import os
