@@ -31,8 +31,10 @@ let drawing = null; // the parts of it
 /** Draws a screen; what of it is a function is drawn one frame later, so that the verdict need not wait for it. */
 function show(next) {
   screen = next;
-  draw((rest) => requestAnimationFrame(() => setTimeout(rest)));
-  main.querySelector("h1")?.focus();
+  draw((rest) => requestAnimationFrame(() => setTimeout(() => {
+    rest();
+    main.querySelector("h1").focus({ preventScroll: true });
+  })));
 }
 
 function draw(later) {
