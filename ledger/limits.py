@@ -87,7 +87,6 @@ HTTP_ANSWER_SECONDS_MAX: Final = 60  # from a request's head until its answer wa
 HTTP_BURST_SECONDS_MAX: Final = 10  # so much of its rate may an address use at once
 HTTP_CLIENTS_ENTRIES_MAX: Final = 100_000  # addresses whose rate is remembered
 HTTP_PROOFS_REQUESTS_MAX: Final = 64  # that wait for a product's proof
-HTTP_PROOF_BYTES_MAX: Final = 4 * 1024 * 1024  # of one answer
 HTTP_PROOFS_BYTES_MAX: Final = 64 * 1024 * 1024  # of answers that are remembered until the next block
 HTTP_PAGE_ROWS_MAX: Final = 100  # of a list on the member's page
 HTTP_TARGET_BYTES_MAX: Final = 2048  # path and query

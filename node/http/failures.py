@@ -4,7 +4,8 @@ from typing import Final
 
 import msgspec
 
-from ledger.errors import Damaged, Malformed, SuyuanError
+from ledger.errors import Damaged, Malformed, ProofTooLarge, SuyuanError
+from ledger.limits import PROOF_BYTES_MAX
 from node.engine import Overloaded
 from node.errors import Forbidden, NotFound
 
@@ -49,7 +50,9 @@ def failure_of(error: SuyuanError) -> Failure:
         case NotFound():
             return Failure(404, "not-found", str(error), do="check the code; it may not be in the ledger yet")
         case Forbidden():
-            return Failure(403, "forbidden", str(error), "", "")
+            return Failure(403, "forbidden", str(error), do="ask the node's operator")
+        case ProofTooLarge():
+            return Failure(422, "proof.too-large", str(error), f"at most {PROOF_BYTES_MAX} bytes", "ask a regulator")
         case Overloaded():
             seconds = max(1, error.retry_after_ms // 1000)
             return Failure(

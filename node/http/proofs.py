@@ -12,14 +12,13 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from ledger.limits import HTTP_PROOF_BYTES_MAX, HTTP_PROOFS_BYTES_MAX, HTTP_PROOFS_REQUESTS_MAX
+from ledger.limits import HTTP_PROOFS_BYTES_MAX, HTTP_PROOFS_REQUESTS_MAX
 from ledger.links import Code
 from ledger.storage.chainstore import ChainView
 from node.app import App, base_of
 from node.engine import Overloaded
 from node.errors import NotFound
 from node.http.answers import Content
-from node.http.failures import Failure
 
 T = TypeVar("T")
 BUNDLE_FORMAT: Final = "suyuan product bundle v1"
@@ -77,11 +76,6 @@ class Proofs:
         except NotFound:
             position = None
         proof = self._app.proof_at(view, product, lot, position)
-        if len(proof) > HTTP_PROOF_BYTES_MAX:
-            raise Failure(
-                422, "proof.too-large", f"the proof has {len(proof)} bytes", f"at most {HTTP_PROOF_BYTES_MAX}",
-                "fetch it with: suyuan proof",
-            )  # fmt: skip
         query = {"product": product, "lot": lot}
         if code.serial is not None:
             query["serial"] = code.serial
