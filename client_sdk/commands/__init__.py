@@ -24,6 +24,7 @@ from client_sdk.commands import (
     stock,
     trade,
     units,
+    verifier_site,
     watch,
 )
 from client_sdk.commands.plain import plain
@@ -42,7 +43,7 @@ PANELS = {
     "Own stock": (stock, units, correcting),
     "Facts, holds, recalls": (facts, scopes),
     "What is yours": (own, pages, watch, outbox, private),
-    "For everybody": (reading, audit),
+    "For everybody": (reading, verifier_site, audit),
 }
 for panel, modules in PANELS.items():
     commands, groups = len(app.registered_commands), len(app.registered_groups)

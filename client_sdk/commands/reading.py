@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from client_sdk import codes, keys, when
+from client_sdk import codes, keys, saved, when
 from client_sdk.commands.options import Json, console, reader, say
 from client_sdk.wire import clock_ms
 from ledger import entries as e
@@ -57,7 +57,7 @@ def proof(
 def verify(
     code: Code,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="A saved proof; without it the node is asked.")
+        Path | None, typer.Option("--file", "-f", help="A saved page, bundle or proof; else the node is asked.")
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="Whom to believe: a tlog-policy file.")] = None,
     node: Annotated[Path | None, typer.Option("--node", "-n", envvar="SUYUAN_NODE", help="Connection file.")] = None,
@@ -97,11 +97,11 @@ def _policy(path: Path) -> Policy:
 def _judged(trusted: Policy, query: Query, file: Path) -> Product:
     """What a saved file proves; where it was cut or changed on its way, that is said of the file."""
     try:
-        return verify_product(trusted, query, f.from_file(file.read_bytes()), None)
+        return verify_product(trusted, query, saved.proof_of(file.read_bytes()), None)
     except VerifyFailed as error:
         if error.check not in ("file", "format"):
             raise
-        again = "it is no product proof, or was damaged on its way; fetch it again: suyuan proof"
+        again = "it is no product proof, or was damaged on its way; save or fetch it again: suyuan proof"
         raise VerifyFailed(str(file), f"{again} ({error.message})") from None
 
 

@@ -1,4 +1,4 @@
-"""The pages' files: `node/web/` as it lies, read once when the node starts."""
+"""The pages' files, read once when the node starts: the readers' page (`web`), and the members' (`node/web/`)."""
 
 import mimetypes
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+import web
 from node.errors import NotFound
 from node.http.answers import PAGES, Content, answer
 from node.http.tlog import CORS
@@ -17,16 +18,13 @@ _TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/c
 
 
 def load(folder: Path = FOLDER) -> dict[str, Content]:
-    """Name below the folder -> content."""
-    return {
-        path.relative_to(folder).as_posix(): Content(path.read_bytes(), _type(path), packs=True)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    """Name below /web/ -> content."""
+    own = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {name: Content(data, _type(name), packs=True) for name, data in (own | web.served_files()).items()}
 
 
-def _type(path: Path) -> str:
-    return _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+def _type(name: str) -> str:
+    return _TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def router(files: Mapping[str, Content]) -> APIRouter:
