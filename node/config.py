@@ -4,7 +4,7 @@ Every value is checked when the node starts; a wrong one is named with what was 
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import (
@@ -31,7 +31,8 @@ def write_policy(data: Path, genesis: Genesis) -> None:
 class Settings(BaseSettings):
     """`host` is where the node listens. Port 0 picks a free one, and `endpoints.json` says which. A relative
     `log_file` lies in the data folder; without one the log goes to stderr; with `log_file_bytes_max` 0 others rotate
-    it. Below `free_bytes_min` of disk the node takes nothing new."""
+    it. Below `free_bytes_min` of disk the node takes nothing new. With the engine `cometbft`, `validators` are the
+    HOST:PORT at which the other validators hear cosignatures, as this one does at `cosign_port`."""
 
     model_config = SettingsConfigDict(env_prefix="SUYUAN_", extra="forbid")
 
@@ -40,6 +41,10 @@ class Settings(BaseSettings):
     members_port: Port = 7410
     readers_port: Port = 7411
     metrics_port: Port = 7412
+    engine: Literal["embedded", "cometbft"] = "embedded"
+    cometbft_program: Path = Path("cometbft")
+    cosign_port: Port = 7420
+    validators: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9.\[\]:_-]+:[0-9]{1,5}$")]] = []
     log_level: str = "info"
     log_json: bool = True
     clock_is_right: bool = False  # the operator's word, after the node stood still for weeks
