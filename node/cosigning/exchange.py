@@ -1,5 +1,5 @@
-"""Telling the other validators what this one cosigned, and hearing theirs, over plain HTTP: what travels is public and
-signed, and nothing is believed that is not a validator's own signature.
+"""Telling the other validators what this one cosigned, and hearing theirs, over plain HTTP: what travels is public
+and signed, and nothing is believed that is not a validator's own signature.
 
     POST /cosignature    a signed note with the sender's cosignature; answered with the receiver's newest one
 

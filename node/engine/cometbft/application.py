@@ -103,8 +103,8 @@ class Application:
     def finalize(self, height: int, time_ms: int, txs: Sequence[bytes]) -> Decided:
         """Plan a decided block; nothing is stored yet."""
         if height != self.height + 1:
-            found = f"CometBFT decided block {height}, this node stands at {self.height}"
-            raise Damaged("cometbft/data", found, RESYNC)
+            flaw = f"CometBFT decided block {height}, this node stands at {self.height}"
+            raise Damaged("cometbft/data", flaw, RESYNC)
         room = Room()
         found = [self._checker.find(tx) for tx in txs]
         fit = [one if one is not None and room.take(one) else None for one in found]
@@ -113,8 +113,8 @@ class Application:
         return self._decided
 
     def _planned(self, found: Sequence[Checked | None], time_ms: int) -> tuple[Plan, list[Verdict]]:
-        """A plan of all that can be planned. Where planning meets an error of ours, the envelope at which it first does
-        is left out and refused: the shortest beginning that fails ends with it, on every node alike."""
+        """A plan of all that can be planned. Where planning meets an error of ours, the envelope at which it first
+        does is left out and refused: the shortest beginning that fails ends with it, on every node alike."""
         verdicts: list[Verdict | None] = [_unreadable() if one is None else None for one in found]
         kept = [(number, one) for number, one in enumerate(found) if one is not None]
         while True:

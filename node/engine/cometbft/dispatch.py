@@ -1,5 +1,5 @@
-"""From ABCI's messages to the application and back. The application works in one thread beside the event loop, so that
-checking signatures and planning hold up nobody's call, and every call sees the one before done."""
+"""From ABCI's messages to the application and back. The application works in one thread beside the event loop, so
+that checking signatures and planning hold up nobody's call, and every call sees the one before done."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """The engine for a network of validators: CometBFT orders; this node executes, stores and cosigns what was decided.
 
-An envelope is answered when the block with it is stored here and a quorum of validators cosigned a head that has it, or
-after a bounded time with what is there. CometBFT runs as a child of this process; what it asks is worked out in one
-thread, everything else in the event loop.
+An envelope is answered when the block with it is stored here and a quorum of validators cosigned a head that has it,
+or after a bounded time with what is there. CometBFT runs as a child of this process; what it asks is worked out in
+one thread, everything else in the event loop.
 """
 
 import asyncio

@@ -51,24 +51,21 @@ def chain_name(genesis: g.Genesis) -> str:
     return f"suyuan-{g.chain_id(genesis).hex()[:40]}"
 
 
-def write_home(
-    home: Path,
-    genesis: g.Genesis,
-    validators: Sequence[Validator],
-    own: Validator,
-    consensus_seed: bytes,
-    p2p_seed: bytes,
-) -> None:
+class Keys(Struct, frozen=True):
+    """Seeds of a node's two keys for CometBFT: one votes, the other one names it among its peers."""
+
+    consensus: bytes
+    p2p: bytes
+
+
+def write_home(home: Path, genesis: g.Genesis, validators: Sequence[Validator], own: Validator, keys: Keys) -> None:
     """Lay out one node's folder; `validators` are all of them, in the order of the genesis."""
     (home / "config").mkdir(mode=0o700, parents=True)
     (home / "data").mkdir(mode=0o700)
-    store_private(home / "config/node_key.json", _json({"priv_key": _private(p2p_seed)}))
-    key = {
-        "address": address_of(own.consensus).upper(),
-        "pub_key": _public(own.consensus),
-        "priv_key": _private(consensus_seed),
-    }
-    store_private(home / "config/priv_validator_key.json", _json(key))
+    store_private(home / "config/node_key.json", _json({"priv_key": _private(keys.p2p)}))
+    voter = {"address": address_of(own.consensus).upper(), "pub_key": _public(own.consensus)}
+    voter_key = {**voter, "priv_key": _private(keys.consensus)}
+    store_private(home / "config/priv_validator_key.json", _json(voter_key))
     store_private(home / "data/priv_validator_state.json", _json({"height": "0", "round": 0, "step": 0}))
     (home / "config/genesis.json").write_text(_json(_genesis(genesis, validators)))
     (home / "config/config.toml").write_text(_settings(own, [one for one in validators if one != own]))

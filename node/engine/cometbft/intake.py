@@ -1,5 +1,5 @@
-"""Envelopes on their way into a block: handed to the node's own CometBFT, again and again until a block has them, since
-CometBFT keeps its pool in memory alone."""
+"""Envelopes on their way into a block: handed to the node's own CometBFT, again and again until a block has them,
+since CometBFT keeps its pool in memory alone."""
 
 import asyncio
 from typing import Final

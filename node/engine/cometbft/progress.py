@@ -1,9 +1,9 @@
-"""Which CometBFT block the ledger stands at. Two heights: a CometBFT block in which nothing was accepted adds no block
-to the ledger.
+"""Which CometBFT block the ledger stands at. Two heights: a CometBFT block in which nothing was accepted adds no
+block to the ledger.
 
-Before a decided block is stored, this file says (with fsync) where it will lead. A crash then leaves one of two pictures,
-told apart by the ledger's own height: the block is in the block files, or it is not; and CometBFT plays it again from
-where `height` says.
+Before a decided block is stored, this file says (with fsync) where it will lead. A crash then leaves one of two
+pictures, told apart by the ledger's own height: the block is in the block files, or it is not; and CometBFT plays it
+again from where `height` says.
 """
 
 from pathlib import Path
@@ -18,9 +18,7 @@ from ledger.records import Hash
 from node.slots import Slots
 
 FILE: Final = "progress"
-RESYNC: Final = (
-    "See docs/operating.md, under a network of validators, for how to fetch the chain anew from the others"
-)
+RESYNC: Final = "See docs/operating.md, A network of validators: how to fetch the chain anew from the others"
 Count = Annotated[int, Meta(ge=0)]
 
 

@@ -1,5 +1,5 @@
-"""ABCI over a unix socket: CometBFT opens four connections (consensus, mempool, query, snapshots), and each is answered
-in strict order. Answers are written when CometBFT says Flush; what waits is bounded by the socket's buffer."""
+"""ABCI over a unix socket: CometBFT opens four connections (consensus, mempool, query, snapshots), and each is
+answered in strict order. A connection is read on when its answers were taken; Flush is answered like any call."""
 
 import asyncio
 import os
@@ -100,5 +100,4 @@ class AbciServer:
                 await writer.drain()
                 raise
             writer.write(framed(response.SerializeToString()))
-            if request.WhichOneof("call") == "flush":
-                await writer.drain()
+            await writer.drain()
