@@ -25,8 +25,8 @@ STOP_SECONDS: Final = 30
 
 
 class Standing(Struct, frozen=True):
-    """How one node stands: CometBFT's height, the ledger's, its leaves and root, and how many cosigned that. `trouble` says
-    why nothing is known of it."""
+    """How one node stands: CometBFT's height, the ledger's, its leaves and root, and how many cosigned that.
+    `trouble` says why nothing is known of it."""
 
     node: int
     pid: int | None = None

@@ -47,9 +47,8 @@ class Supervisor:
             connection = self._net.connection(number)
             print(f"node {number}   members {connection.members}   readers {connection.readers}")
         folder = self._net.folder
-        print(
-            f"connection files: {folder}/nodeN.json; a regulator: {folder}/members/regulator, passphrase {PASSPHRASE!r}"
-        )
+        print(f"connection files: {folder}/nodeN.json")
+        print(f"a regulator's identity: {folder}/members/regulator, passphrase {PASSPHRASE!r}")
         print("ready; Ctrl-C ends it", flush=True)
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
