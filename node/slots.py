@@ -34,7 +34,7 @@ class Slots(Generic[T]):
         found = [self._read(data[at : at + SLOT_BYTES]) for at in (0, SLOT_BYTES)]
         whole = [slot for slot in found if slot is not None]
         if not whole and data.strip(b"\x00"):
-            remedy = "Ask how to go on in docs/operating.md, under a network of validators"
+            remedy = "docs/operating.md says how to go on, under: A network of validators"
             raise Damaged(str(self._path), "neither of its two slots can be read", remedy)
         return max(whole, key=lambda slot: slot[0], default=(0, None))
 

@@ -92,6 +92,10 @@ class Localnet:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
+    def ended(self, number: int) -> int:
+        """The exit code of a node that ends by itself."""
+        return self._processes.pop(number).wait(STOP_SECONDS)
+
     def restart(self, number: int) -> None:
         """Stop a node in order, if it runs, and start it."""
         self._end([number])

@@ -22,6 +22,7 @@ from ledger.errors import SuyuanError, VerifyFailed
 from ledger.limits import WITNESS_WINDOW_MS
 from ledger.proof.verify import Query
 from tests.cluster.conftest import Cluster
+from tests.network import operate
 from tests.world import DEALER, FORMULA, LOT, MAKER, SHOP, Member
 
 pytestmark = pytest.mark.slow
@@ -174,6 +175,21 @@ def test_two_down_stop_the_network_and_what_was_sent_then_is_booked_once(
     assert cluster.settled().leaves == before.leaves + 2
     with cluster.client(3, cluster.identity(MAKER)) as client:
         assert client.submit_envelope(envelope).earlier
+
+
+def test_a_lost_copy_is_fetched_from_the_others(cluster: Cluster) -> None:
+    data, log = cluster.net.data(2), cluster.net.folder / "node2.log"
+    cluster.net.kill(2)
+    (data / "cometbft" / "progress").unlink()
+    cluster.net.start(2)
+    assert cluster.net.ended(2) == 1
+    assert "suyuan-node resync" in log.read_text()
+    operate("resync", str(data))
+    cluster.net.start(2)
+    cluster.net.wait_ready(2)
+    cluster.settled()
+    assert len(list(data.glob("before-resync-*/blocks/*.blk"))) == 1
+    submit(cluster, 2, MAKER, sale(cluster, MAKER, 1, "LS-2-again"))
 
 
 def test_at_the_end_every_node_has_all_that_was_acknowledged_once(cluster: Cluster) -> None:

@@ -27,6 +27,7 @@ from node.keys import store_private
 FOLDER: Final = "cometbft"
 ABCI_SOCKET: Final = "abci.sock"
 RPC_SOCKET: Final = "rpc.sock"
+VOTED: Final = "priv_validator_state.json"
 RPC_BODY_BYTES: Final = 4_000_000
 _PUBLIC, _PRIVATE = "tendermint/PubKeyEd25519", "tendermint/PrivKeyEd25519"
 
@@ -66,7 +67,7 @@ def write_home(home: Path, genesis: g.Genesis, validators: Sequence[Validator], 
     voter = {"address": address_of(own.consensus).upper(), "pub_key": _public(own.consensus)}
     voter_key = {**voter, "priv_key": _private(keys.consensus)}
     store_private(home / "config/priv_validator_key.json", _json(voter_key))
-    store_private(home / "data/priv_validator_state.json", _json({"height": "0", "round": 0, "step": 0}))
+    store_private(home / "data" / VOTED, _json({"height": "0", "round": 0, "step": 0}))
     (home / "config/genesis.json").write_text(_json(_genesis(genesis, validators)))
     (home / "config/config.toml").write_text(_settings(own, [one for one in validators if one != own]))
 

@@ -18,7 +18,7 @@ from ledger.records import Hash
 from node.slots import Slots
 
 FILE: Final = "progress"
-RESYNC: Final = "See docs/operating.md, A network of validators: how to fetch the chain anew from the others"
+RESYNC: Final = "Fetch the chain anew from the other validators: suyuan-node resync"
 Count = Annotated[int, Meta(ge=0)]
 
 
@@ -52,7 +52,9 @@ class Progress:
         if step is not None and step.ledger == head.height + 1:
             return step.engine - 1
         where = "nothing" if step is None else f"CometBFT's block {step.engine}, which leads to block {step.ledger}"
-        raise Damaged(FILE, f"the ledger stands at block {head.height}, and this file knows {where}", RESYNC)
+        raise Damaged(
+            f"cometbft/{FILE}", f"the ledger stands at block {head.height}, and this file knows {where}", RESYNC
+        )
 
     def announce(self, height: int, head: Head) -> None:
         """The next block leads to this head; on disk when this returns, and then it may be stored."""
