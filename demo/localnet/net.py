@@ -92,6 +92,12 @@ class Localnet:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
+    def kill_alone(self, number: int) -> None:
+        """SIGKILL to a node, and not to its CometBFT."""
+        process = self._processes.pop(number)
+        process.kill()
+        process.wait()
+
     def ended(self, number: int) -> int:
         """The exit code of a node that ends by itself."""
         return self._processes.pop(number).wait(STOP_SECONDS)

@@ -15,6 +15,7 @@ from client_sdk.audit import audit_folder
 from client_sdk.build import SignedEnvelope
 from client_sdk.trust import Receipt
 from client_sdk.wire import clock_ms
+from demo.localnet.run import Supervisor
 from ledger import note as n
 from ledger import policy
 from ledger import records as r
@@ -150,6 +151,23 @@ def test_a_killed_cometbft_is_started_again(cluster: Cluster) -> None:
     cluster.net.wait_ready(4)
     submit(cluster, 4, MAKER, sale(cluster, MAKER, 1, "LS-4-again"))
     cluster.settled()
+
+
+def test_a_node_killed_alone_takes_its_cometbft_along(cluster: Cluster) -> None:
+    cluster.net.kill_alone(4)
+    cluster.net.start(4)
+    cluster.net.wait_ready(4)
+    submit(cluster, 4, MAKER, sale(cluster, MAKER, 1, "LS-4-alone"))
+    cluster.settled()
+
+
+def test_the_supervisor_says_how_each_node_stands(cluster: Cluster) -> None:
+    supervisor = Supervisor(cluster.net)
+    lines = supervisor._do(["status"]).splitlines()
+    assert [line.split()[:2] for line in lines] == [["node", str(number)] for number in cluster.net.numbers]
+    assert all("cosigned by" in line for line in lines)
+    for words in (["kill", "5"], ["restart", "x"], ["start"], []):
+        assert "there are nodes 1 to 4" in supervisor._do(words)
 
 
 def started_again(pid_file: Path, before: int) -> bool:
