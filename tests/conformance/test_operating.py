@@ -71,7 +71,9 @@ def test_the_guide_names_every_setting_with_its_default() -> None:
         if name != "data":
             [row] = [line for line in table.splitlines() if f"`{name}`" in line]
             default = field.default
-            shown = {None: "none", True: "true", False: "false"}.get(default, str(default))
+            shown = "none" if default is None else str(default)
+            if isinstance(default, bool):
+                shown = shown.lower()
             if isinstance(default, int) and default >= 1 << 20:
                 shown = f"{default >> 20} MiB"
             elif isinstance(default, int) and default >= 10_000:
