@@ -203,6 +203,7 @@ def validator(tmp_path: Path) -> Path:
     data = tmp_path / "data"
     ChainStore.create(data, network_genesis())
     (data / "cosigned").write_bytes(b"signed")
+    (tmp_path / "homes").mkdir()
     written(tmp_path / "homes")
     (tmp_path / "homes/0").rename(data / home.FOLDER)
     (data / home.FOLDER / "data/blockstore.db").mkdir()

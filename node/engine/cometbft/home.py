@@ -61,8 +61,8 @@ class Keys(Struct, frozen=True):
 
 def write_home(home: Path, genesis: g.Genesis, validators: Sequence[Validator], own: Validator, keys: Keys) -> None:
     """Lay out one node's folder; `validators` are all of them, in the order of the genesis."""
-    (home / "config").mkdir(mode=0o700, parents=True)
-    (home / "data").mkdir(mode=0o700)
+    for folder in (home, home / "config", home / "data"):
+        folder.mkdir(mode=0o700)
     store_private(home / "config/node_key.json", _json({"priv_key": _private(keys.p2p)}))
     voter = {"address": address_of(own.consensus).upper(), "pub_key": _public(own.consensus)}
     voter_key = {**voter, "priv_key": _private(keys.consensus)}

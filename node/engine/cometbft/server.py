@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from google.protobuf.message import DecodeError
 
 from ledger.errors import Malformed
 from ledger.limits import ABCI_MESSAGE_BYTES_MAX
@@ -92,12 +93,16 @@ class AbciServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (message := await read_message(reader)) is not None:
-            request = pb.Request.FromString(message)
+            try:
+                request = pb.Request.FromString(message)
+            except DecodeError as error:
+                raise Malformed("ABCI message", str(error)) from None
             try:
                 response = await self._answer(request)
             except Exception as error:
+                log.exception("a call of CometBFT cannot be answered", call=request.WhichOneof("call"))
                 writer.write(framed(pb.Response(exception=pb.Exception(error=str(error))).SerializeToString()))
                 await writer.drain()
-                raise
+                return
             writer.write(framed(response.SerializeToString()))
             await writer.drain()
