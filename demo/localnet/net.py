@@ -20,7 +20,7 @@ from ledger import checkpoint, limits, note, policy
 from ledger.errors import SuyuanError
 from node.engine.cometbft.home import FOLDER, RPC_SOCKET
 
-READY_SECONDS: Final = 40
+READY_SECONDS: Final = 60
 STOP_SECONDS: Final = 30
 
 

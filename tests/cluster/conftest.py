@@ -23,7 +23,7 @@ from node import tls
 from tests.world import Member
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTLED_SECONDS = 40
+SETTLED_SECONDS = 60
 PORTS = range(18_000, 30_000, 100)  # below those that the system gives away by itself
 
 

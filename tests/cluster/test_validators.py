@@ -220,5 +220,6 @@ def test_at_the_end_every_node_has_all_that_was_acknowledged_once(cluster: Clust
     assert len(set(leaves)) == len({envelope.id for envelope, _ in acknowledged}) == len(leaves)
     assert set(cluster.net.stop().values()) == {0}
     everywhere(cluster, lambda node: (cluster.net.data(node) / "blocks" / "000001.blk").read_bytes())
+    assert "DAMAGED" not in operate("check", str(cluster.net.data(2))).stdout
     findings = audit_folder(cluster.net.data(1), lambda height, records: None)
     assert [one for one in findings if not one.holds] == []

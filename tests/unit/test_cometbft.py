@@ -325,6 +325,26 @@ async def test_an_answer_that_cannot_be_given_is_told_and_ends_the_connection(tm
     await server.close()
 
 
+async def test_who_leaves_before_its_answer_disturbs_nobody(tmp_path: Path) -> None:
+    async def answer(request: pb.Request) -> pb.Response:
+        await asyncio.sleep(0.05)
+        return pb.Response(echo=request.echo)
+
+    unhandled: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+    server = AbciServer(answer)
+    await server.listen(tmp_path / "s")
+    _, writer = await asyncio.open_unix_connection(tmp_path / "s")
+    for _ in range(3):
+        writer.write(framed(pb.Request(echo=pb.Echo(message="x")).SerializeToString()))
+    await writer.drain()
+    writer.transport.abort()
+    while server.connected:
+        await asyncio.sleep(0.01)
+    await server.close()
+    assert unhandled == []
+
+
 @pytest.mark.parametrize(
     "data", [b"\xff" * 6, framed(b"\xff\xff"), b"\x05ab", b"\x80", ABCI_MESSAGE_BYTES_MAX.to_bytes(4, "big")]
 )

@@ -104,5 +104,7 @@ class AbciServer:
                 writer.write(framed(pb.Response(exception=pb.Exception(error=str(error))).SerializeToString()))
                 await writer.drain()
                 return
+            if writer.is_closing():
+                raise ConnectionResetError("CometBFT left before its answer")
             writer.write(framed(response.SerializeToString()))
             await writer.drain()
