@@ -52,7 +52,9 @@ class Node(Struct, frozen=True):
 def found(folder: Path, count: int, port: int, program: Path) -> None:
     """Lay out `count` nodes, node1 and so on, a regulator who founds the ledger, and connection files."""
     nodes = [_draw(folder, number, port) for number in range(1, count + 1)]
-    _require_free(nodes)
+    for node in nodes:
+        for purpose in (MEMBERS, READERS, METRICS, COSIGN, P2P):
+            require_free(node.port + purpose)
     regulator = _regulator(folder)
     log_seed = keys.draw_seed()
     genesis = _genesis(regulator, log_seed, nodes)
@@ -75,14 +77,13 @@ def _draw(folder: Path, number: int, port: int) -> Node:
     return Node(number, folder / f"node{number}", first, keys.draw_seed(), comet)
 
 
-def _require_free(nodes: Sequence[Node]) -> None:
-    for port in (node.port + purpose for node in nodes for purpose in (MEMBERS, READERS, METRICS, COSIGN, P2P)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError as error:
-                raise SystemExit(f"port {port} is not free ({error.strerror}): choose others with --port") from None
+def require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise SystemExit(f"port {port} is not free ({error.strerror}): choose others with --port") from None
 
 
 def _regulator(folder: Path) -> members.Identity:

@@ -115,11 +115,17 @@ def cluster() -> Iterator[Cluster]:
 
 
 def founded(folder: Path, program: Path) -> Localnet:
-    """On the first free ports, from a random place on, since other tests may run beside."""
+    founding.found(folder, 4, free_port(4), program)
+    return Localnet(folder)
+
+
+def free_port(nodes: int) -> int:
+    """The first of enough free ports, at a random place, since other tests may run beside."""
     for port in random.sample(PORTS, len(PORTS)):
         try:
-            founding.found(folder, 4, port, program)
+            for number in range(port, port + nodes * founding.PORTS_A_NODE):
+                founding.require_free(number)
         except SystemExit:
             continue
-        return Localnet(folder)
+        return port
     raise RuntimeError("no ports are free")
