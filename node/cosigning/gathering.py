@@ -13,7 +13,7 @@ from msgspec import Struct
 from ledger import checkpoint as c
 from ledger import genesis as g
 from ledger import note as n
-from ledger.errors import Malformed, VerifyFailed
+from ledger.errors import Malformed, SuyuanError, VerifyFailed
 from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, WITNESS_WINDOW_MS
 from ledger.storage.chainstore import ChainView
 
@@ -23,13 +23,25 @@ Lines = dict[str, n.NoteSignature]
 """Cosignature lines by the validator's name."""
 
 
+class OutOfHistory(SuyuanError):
+    """So many validators cosigned another head of the same size that this node's can never have a quorum."""
+
+    def __init__(self, mine: str, theirs: str, by: list[str]) -> None:
+        super().__init__(
+            f"this node stands outside the others' history: {', '.join(by)} cosigned {theirs!r}, here {mine!r}. "
+            "It acknowledges nothing more. Keep its folder, find out whose disk, program or key is wrong, and fetch "
+            "the chain anew: suyuan-node resync"
+        )
+
+
 class Head(Struct):
-    """A version that is stored here, and who cosigned it."""
+    """A version that is stored here, who cosigned it, and who cosigned another one of its size."""
 
     view: ChainView
     text: str
     log_line: n.NoteSignature
     lines: Lines
+    against: Lines
 
 
 class Gathering:
@@ -49,12 +61,13 @@ class Gathering:
         self.stored(view)
 
     def stored(self, view: ChainView) -> bool:
-        """A newer version is stored, or the same one cosigned again; whether what readers get changed."""
+        """A newer version is stored, or the same one cosigned again; whether what readers get changed. Here and in
+        `heard`: OutOfHistory where it can never be witnessed."""
         size = view.head.log.size
         note = n.parse(view.checkpoint)
         head = self._heads.get(size)
         if head is None:
-            head = self._heads[size] = Head(view, note.text, note.signatures[0], {})
+            head = self._heads[size] = Head(view, note.text, note.signatures[0], {}, {})
             self._take_early(size, head)
         head.lines.update((line.name, line) for line in note.signatures[1:])
         self.newest = head.view
@@ -97,9 +110,11 @@ class Gathering:
 
     def _merge(self, size: int, head: Head, text: str, lines: Lines) -> bool:
         if text != head.text:
-            log.error(
-                "TWO HISTORIES: validators cosigned another head", mine=head.text, theirs=text, by=sorted(lines)
-            )
+            head.against.update(lines)
+            by = sorted(head.against)
+            log.error("TWO HISTORIES: another head is cosigned", mine=head.text, theirs=text, by=by)
+            if len(by) > len(self._keys) - self._needed:
+                raise OutOfHistory(head.text, text, by)
             return False
         newer = {name: line for name, line in lines.items() if _time(line) > _time(head.lines.get(name))}
         head.lines.update(newer)

@@ -17,7 +17,7 @@ from ledger.plan import Verdict
 from ledger.storage.chainstore import ChainStore, ChainView
 from node.cosigning.cosigner import Cosigner
 from node.cosigning.exchange import PATH, Exchange
-from node.cosigning.gathering import Gathering
+from node.cosigning.gathering import Gathering, OutOfHistory
 from node.engine import Outcome, Overloaded, Stopped
 from node.engine.cometbft import booked, intake
 from node.engine.cometbft.booked import Receipts
@@ -207,10 +207,28 @@ def test_what_counts_for_no_reader_counts_for_no_quorum(world: World) -> None:
     for data in bad.values():
         with pytest.raises((Malformed, VerifyFailed)):
             gathering.heard(data, NOW)
-    for number in (1, 2, 3):  # they say so of another history
-        assert not gathering.heard(note(log.size, bytes(32), [number], NOW), NOW)
+    assert not gathering.heard(note(log.size, bytes(32), [3], NOW), NOW)  # one says so of another history
     assert not gathering.witnessed
     assert gathering.heard(head_note(world, 1, 2), NOW)
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_who_stands_outside_the_others_history_is_told_and_goes_no_further(world: World, early: bool) -> None:
+    gathering = Gathering(network_genesis(), view(world))
+    world.do(MAKER, world.sell(MAKER, 1))
+    log = world.store.head.log
+    other, third = (note(log.size, bytes(32), [number], NOW) for number in (1, 2))
+    if early:
+        gathering.heard(other, NOW)
+        gathering.heard(third, NOW)
+        with pytest.raises(OutOfHistory, match=r"validator-2, .*validator-3 cosigned"):
+            gathering.stored(view(world))
+        return
+    gathering.stored(view(world))
+    gathering.heard(other, NOW)
+    gathering.heard(other, NOW)
+    with pytest.raises(OutOfHistory, match="suyuan-node resync"):
+        gathering.heard(third, NOW)
 
 
 def test_what_waits_is_bounded(world: World) -> None:

@@ -17,7 +17,7 @@ from ledger.plan import Checked, Verdict
 from ledger.storage.chainstore import ChainStore, ChainView
 from node.cosigning.cosigner import Cosigner
 from node.cosigning.exchange import Exchange
-from node.cosigning.gathering import Gathering
+from node.cosigning.gathering import Gathering, OutOfHistory
 from node.engine import Done, Outcome, Stopped
 from node.engine.cometbft.application import Application, Decided
 from node.engine.cometbft.booked import Receipts
@@ -143,9 +143,12 @@ class Cometbft:
         try:
             return await self._dispatch.answer(request)
         except Exception as error:
-            if not self._failure.done():
-                self._failure.set_exception(error)
+            self._fail(error)
             raise
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(error)
 
     def _commit(self) -> Decided:
         """In the worker: store, cosign, and let the event loop know."""
@@ -176,12 +179,18 @@ class Cometbft:
     def _signed(self, view: ChainView) -> None:
         """This node signed a head: the others hear of it, and perhaps it was the one that was missing."""
         self._exchange.tell(view.checkpoint)
-        if self._gathering.stored(view):
-            self._shown()
+        try:
+            if self._gathering.stored(view):
+                self._shown()
+        except OutOfHistory as error:
+            self._fail(error)
 
     def _heard(self, note: bytes) -> None:
-        if self._gathering.heard(note, self._clock_ms()):
-            self._shown()
+        try:
+            if self._gathering.heard(note, self._clock_ms()):
+                self._shown()
+        except OutOfHistory as error:
+            self._fail(error)
 
     def _shown(self) -> None:
         """Readers get another version, or the same with more cosignatures."""
@@ -189,6 +198,8 @@ class Cometbft:
         self._answer_receipts()
 
     def _answer_receipts(self) -> None:
+        if self._failure.done():
+            return
         gathering = self._gathering
         self._receipts.answer(gathering.view if gathering.witnessed else None, gathering.newest)
 
