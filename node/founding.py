@@ -17,10 +17,11 @@ from ledger.storage.blockfile import sync_folder
 from ledger.storage.chainstore import GENESIS_FILE, UNFINISHED_FILE, ChainStore
 from node import keys, tls
 from node.config import CONFIG_FILE, POLICY_FILE, write_policy
+from node.engine.cometbft.home import FOLDER as COMETBFT_FOLDER
 from node.private import BYTES_FILE, ROWS_FILE, PrivateStore
 
 _PRIVATE: Final = (ROWS_FILE, f"{ROWS_FILE}-journal", BYTES_FILE)
-_MADE: Final = ("keys", "blocks", "index", "tile", GENESIS_FILE, POLICY_FILE, *_PRIVATE)
+_MADE: Final = ("keys", "blocks", "index", "tile", COMETBFT_FOLDER, GENESIS_FILE, POLICY_FILE, *_PRIVATE)
 
 
 @contextmanager
