@@ -68,6 +68,7 @@ class Cluster:
         return client
 
     def admit(self, node: int, *members: Member) -> None:
+        """Until every node knows them: a receipt says that a quorum does, and the one asked next may lie behind."""
         public = [self.identity(who).public for who in members]
         acts = [
             build.act(
@@ -78,6 +79,7 @@ class Cluster:
         ]  # fmt: skip
         with self.client(node, self.regulator()) as client:
             client.submit(acts)
+        self.settled()
 
     def settled(self, *nodes: int) -> Standing:
         """Where these nodes stand (all, if none is named) once they agree, and a quorum cosigned it at each."""

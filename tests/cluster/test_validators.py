@@ -161,6 +161,19 @@ def test_a_node_killed_alone_takes_its_cometbft_along(cluster: Cluster) -> None:
     cluster.settled()
 
 
+def test_a_paused_node_catches_up(cluster: Cluster) -> None:
+    pid = cluster.net.standing(3).pid
+    assert pid is not None
+    os.killpg(pid, signal.SIGSTOP)
+    try:
+        for number in range(4):
+            submit(cluster, 1 + number % 2, MAKER, sale(cluster, MAKER, 1, f"LS-paused-{number}"))
+    finally:
+        os.killpg(pid, signal.SIGCONT)
+    cluster.settled()
+    submit(cluster, 3, MAKER, sale(cluster, MAKER, 1, "LS-woken"))
+
+
 def test_the_supervisor_says_how_each_node_stands(cluster: Cluster) -> None:
     supervisor = Supervisor(cluster.net)
     lines = supervisor._do(["status"]).splitlines()
