@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from ledger import limits
 from ledger.encoding import Codec
 from ledger.errors import Malformed
 from ledger.hashing import TAG_HEADER, digest
@@ -23,11 +24,11 @@ class BlockHeader(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     state map after the block; `writes` the hash of its ordered writes. Time is in ms since the Unix epoch."""
 
     chain: Hash
-    count: Annotated[int, Meta(ge=1)]
-    first: Annotated[int, Meta(ge=0)]
-    height: Annotated[int, Meta(ge=1)]
+    count: Annotated[int, Meta(ge=1, le=limits.INTEGER_MAX)]
+    first: Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)]
+    height: Annotated[int, Meta(ge=1, le=limits.INTEGER_MAX)]
     previous: Hash
-    rules: Annotated[int, Meta(ge=1)]
+    rules: Annotated[int, Meta(ge=1, le=limits.INTEGER_MAX)]
     state: Hash
     time: TimeMs
     writes: Hash

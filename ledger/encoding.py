@@ -9,7 +9,7 @@ and compares, which catches whatever a MessagePack library lets pass.
 """
 
 import re
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, get_args
 
 import msgspec
 
@@ -20,7 +20,19 @@ T = TypeVar("T", covariant=True)
 # "deterministic" sorts plain dicts, and leaves the declared order of Structs, which is sorted already.
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
-encode = _ENCODER.encode
+_MAP_16: Final = b"\xde\x00"
+_MAP_FEW: Final = 0x80
+_FEW: Final = 16  # fields, from which on msgspec writes the long header of a map
+
+
+def encode(value: Any) -> bytes:
+    """The canonical bytes of a value. msgspec counts the fields that a Struct declares, left out or not, to choose
+    between the short and the long header of a map; the outermost one is put right here."""
+    data = _ENCODER.encode(value)
+    if data[:2] == _MAP_16 and data[2] < _FEW:
+        return bytes((_MAP_FEW | data[2],)) + data[3:]
+    return data
+
 
 # Where msgspec's messages say what they are about.
 _AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
@@ -34,7 +46,7 @@ class Codec(Generic[T]):
     def __init__(self, kind: type[T], name: str) -> None:
         self.name = name
         self.kind = kind
-        self.encode = _ENCODER.encode
+        self.encode = encode if _is_wide(kind) else _ENCODER.encode
         self._decode = msgspec.msgpack.Decoder(kind).decode
 
     def decode(self, data: bytes) -> T:
@@ -44,13 +56,22 @@ class Codec(Generic[T]):
         except (ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
             field, message = _located(data, describe(error))
             raise Malformed(f"{self.name}.{field}" if field else self.name, message) from None
-        if _ENCODER.encode(value) != data:
+        if self.encode(value) != data:
             raise Malformed(self.name, non_canonical(data))
         return value
 
     def decode_trusted(self, data: bytes) -> T:
         """The value of bytes that this process encoded itself; not for bytes from outside."""
         return self._decode(data)
+
+
+def _is_wide(kind: Any) -> bool:
+    """Whether values of a type may get the long header of a map with few fields."""
+    return any(
+        issubclass(one, msgspec.Struct) and len(one.__struct_fields__) + bool(one.__struct_config__.tag) >= _FEW
+        for one in get_args(kind) or (kind,)
+        if isinstance(one, type)
+    )
 
 
 def describe(error: Exception) -> str:

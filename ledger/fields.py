@@ -153,7 +153,7 @@ class Window(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
 class KeyLimits(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a limited key may sign: only these acts, only at these sites, only until this time."""
 
-    acts: Annotated[list[int], Meta(min_length=1, max_length=32)] | None = None
+    acts: Annotated[list[Annotated[int, Meta(ge=1, le=255)]], Meta(min_length=1, max_length=32)] | None = None
     sites: Annotated[list[SiteId], Meta(min_length=1, max_length=32)] | None = None
     until: TimeMs | None = None
 

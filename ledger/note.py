@@ -10,6 +10,7 @@ timestamp in seconds (u64) and Ed25519 over `cosignature/v1\\ntime N\\n` and the
 
 import base64
 import binascii
+import re
 from hashlib import sha256
 from typing import Final
 
@@ -17,11 +18,14 @@ from msgspec import Struct
 
 from ledger import signature
 from ledger.errors import Malformed, VerifyFailed
-from ledger.limits import NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX
+from ledger.limits import NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, TIME_MS_MAX
 
 ED25519: Final = 0x01
 COSIGNATURE: Final = 0x04
 _DASH: Final = "— "
+# No spaces, no plus sign; no control characters and none that change how others are shown. By code points, since
+# Unicode versions differ in which characters there are.
+_NAME: Final = re.compile(r"[^+\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 
 
 class VerifierKey(Struct, frozen=True):
@@ -54,8 +58,8 @@ class Note(Struct, frozen=True):
 
 def check_name(name: str) -> None:
     """A key name is not empty and has no space and no plus sign."""
-    if not name or "+" in name or any(char.isspace() for char in name) or not name.isprintable():
-        raise Malformed("key name", f"{name!r} is empty, or has spaces or a plus sign")
+    if not _NAME.fullmatch(name):
+        raise Malformed("key name", f"{name!r} is empty, or has spaces, a plus sign or characters that are not seen")
 
 
 def parse_verifier_key(text: str) -> VerifierKey:
@@ -149,5 +153,7 @@ def verify(note: Note, key: VerifierKey, found: NoteSignature) -> int | None:
     if len(found.signature) != 8 + signature.SIGNATURE_BYTES:
         raise VerifyFailed("cosignature", f"{len(found.signature)} bytes, 72 are expected")
     time_s = int.from_bytes(found.signature[:8], "big")
+    if time_s * 1000 > TIME_MS_MAX:
+        raise VerifyFailed("cosignature", f"its time, {time_s} s, lies beyond the year 9999")
     signature.verify(key.key, cosigned_message(note.text, time_s), found.signature[8:])
     return time_s

@@ -171,7 +171,7 @@ class App:
             if opens is None:
                 raise NotFound("this voucher opens nothing; it may have been replaced")
             entry = _row(view.get(b"m" + e.product_path(product)), e.PRODUCT.decode_trusted)
-            if entry is not None and opens.lot != (entry.base or product) + lot:
+            if entry is not None and opens.lot not in (product + lot, (entry.base or product) + lot):
                 raise NotFound("this voucher opens goods of another lot")
             return opens.owner, opens.site
         if site is not None:

@@ -86,6 +86,32 @@ make_environment() (
     target=.
     [[ $extras == dev ]] && target='.[dev]'
     say "== installing the project and its packages into .venv (once; about a minute)"
-    "$python" -m pip install --no-input --disable-pip-version-check --editable "$target" >&2
+    log=$root/.venv/install.log
+    if ! "$python" -m pip install --no-input --disable-pip-version-check --editable "$target" >"$log" 2>&1; then
+        cat "$log" >&2
+        say "== the installation failed, see above; run this again when the cause is put right"
+        exit 1
+    fi
     printf '%s %s\n' "$wanted" "$extras" >"$stamp"
 )
+
+# The browser tests drive a Chromium through tests/chromium.py, which looks in the same places.
+find_chromium() {
+    local candidate
+    for candidate in "${SUYUAN_CHROMIUM:-}" chromium chromium-browser google-chrome; do
+        [[ -n $candidate ]] && command -v "$candidate" && return
+    done
+    return 1
+}
+
+# Root on Debian or Ubuntu gets one installed; anybody else is told how, and the browser tests say that they skip.
+make_chromium() {
+    find_chromium >/dev/null && return
+    if ((EUID == 0)) && command -v apt-get >/dev/null; then
+        say "== installing Chromium for the browser tests (once; some minutes)"
+        if { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends chromium; } >&2; then
+            return
+        fi
+    fi
+    say "There is no Chromium, so the browser tests skip. On Debian: sudo apt-get install chromium"
+}

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import tempfile
+from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -210,12 +211,16 @@ def _chain_of_blocks(world: World) -> dict[str, Vectors]:
         "text": c.Checkpoint(ORIGIN, head.log.size, head.log.root()).text(),
         "note": note.decode(),
     }
-    return {"block": blocks, "receipt": receipt, "checkpoint": checkpoint, "product-proof": _proofs(world)}
+    proofs = _proofs(world)
+    return {
+        "block": blocks, "receipt": receipt, "checkpoint": checkpoint, "product-proof": proofs,
+        "bundle": _bundle(proofs),
+    }  # fmt: skip
 
 
 def _proofs(world: World) -> Vectors:
     position = (SHOP.id, SHOP.site)
-    before = {"now_ms": world.now, "proof": world.proof(position=position).hex(), "verdict": "FACTS_NOTED"}
+    before = {"now_ms": world.now, "proof": world.proof(position=position).hex(), "verdict": "GOOD"}
     unknown = {"now_ms": world.now, "proof": world.proof(f"{CASE}#NONE").hex(), "verdict": "UNKNOWN_CODE"}
     world.do(REGULATOR, world.act(r.Recall, grade=1, reason="召回", subject=world.lot_subject()))
     after = {"now_ms": world.now, "proof": world.proof(position=position).hex(), "verdict": "RECALLED"}
@@ -226,6 +231,15 @@ def _proofs(world: World) -> Vectors:
         "recalled": query | after,
         "unknown": {"product": CASE, "lot": "#NONE"} | unknown,
     }
+
+
+def _bundle(proofs: Vectors) -> Vectors:
+    """The good proof as a node serves it to a page."""
+    found = proofs["good"]
+    query = {name: found[name] for name in ("product", "lot", "voucher")}
+    proof = b64encode(bytes.fromhex(found["proof"])).decode()
+    bundle = {"format": "suyuan product bundle v1", "query": query, "proof": proof, "policy": proofs["policy"]}
+    return {"now_ms": found["now_ms"], "text": json.dumps(bundle, separators=(",", ":"))}
 
 
 def _private(world: World) -> Vectors:

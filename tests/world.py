@@ -23,9 +23,10 @@ from ledger.hashing import TAG_ENVELOPE
 from ledger.identifiers import gs1_check_digit
 from ledger.plan import Checked, Plan, Verdict
 from ledger.proof.build import product_proof
-from ledger.proof.verify import Product, Query, verify_product
+from ledger.proof.verify import Product, Query
 from ledger.seals import seal
 from ledger.storage.chainstore import ChainStore
+from tests.twins import verify_both
 
 START_MS = 1_763_000_000_000  # 2025-11-13T02:13:20Z
 DAY_MS = 86_400_000
@@ -330,4 +331,4 @@ class World:
 
     def verify(self, proof: bytes, lot: str = LOT, **opens: Any) -> Product:
         product, number = lot.split("#")
-        return verify_product(POLICY, Query(product=product, lot="#" + number, **opens), proof, self.now)
+        return verify_both(POLICY, Query(product=product, lot="#" + number, **opens), proof, self.now)

@@ -37,7 +37,7 @@ class Finding(Struct, frozen=True):
     detail: str = ""
 
 
-_OF_BITS = (
+OF_BITS = (
     (e.Bit.RECALLED, Verdict.RECALLED),
     (e.Bit.RECALLED_BEFORE, Verdict.RECALLED),
     (e.Bit.HELD, Verdict.HELD),
@@ -46,8 +46,10 @@ _OF_BITS = (
     (e.Bit.BREACHED, Verdict.BREACHED_ON_THE_WAY),
     (e.Bit.DISPUTED_CLAIM, Verdict.DISPUTED),
     (e.Bit.DISPUTED_CLAIM_BEFORE, Verdict.DISPUTED),
+    (e.Bit.DISPUTED_CLAIM_BEHIND, Verdict.DISPUTED),
     (e.Bit.OPEN_CLAIM, Verdict.SUPPLIER_NOT_CONFIRMED),
     (e.Bit.OPEN_CLAIM_BEFORE, Verdict.SUPPLIER_NOT_CONFIRMED),
+    (e.Bit.OPEN_CLAIM_BEHIND, Verdict.SUPPLIER_NOT_CONFIRMED),
     (e.Bit.ADVERSE_FACT, Verdict.ADVERSE_FACT),
     (e.Bit.MORE_OUT_THAN_IN, Verdict.ADVERSE_FACT),
     (e.Bit.NOT_COMMISSIONED, Verdict.NOT_COMMISSIONED_BY_MAKER),
@@ -59,7 +61,7 @@ _OF_BITS = (
 
 
 def of_bits(bits: int, subject: str) -> list[Finding]:
-    return [Finding(verdict, subject, (bit.name or "").lower()) for bit, verdict in _OF_BITS if bits & bit]
+    return [Finding(verdict, subject, (bit.name or "").lower()) for bit, verdict in OF_BITS if bits & bit]
 
 
 def of_scopes(shown: list[tuple[bytes, r.Record]], lot: e.LotEntry, subject: str) -> list[Finding]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import block, entries, envelope, genesis, state
+from ledger import block, encoding, entries, envelope, genesis, state
 from ledger import records as r
 from ledger.encoding import Codec
 from ledger.errors import Malformed
@@ -106,7 +106,14 @@ RECORDS = st.one_of([structs_of(kind) for kind in r.RECORD_TYPES])
 @settings(max_examples=300, deadline=None)
 @given(RECORDS)
 def test_records_round_trip(record: r.Record) -> None:
-    assert r.RECORD.decode(r.RECORD.encode(record)) == record
+    data = r.RECORD.encode(record)
+    assert r.RECORD.decode(data) == record
+    assert_shortest(data)
+
+
+def assert_shortest(data: bytes) -> None:
+    """As msgspec writes plain values, it takes the shortest form of each."""
+    assert encoding.encode(msgspec.msgpack.decode(data)) == data
 
 
 @pytest.mark.parametrize("struct", STRUCTS, ids=lambda found: found.__name__)
@@ -118,7 +125,9 @@ def test_everything_else_round_trips(struct: type[msgspec.Struct]) -> None:
     @settings(max_examples=25, deadline=None)
     @given(structs_of(struct))
     def round_trip(value: Any) -> None:
-        assert codec.decode(codec.encode(value)) == value
+        data = codec.encode(value)
+        assert codec.decode(data) == value
+        assert_shortest(data)
 
     round_trip()
 

@@ -28,10 +28,11 @@ from ledger.errors import VerifyFailed
 from ledger.identifiers import gs1_check_digit
 from ledger.policy import parse_policy
 from ledger.proof import format as f
-from ledger.proof.verify import Product, Query, verify_product, voucher_hash
+from ledger.proof.verify import Product, Query, voucher_hash
 from ledger.signature import public_key
 from node import tls
 from tests.network import NAME, PASSPHRASE, Network, operate
+from tests.twins import verify_both
 from tests.world import DAY_MS, REGULATOR, gtin, uscc
 
 KINDS = {"lab": r.MemberKind.LAB, "carrier": r.MemberKind.CARRIER}
@@ -392,10 +393,10 @@ class Tale:
         file = self.stage.network.folder / "saved.suyuan"
         file.write_bytes(f.to_file(proof))
         trusted = parse_policy(self.stage.policy.read_text())
-        saved = verify_product(trusted, query, f.from_file(file.read_bytes()), None)
+        saved = verify_both(trusted, query, f.from_file(file.read_bytes()), None)
         assert saved == fetched
         with pytest.raises(VerifyFailed, match="asked for"):
-            verify_product(trusted, Query(product=query.product, lot="#OTHER"), proof, None)
+            verify_both(trusted, Query(product=query.product, lot="#OTHER"), proof, None)
         return Seen(fetched)
 
     def conserved(self, lot: str, made: int) -> None:

@@ -18,6 +18,7 @@ from ledger.errors import ProofTooLarge, VerifyFailed
 from ledger.proof import format as f
 from ledger.proof.verdict import Verdict
 from ledger.proof.verify import Product, Query, verify_product, voucher_hash
+from tests.twins import verify_both
 from tests.world import (
     CASE,
     DAY_MS,
@@ -102,7 +103,7 @@ def test_a_case_code_leads_to_its_cans(world: World) -> None:
     from ledger.proof.build import product_proof
 
     proof = product_proof(world.store.view(world.note()), CASE, lot, None)
-    product = verify_product(POLICY, Query(product=CASE, lot=lot), proof, world.now)
+    product = verify_both(POLICY, Query(product=CASE, lot=lot), proof, world.now)
     assert product.lots[0].lot == LOT
 
 
@@ -399,17 +400,17 @@ def test_the_quorum_must_be_fresh(world: World, ages_ms: list[int], holds: bool)
     proof = forged(proof_of(world), checkpoint=note)
     query = Query(product=FORMULA, lot="#A1", voucher=VOUCHER)
     if holds:
-        assert verify_product(trusted, query, proof, world.now).verdict == Verdict.GOOD
+        assert verify_both(trusted, query, proof, world.now).verdict == Verdict.GOOD
     else:
         with pytest.raises(VerifyFailed, match="quorum"):
-            verify_product(trusted, query, proof, world.now)
+            verify_both(trusted, query, proof, world.now)
 
 
 def test_an_old_proof_is_refused_online_and_judged_as_of_its_time_from_a_file(world: World) -> None:
     proof = proof_of(world)
     world.now += DAY_MS
     refused(world, proof, "quorum")
-    saved = verify_product(POLICY, Query(product=FORMULA, lot="#A1", voucher=VOUCHER), proof, None)
+    saved = verify_both(POLICY, Query(product=FORMULA, lot="#A1", voucher=VOUCHER), proof, None)
     assert saved.as_of_ms < world.now - DAY_MS + 60_000
 
 
@@ -418,12 +419,12 @@ def test_wrong_policy_other_log_and_altered_checkpoint(world: World) -> None:
     other_key = n.VerifierKey(ORIGIN, n.ED25519, MAKER.key)
     wrong = policy.Policy(other_key, POLICY.witnesses, POLICY.groups, POLICY.quorum)
     with pytest.raises(VerifyFailed, match="log's key"):
-        verify_product(wrong, Query(product=FORMULA, lot="#A1"), proof, world.now)
+        verify_both(wrong, Query(product=FORMULA, lot="#A1"), proof, world.now)
     elsewhere = policy.Policy(
         n.VerifierKey("other/log", n.ED25519, POLICY.log.key), POLICY.witnesses, POLICY.groups, POLICY.quorum
     )
     with pytest.raises(VerifyFailed, match="is of log"):
-        verify_product(elsewhere, Query(product=FORMULA, lot="#A1"), proof, world.now)
+        verify_both(elsewhere, Query(product=FORMULA, lot="#A1"), proof, world.now)
     head = world.store.head
     altered = c.sign_checkpoint(c.Checkpoint(ORIGIN, head.log.size - 1, head.log.root()), ORIGIN, LOG_SEED)
     altered = c.cosign(altered, VALIDATOR, VALIDATOR_SEED, world.now // 1000)
@@ -440,12 +441,13 @@ def test_no_flipped_bit_leads_to_another_conclusion(world: World) -> None:
     good = proof_of(world)
     expected = conclusion(world.verify(good, voucher=VOUCHER))
     random = Random(1)
+    query = Query(product=FORMULA, lot="#A1", voucher=VOUCHER)  # Python alone: the browser has this test too
     survived = 0
     for position in range(len(good)):
         bad = bytearray(good)
         bad[position] ^= 1 << random.randrange(8)
         try:
-            found = world.verify(bytes(bad), voucher=VOUCHER)
+            found = verify_product(POLICY, query, bytes(bad), world.now)
         except VerifyFailed:
             continue
         survived += 1
@@ -464,6 +466,29 @@ def test_truncated_and_extended_proofs(world: World) -> None:
     with pytest.raises(VerifyFailed, match="file"):
         f.from_file(good)
     assert f.from_file(f.to_file(good)) == good
+
+
+def test_numbers_and_names_of_no_kind_are_refused_and_no_error_of_python(world: World) -> None:
+    good = proof_of(world)
+    shown = f.PROOF.decode(good)
+    chain = f.ShownChain(bytes(32), e.CHAIN_FACTS, 0, bytes(32), [])
+    for leaf, index in ((0, 2**32), (2**53, 0), (2**64 - 1, 0), (0, 4096)):
+        element = e.Element(r.Act.FACT, world.now, leaf, index, bytes(32))
+        listed = msgspec.structs.replace(chain, elements=[element])
+        refused(world, forged(good, chains=[*shown.chains, listed]), "format")
+    query = Query(product=FORMULA, lot="A1")
+    with pytest.raises(VerifyFailed, match=r"neither PRODUCT#LOT|neither shows"):
+        verify_both(POLICY, query, forged(good, lot="A1"), world.now)
+
+
+def test_a_cosignature_of_the_year_10000_is_none(world: World) -> None:
+    head = world.store.head
+    note = c.sign_checkpoint(c.Checkpoint(ORIGIN, head.log.size, head.log.root()), ORIGIN, LOG_SEED)
+    query = Query(product=FORMULA, lot="#A1")
+    for time_s in (253_402_300_800, 2**64 - 1):
+        proof = forged(world.proof(), checkpoint=c.cosign(note, VALIDATOR, VALIDATOR_SEED, time_s))
+        with pytest.raises(VerifyFailed, match="year 9999"):
+            verify_both(POLICY, query, proof, None)
 
 
 def test_adverse_facts_about_a_site_or_product_show(world: World) -> None:
