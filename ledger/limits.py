@@ -11,6 +11,9 @@ OPENING_BYTES_MAX: Final = 16 * 1024
 ENVELOPE_BYTES_MAX: Final = 1024 * 1024
 ENVELOPE_RECORDS_MAX: Final = 4096
 BLOCK_BYTES_MAX: Final = 4 * 1024 * 1024
+BLOCK_ENVELOPES_MAX: Final = 4096
+BLOCK_OVERHEAD_BYTES_MAX: Final = 1024  # of a block beside its envelopes: header and framing
+ENVELOPE_OVERHEAD_BYTES_MAX: Final = 5  # of an envelope in a block: its length
 BLOCK_FILE_BYTES_MAX: Final = 256 * 1024 * 1024
 LOG_LEAF_BYTES_MAX: Final = 64 * 1024 - 1  # tlog-tiles: an entry has a 16-bit length
 
@@ -112,3 +115,13 @@ MAPPING_ENTRIES_MAX: Final = 100_000
 # Disk (node): below the reserve of the setting free_bytes_min, or with fewer entries free, it takes nothing new
 FREE_BYTES_MIN: Final = 16 * 1024 * 1024  # the smallest reserve that may be set: a block, its rows, and a compaction
 FREE_ENTRIES_MIN: Final = 256  # inodes: files that can still be made
+
+# A network of validators (node)
+ABCI_MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024  # from the node's own CometBFT: a block, its votes, and room
+ENVELOPE_TX_BYTES_MAX: Final = ENVELOPE_BYTES_MAX + 16 * 1024  # of an envelope, packed, that cannot be packed smaller
+CHECKED_BYTES_MAX: Final = 16 * 1024 * 1024  # of envelopes whose bytes and signature a node remembers as checked
+COSIGNED_HEADS_ENTRIES_MAX: Final = 64  # that wait for a quorum, or for this node to store them
+PEER_ANSWER_SECONDS_MAX: Final = 5
+WITNESS_WAIT_MS_MAX: Final = 5_000  # that a receipt waits for the quorum; then it says what is there
+RPC_BATCH_REQUESTS_MAX: Final = 256  # transactions in one call to the node's own CometBFT
+RPC_BATCH_BYTES_MAX: Final = 2 * 1024 * 1024  # of them, before base64

@@ -18,8 +18,7 @@ from ledger.proof.build import product_proof
 from ledger.storage.chainstore import ChainStore, ChainView
 from node.admission import Admission, Unsigned
 from node.disk import Disk
-from node.engine import Done, Outcome, Overloaded, ReadOnly
-from node.engine.embedded import Embedded
+from node.engine import Done, Engine, Outcome, Overloaded, ReadOnly
 from node.errors import Forbidden, NotFound
 from node.feed import Feed
 from node.metrics import Metrics
@@ -51,14 +50,15 @@ class Held(Struct, frozen=True):
 
 class App:
     def __init__(
-        self, store: ChainStore, engine: Embedded, metrics: Metrics, private: PrivateStore, disk: Disk
+        self, store: ChainStore, engine: Engine, metrics: Metrics, private: PrivateStore, disk: Disk, name: str = ""
     ) -> None:
         self.store = store
         self.disk = disk
-        self.name = store.genesis.validators[0].name
+        self.name = name or store.genesis.validators[0].name
         self.feed = Feed(store)
         self._grown = asyncio.Event()
         self.engine = engine
+        engine.watch(self._grew)
         self.openings = Openings(store, private, self.name, lambda: self.view)
         self.metrics = metrics
         self.admission = Admission(store.head.chain, store)
@@ -105,8 +105,6 @@ class App:
         self.metrics.envelopes.labels("earlier" if verdict.earlier else "accepted").inc()
         if not verdict.earlier:
             self.metrics.records.inc(records)
-            self._grown.set()
-            self._grown = asyncio.Event()
         done(Receipt(envelope_id, verdict.leaf, outcome.proof, outcome.checkpoint, verdict.earlier))
 
     async def submit(self, wire: bytes) -> Receipt:
@@ -122,6 +120,10 @@ class App:
         if isinstance(result, SuyuanError):
             raise result
         return result
+
+    def _grew(self) -> None:
+        self._grown.set()
+        self._grown = asyncio.Event()
 
     def growth(self) -> asyncio.Event:
         """Is set when the log is longer than it is now."""

@@ -4,7 +4,7 @@ Every value is checked when the node starts; a wrong one is named with what was 
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, IPvAnyNetwork, field_validator
 from pydantic_settings import (
@@ -32,7 +32,8 @@ class Settings(BaseSettings):
     """`host` is where the node listens. Port 0 picks a free one, and `endpoints.json` says which. A relative
     `log_file` lies in the data folder; without one the log goes to stderr; with `log_file_bytes_max` 0 others rotate
     it. Below `free_bytes_min` of disk the node takes nothing new. `public_url` is what consumers' links begin with;
-    `http_proxies` are the addresses whose X-Forwarded-For is believed."""
+    `http_proxies` are the addresses whose X-Forwarded-For is believed. With the engine `cometbft`, `validators` are
+    the HOST:PORT at which the other validators hear cosignatures, as this one does at `cosign_port`."""
 
     model_config = SettingsConfigDict(env_prefix="SUYUAN_", extra="forbid")
 
@@ -45,6 +46,10 @@ class Settings(BaseSettings):
     public_url: Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.\[\]:_-]+)?$")] = ""
     http_proxies: list[IPvAnyNetwork] = []
     http_client_requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    engine: Literal["embedded", "cometbft"] = "embedded"
+    cometbft_program: Path = Path("cometbft")
+    cosign_port: Port = 7420
+    validators: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9.\[\]:_-]+:[0-9]{1,5}$")]] = []
     log_level: str = "info"
     log_json: bool = True
     clock_is_right: bool = False  # the operator's word, after the node stood still for weeks

@@ -1,22 +1,28 @@
 """Making a node's folder in one go. A mark stands in it from the first step to the last, so that an init that was
 interrupted can simply be run again; nothing else is ever thrown away."""
 
+import datetime as dt
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+
 from ledger.errors import Malformed
+from ledger.genesis import Genesis
 from ledger.storage.blockfile import sync_folder
-from ledger.storage.chainstore import GENESIS_FILE, UNFINISHED_FILE
+from ledger.storage.chainstore import GENESIS_FILE, UNFINISHED_FILE, ChainStore
 from ledger.storage.tilefiles import PUBLIC_FOLDER
-from node.config import POLICY_FILE
-from node.private import BYTES_FILE, ROWS_FILE
+from node import keys, tls
+from node.config import CONFIG_FILE, POLICY_FILE, write_policy
+from node.engine.cometbft.home import FOLDER as COMETBFT_FOLDER
+from node.private import BYTES_FILE, ROWS_FILE, PrivateStore
 
 _PRIVATE: Final = (ROWS_FILE, f"{ROWS_FILE}-journal", BYTES_FILE)
-_MADE: Final = ("keys", "blocks", "index", PUBLIC_FOLDER, GENESIS_FILE, POLICY_FILE, *_PRIVATE)
+_MADE: Final = ("keys", "blocks", "index", PUBLIC_FOLDER, COMETBFT_FOLDER, GENESIS_FILE, POLICY_FILE, *_PRIVATE)
 
 
 @contextmanager
@@ -47,3 +53,24 @@ def _clear(data: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+class Seeds(Struct, frozen=True):
+    """A node's own keys in the ledger: the log's, and the one by which it cosigns."""
+
+    log: bytes
+    validator: bytes
+
+
+def lay_out(data: Path, genesis: Genesis, seeds: Seeds, hosts: Sequence[str], settings: str) -> None:
+    """Keys, certificates, genesis, and what a node keeps, empty; inside `in_one_go`."""
+    folder, name, now = data / "keys", genesis.name.split("/")[0], dt.datetime.now(dt.UTC)
+    keys.store_seed(folder, keys.LOG_KEY, seeds.log)
+    keys.store_seed(folder, keys.VALIDATOR_KEY, seeds.validator)
+    tls.make_authority(folder, name, now)
+    tls.make_server(folder, name, list(hosts), now)
+    ChainStore.create(data, genesis)
+    write_policy(data, genesis)
+    PrivateStore(data / ROWS_FILE).close()
+    if not (data / CONFIG_FILE).exists():
+        (data / CONFIG_FILE).write_text(settings)

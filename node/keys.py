@@ -28,9 +28,14 @@ def draw_seed() -> bytes:
 def store_seed(folder: Path, name: str, seed: bytes) -> None:
     """Store a seed for its owner alone; FileExistsError where one is there already."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    store_private(folder / name, seed.hex() + "\n")
+
+
+def store_private(path: Path, text: str) -> None:
+    """A new file that only its owner may read; FileExistsError where one is there already."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
-        file.write(seed.hex() + "\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
 
@@ -40,6 +45,12 @@ def require_private(path: Path) -> None:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise Malformed(str(path), f"others may read it (mode {mode:o}); run: chmod 600 {path}")
+
+
+def own_validator(genesis: Genesis, validator_seed: bytes) -> str:
+    """The name under which the genesis lists this node."""
+    found = signature.public_key(validator_seed)
+    return next(validator.name for validator in genesis.validators if validator.key == found)
 
 
 def load_own(folder: Path, name: str, genesis: Genesis) -> bytes:

@@ -26,10 +26,11 @@ from node import logs, notify, tls
 from node.app import App
 from node.config import Settings
 from node.disk import LOOK_AGAIN_SECONDS, Disk
-from node.engine.embedded import Embedded
+from node.engine import Engine
+from node.engine.choose import open_engine
 from node.grpc_server import Servers, serve
 from node.http.site import Site
-from node.keys import LOG_KEY, VALIDATOR_KEY, load_own
+from node.keys import LOG_KEY, VALIDATOR_KEY, load_own, own_validator
 from node.metrics import Metrics
 from node.private import ROWS_FILE, PrivateStore
 from node.publish import publish
@@ -58,7 +59,7 @@ def open_store(settings: Settings) -> ChainStore:
 def signer_of(store: ChainStore, keys: Path) -> CheckpointSigner:
     genesis = store.genesis
     log_seed, validator = (load_own(keys, name, genesis) for name in (LOG_KEY, VALIDATOR_KEY))
-    return CheckpointSigner(genesis.name, log_seed, genesis.validators[0].name, validator)
+    return CheckpointSigner(genesis.name, log_seed, own_validator(genesis, validator), validator)
 
 
 async def run(settings: Settings) -> None:
@@ -93,18 +94,12 @@ def _share_the_interpreter() -> None:
 
 async def _serve(settings: Settings, store: ChainStore) -> None:
     keys = settings.data / "keys"
-    engine = Embedded(
-        store,
-        signer_of(store, keys),
-        clock_ms,
-        settings.in_flight_envelopes_max,
-        settings.in_flight_bytes_max,
-        settings.clock_is_right,
-    )
+    signer = signer_of(store, keys)
+    engine, listening = await open_engine(settings, store, signer, clock_ms)
     disk = Disk(settings.data, settings.free_bytes_min)
     metrics = _metrics(store, engine, disk, _certificate(keys))
     with closing(_private_store(settings.data)) as private:
-        app = App(store, engine, metrics, private, disk)
+        app = App(store, engine, metrics, private, disk, signer.validator)
         server, members, readers = await serve(app, keys, settings.host, settings.members_port, settings.readers_port)
         site = Site(app, settings)
         web = _serve_metrics(settings, metrics)
@@ -114,6 +109,7 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
             "metrics": f"{settings.host}:{web.server_port}",
             "http": f"{settings.host}:{site.port}",
             "web": site.url,
+            **listening,
         }
         _write_endpoints(settings.data, endpoints)
         log.info("serving", chain=store.head.chain.hex(), height=store.head.height, **endpoints)
@@ -145,7 +141,7 @@ async def _until_one_ends(*parts: Coroutine[Any, Any, None], server: Servers) ->
         await stopping
 
 
-def _metrics(store: ChainStore, engine: Embedded, disk: Disk, certificate_ends: dt.datetime) -> Metrics:
+def _metrics(store: ChainStore, engine: Engine, disk: Disk, certificate_ends: dt.datetime) -> Metrics:
     metrics = Metrics()
     metrics.height.set_function(lambda: store.head.height)
     metrics.size.set_function(lambda: store.head.log.size)

@@ -1,4 +1,4 @@
-"""`suyuan-node check`, `rebuild`, `backup`, `restore`: keeping what is stored."""
+"""`suyuan-node check`, `rebuild`, `backup`, `restore`, `resync`: keeping what is stored."""
 
 import datetime as dt
 import json
@@ -16,6 +16,7 @@ from node.commands.options import Data, Json, Progress, say, warn
 from node.config import write_policy
 from node.restore import Restored
 from node.restore import restore as restore_from
+from node.resync import resync as fetch_anew
 from node.run import calm_garbage_collector, clock_ms
 
 
@@ -82,6 +83,13 @@ def restore(
         warn(warning)
 
 
+def resync(data: Data, as_json: Json = False) -> None:
+    """Have a validator fetch the whole chain anew from the others when it starts next. Keys, settings, private
+    openings and what it signed last stay; what was there is moved aside, never deleted."""
+    aside = fetch_anew(data, dt.datetime.now(dt.UTC))
+    say(as_json, {"data": str(data), "moved_aside": str(aside)})
+
+
 def _warnings(done: Restored) -> Iterator[str]:
     """What an operator must know before the node runs again."""
     yield from done.notes
@@ -112,5 +120,5 @@ def _time(ms: int) -> str:
 
 
 def register(app: typer.Typer) -> None:
-    for command in (check, rebuild, backup, restore):
+    for command in (check, rebuild, backup, restore, resync):
         app.command()(command)

@@ -15,11 +15,10 @@ from ledger import signature
 from ledger.block import RULES_VERSION
 from ledger.errors import Malformed, SuyuanError
 from ledger.records import MemberKind
-from ledger.storage.chainstore import ChainStore, read_genesis
+from ledger.storage.chainstore import read_genesis
 from node import founding, keys, tls
 from node.commands.options import Data, Json, say, warn
-from node.config import CONFIG_FILE, POLICY_FILE, write_policy
-from node.private import ROWS_FILE, PrivateStore
+from node.config import POLICY_FILE
 from node.run import ENDPOINTS_FILE, clock_ms
 
 START_SECONDS_MAX = 10
@@ -67,7 +66,6 @@ def init(
     if not REGION.fullmatch(region):
         raise typer.BadParameter(f"--region {region!r}: a country, such as CN, or a part of it, such as CN-33")
     founders = [_founder(path) for path in founder]
-    folder = data / "keys"
     log_seed, validator_seed = keys.draw_seed(), keys.draw_seed()
     genesis = g.Genesis(
         founders=founders,
@@ -80,15 +78,8 @@ def init(
     )
     g.from_json(g.to_json(genesis))  # refused before anything is written
     with founding.in_one_go(data):
-        keys.store_seed(folder, keys.LOG_KEY, log_seed)
-        keys.store_seed(folder, keys.VALIDATOR_KEY, validator_seed)
-        tls.make_authority(folder, name.split("/")[0], dt.datetime.now(dt.UTC))
-        tls.make_server(folder, name.split("/")[0], host or HOSTS, dt.datetime.now(dt.UTC))
-        ChainStore.create(data, genesis)
-        write_policy(data, genesis)
-        PrivateStore(data / ROWS_FILE).close()
-        if not (data / CONFIG_FILE).exists():
-            (data / CONFIG_FILE).write_text("# Settings of this node; see docs/operating.md\n")
+        seeds = founding.Seeds(log_seed, validator_seed)
+        founding.lay_out(data, genesis, seeds, host or HOSTS, "# Settings of this node; see docs/operating.md\n")
     say(as_json, {"name": name, "chain": g.chain_id(genesis).hex(), "data": str(data)})
 
 

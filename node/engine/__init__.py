@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from ledger.errors import SuyuanError
 from ledger.plan import Checked, Verdict
+from ledger.storage.chainstore import ChainView
 
 
 class Outcome(Struct, frozen=True):
@@ -59,6 +60,20 @@ Done = Callable[[Outcome | SuyuanError], None]
 
 
 class Engine(Protocol):
+    @property
+    def view(self) -> ChainView:
+        """The newest version that readers get; they may keep it."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """How many envelopes were taken and not answered."""
+        ...
+
+    def watch(self, grown: Callable[[], None]) -> None:
+        """Have `grown` called in the event loop whenever `view` is a longer log."""
+        ...
+
     def offer(self, checked: Checked, done: Done) -> None:
         """Take one envelope for ordering. Raises Overloaded or Stopped, and then `done` is never called."""
         ...

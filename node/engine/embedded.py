@@ -11,22 +11,24 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
 import structlog
 
-from ledger.errors import Problem, SuyuanError
-from ledger.limits import BLOCK_BYTES_MAX
+from ledger.errors import SuyuanError
+from ledger.limits import (
+    BLOCK_BYTES_MAX,
+    BLOCK_ENVELOPES_MAX,
+    BLOCK_OVERHEAD_BYTES_MAX,
+    ENVELOPE_OVERHEAD_BYTES_MAX,
+)
 from ledger.plan import Checked, Verdict
 from ledger.storage.chainstore import ChainStore, ChainView
 from node.engine import ClockWrong, Done, Outcome, Overloaded, Stopped
 from node.engine.clock import Clock
+from node.engine.isolate import INTERNAL_ERRORS, internal_verdict
 from node.receipts import CheckpointSigner
 
 COSIGN_AGAIN_SECONDS = 60
-BLOCK_ENVELOPES_MAX = 4096
-BLOCK_OVERHEAD_BYTES = 1024  # header and framing, taken off the block's bound
 RETRY_AFTER_MS = 200
-WIRE_OVERHEAD_BYTES = 5
 
 log = structlog.get_logger(__name__)
 
@@ -60,8 +62,12 @@ class Embedded:
         self._wake = asyncio.Event()
         self._stopped = False
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._grown: Callable[[], None] = lambda: None
         self.blocks_made = 0
         self.view: ChainView = self._cosign()
+
+    def watch(self, grown: Callable[[], None]) -> None:
+        self._grown = grown
 
     def offer(self, checked: Checked, done: Done) -> None:
         if self._stopped:
@@ -99,6 +105,7 @@ class Embedded:
         finally:
             await asyncio.wait([future])
             failed = future.exception() is not None
+            self._grown()
             outcomes = [] if failed else future.result()
             unknown = Stopped("the block could not be stored, so nobody knows whether this envelope is in it")
             for number, (_, done) in enumerate(batch):
@@ -114,13 +121,13 @@ class Embedded:
     def _take(self) -> list[tuple[Checked, Done]]:
         """The next envelopes, as many as fit into one block."""
         batch: list[tuple[Checked, Done]] = []
-        room = BLOCK_BYTES_MAX - BLOCK_OVERHEAD_BYTES
+        room = BLOCK_BYTES_MAX - BLOCK_OVERHEAD_BYTES_MAX
         while self._queue and len(batch) < BLOCK_ENVELOPES_MAX:
-            size = len(self._queue[0][0].opened.wire) + WIRE_OVERHEAD_BYTES
+            size = len(self._queue[0][0].opened.wire) + ENVELOPE_OVERHEAD_BYTES_MAX
             if size > room:
                 break
             room -= size
-            self._queued_bytes -= size - WIRE_OVERHEAD_BYTES
+            self._queued_bytes -= size - ENVELOPE_OVERHEAD_BYTES_MAX
             batch.append(self._queue.popleft())
         return batch
 
@@ -133,15 +140,7 @@ class Embedded:
             return [error] * len(batch)
         try:
             plan = store.plan([checked for checked, _ in batch], time)
-        except (
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-            msgspec.MsgspecError,
-        ):
+        except INTERNAL_ERRORS:
             return self._isolate(batch)
         store.commit(plan)
         if plan.block is not None:
@@ -156,8 +155,7 @@ class Embedded:
             middle = len(batch) // 2
             return self._make_block(batch[:middle]) + self._make_block(batch[middle:])
         log.exception("planning failed", envelope=batch[0][0].opened.id.hex())
-        problem = Problem("internal", "this envelope meets an error in the node", "tell the node's operator its id")
-        return [Outcome(Verdict(None, False, (problem,)), b"", [])]
+        return [Outcome(internal_verdict(), b"", [])]
 
     def _outcome(self, verdict: Verdict) -> Outcome:
         if verdict.leaf is None:

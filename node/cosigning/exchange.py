@@ -1,0 +1,105 @@
+"""Telling the other validators what this one cosigned, and hearing theirs, over plain HTTP: what travels is public
+and signed, and nothing is believed that is not a validator's own signature.
+
+    POST /cosignature    a signed note with the sender's cosignature; answered with the receiver's newest one
+
+So whoever comes back after an absence learns where the others stand by telling where it stands itself.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+from aiohttp import ClientError, ClientSession, ClientTimeout, web
+
+from ledger.errors import Malformed, VerifyFailed
+from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, NOTE_BYTES_MAX, PEER_ANSWER_SECONDS_MAX
+
+PATH: Final = "/cosignature"
+AGAIN_SECONDS: Final = 1.0
+log = structlog.get_logger(__name__)
+
+
+class Exchange:
+    """`heard` gets the notes of others and raises Malformed or VerifyFailed; `newest` is this node's own."""
+
+    def __init__(self, peers: Sequence[str], heard: Callable[[bytes], None], newest: Callable[[], bytes]) -> None:
+        self._heard, self._newest = heard, newest
+        self._waiting = {peer: deque[bytes](maxlen=COSIGNED_HEADS_ENTRIES_MAX) for peer in peers}
+        self._wake = {peer: asyncio.Event() for peer in peers}
+        self._runner: web.AppRunner | None = None
+
+    def tell(self, note: bytes) -> None:
+        """Everybody gets it, in order, as soon as they can be reached; of many that wait, the newest ones."""
+        for peer, waiting in self._waiting.items():
+            waiting.append(note)
+            self._wake[peer].set()
+
+    async def listen(self, host: str, port: int) -> int:
+        """Serve; the port. OSError where it cannot be listened on."""
+        app = web.Application(client_max_size=NOTE_BYTES_MAX)
+        app.router.add_post(PATH, self._answer)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        return int(self._runner.addresses[0][1])
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        try:
+            async with asyncio.timeout(PEER_ANSWER_SECONDS_MAX):
+                note = await request.read()
+            self._heard(note)
+        except (Malformed, VerifyFailed) as error:
+            return web.Response(status=400, text=f"{error}\n")
+        except TimeoutError:
+            return web.Response(status=408, text=f"the note did not come within {PEER_ANSWER_SECONDS_MAX} s\n")
+        return web.Response(body=self._newest(), content_type="text/plain")
+
+    async def run(self) -> None:
+        """Tell the others, until cancelled."""
+        timeout = ClientTimeout(total=PEER_ANSWER_SECONDS_MAX)
+        async with ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as group:
+            for peer in self._waiting:
+                group.create_task(self._tell(session, peer))
+
+    async def _tell(self, session: ClientSession, peer: str) -> None:
+        waiting, wake, reached = self._waiting[peer], self._wake[peer], True
+        while True:
+            await wake.wait()
+            wake.clear()
+            try:
+                while waiting:
+                    await self._send(session, peer, waiting[0])
+                    waiting.popleft()
+                if not reached:
+                    log.info("a validator is reached again", peer=peer)
+                reached = True
+            except (ClientError, TimeoutError, OSError) as error:
+                if reached:
+                    log.warning("a validator cannot be reached", peer=peer, reason=str(error) or type(error).__name__)
+                reached = False
+                wake.set()
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _send(self, session: ClientSession, peer: str, note: bytes) -> None:
+        async with session.post(f"http://{peer}{PATH}", data=note) as response:
+            if response.content_length is None or response.content_length > NOTE_BYTES_MAX:
+                raise ClientError("its answer is longer than a note may be")
+            answer = await response.read()
+            if response.status != 200:
+                log.warning(
+                    "a validator does not take this cosignature",
+                    peer=peer,
+                    answer=answer[:300].decode(errors="replace"),
+                )
+                return
+        try:
+            self._heard(answer)
+        except (Malformed, VerifyFailed) as error:
+            log.warning("a validator's answer proves nothing", peer=peer, reason=str(error))

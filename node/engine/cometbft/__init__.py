@@ -1,0 +1,1 @@
+"""The engine for a network of validators, over CometBFT: `engine` puts the rest together."""

@@ -1,0 +1,164 @@
+"""The ABCI application: what CometBFT asks, answered with the ledger's own functions. No socket, no thread, no clock.
+
+A proposal is rejected only for bytes, bounds, chain id, key or signature: two honest nodes may each have admitted a
+ship of the same last hundred cans, so a broken rule refuses its envelope in `finalize`, without leaf or state change.
+Bad input never raises here, since an exception stops consensus.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+from msgspec import Struct
+
+from ledger.errors import Damaged, Problem, SuyuanError
+from ledger.limits import (
+    BLOCK_BYTES_MAX,
+    BLOCK_ENVELOPES_MAX,
+    BLOCK_OVERHEAD_BYTES_MAX,
+    ENVELOPE_OVERHEAD_BYTES_MAX,
+)
+from ledger.plan import Checked, Plan, Verdict
+from ledger.storage.chainstore import ChainStore
+from node.engine.cometbft.checker import Checker
+from node.engine.cometbft.progress import RESYNC, Progress
+from node.engine.cometbft.transactions import name_of
+from node.engine.isolate import INTERNAL_ERRORS, internal_verdict
+
+log = structlog.get_logger(__name__)
+
+
+class Decided(Struct, frozen=True):
+    """A block of CometBFT as it was planned: the names of its transactions, and what became of each."""
+
+    height: int
+    names: list[bytes]
+    verdicts: list[Verdict]
+    plan: Plan
+
+
+class Room:
+    """What still fits into one block of the ledger, unpacked."""
+
+    def __init__(self) -> None:
+        self._bytes = BLOCK_BYTES_MAX - BLOCK_OVERHEAD_BYTES_MAX
+        self._envelopes = BLOCK_ENVELOPES_MAX
+
+    def take(self, checked: Checked) -> bool:
+        size = len(checked.opened.wire) + ENVELOPE_OVERHEAD_BYTES_MAX
+        if size > self._bytes or not self._envelopes:
+            return False
+        self._bytes -= size
+        self._envelopes -= 1
+        return True
+
+
+class Application:
+    def __init__(self, store: ChainStore, checker: Checker, progress: Progress) -> None:
+        self._store = store
+        self._checker = checker
+        self._progress = progress
+        self._decided: Decided | None = None
+
+    @property
+    def height(self) -> int:
+        return self._progress.height
+
+    @property
+    def app_hash(self) -> bytes:
+        """The root of the stored log; of an empty one, RFC 6962's root of nothing."""
+        return self._store.head.log.root()
+
+    def check(self, tx: bytes) -> str:
+        """Empty where a transaction may travel on, else why not."""
+        try:
+            self._checker.check(tx)
+        except SuyuanError as error:
+            return str(error)
+        return ""
+
+    def prepare(self, txs: Sequence[bytes], bytes_max: int) -> list[bytes]:
+        """Of the waiting transactions, in order, those that fit into one block, packed and unpacked."""
+        room, taken = Room(), list[bytes]()
+        for tx in txs:
+            bytes_max -= len(tx)
+            checked = self._checker.find(tx)
+            if bytes_max < 0 or (checked is not None and not room.take(checked)):
+                break
+            if checked is not None:
+                taken.append(tx)
+        return taken
+
+    def process(self, txs: Sequence[bytes]) -> str:
+        """Empty where a proposal may become a block, else why it is rejected."""
+        room = Room()
+        for number, tx in enumerate(txs):
+            try:
+                checked = self._checker.check(tx)
+            except SuyuanError as error:
+                return f"transaction {number}: {error}"
+            if not room.take(checked):
+                return f"transaction {number} is beyond what one block holds"
+        return ""
+
+    def finalize(self, height: int, time_ms: int, txs: Sequence[bytes]) -> Decided:
+        """Plan a decided block; nothing is stored yet."""
+        if height != self.height + 1:
+            flaw = f"CometBFT decided block {height}, this node stands at {self.height}"
+            raise Damaged("cometbft/data", flaw, RESYNC)
+        room = Room()
+        found = [self._checker.find(tx) for tx in txs]
+        fit = [one if one is not None and room.take(one) else None for one in found]
+        plan, verdicts = self._planned(fit, max(time_ms, self._store.head.time))
+        self._decided = Decided(height, [name_of(tx) for tx in txs], verdicts, plan)
+        return self._decided
+
+    def _planned(self, found: Sequence[Checked | None], time_ms: int) -> tuple[Plan, list[Verdict]]:
+        """A plan of all that can be planned. Where planning meets an error of ours, the envelope at which it first
+        does is left out and refused: the shortest beginning that fails ends with it, on every node alike."""
+        verdicts: list[Verdict | None] = [_unreadable() if one is None else None for one in found]
+        kept = [(number, one) for number, one in enumerate(found) if one is not None]
+        while True:
+            plan = self._try([one for _, one in kept], time_ms)
+            if plan is not None:
+                break
+            number, one = kept.pop(self._first_bad([one for _, one in kept], time_ms))
+            log.error("planning failed", envelope=one.opened.id.hex())
+            verdicts[number] = internal_verdict()
+        for (number, _), verdict in zip(kept, plan.verdicts, strict=True):
+            verdicts[number] = verdict
+        return plan, [verdict for verdict in verdicts if verdict is not None]
+
+    def _try(self, envelopes: Sequence[Checked], time_ms: int) -> Plan | None:
+        try:
+            return self._store.plan(envelopes, time_ms)
+        except INTERNAL_ERRORS:
+            if not envelopes:
+                raise
+            log.exception("planning failed", envelopes=len(envelopes))
+            return None
+
+    def _first_bad(self, envelopes: Sequence[Checked], time_ms: int) -> int:
+        good, bad = 0, len(envelopes)  # so many from the beginning can be planned, so many cannot
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            if self._try(envelopes[:middle], time_ms) is None:
+                bad = middle
+            else:
+                good = middle
+        return bad - 1
+
+    def commit(self) -> Decided:
+        """Store what was planned last."""
+        decided = self._decided
+        if decided is None:
+            raise ValueError("there is nothing to commit")
+        self._progress.announce(decided.height, decided.plan.head)
+        self._store.commit(decided.plan)
+        self._progress.stored(decided.height)
+        self._decided = None
+        return decided
+
+
+def _unreadable() -> Verdict:
+    """Stands in a decided block only where more than a third of the validators do not check what they vote for."""
+    return Verdict(None, False, (Problem("envelope.malformed", "it is no envelope of this chain, or not signed"),))

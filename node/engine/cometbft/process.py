@@ -1,0 +1,83 @@
+"""CometBFT's process, a child of the node: started again when it ends, and stopped before the node leaves."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from ledger.errors import SuyuanError
+from node.engine.cometbft.home import RPC_SOCKET
+
+VERSION: Final = "0.39.4"
+AGAIN_SECONDS: Final = 1.0
+LIVES_SECONDS_MIN: Final = 10.0  # shorter lives, so many in a row, mean that it cannot run
+SHORT_LIVES_MAX: Final = 5
+STOP_SECONDS: Final = 10.0
+LOG: Final = "cometbft.log"
+LOG_BYTES_MAX: Final = 16 * 1024 * 1024  # beyond it, the next start begins it anew
+PID: Final = "cometbft.pid"
+MEMORY: Final = {"GOMEMLIMIT": "256MiB", "GOGC": "50"}
+INSTALL: Final = 'scripts/cometbft builds it and prints its path; name that in node.toml: cometbft_program = "…"'
+log = structlog.get_logger(__name__)
+
+
+class CannotRun(SuyuanError):
+    """CometBFT does not run, and trying again would not help."""
+
+
+async def require_version(program: Path) -> None:
+    """CannotRun where the program is missing, or another version than the one that this node was made for."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program, "version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+        said = (await process.communicate())[0].decode(errors="replace").strip()
+    except OSError as error:
+        raise CannotRun(f"{program}: {error.strerror}. {INSTALL}") from None
+    if said != VERSION:
+        raise CannotRun(f"{program} is version {said[:40]!r}, this node needs {VERSION}. {INSTALL}")
+
+
+async def keep_running(program: Path, home: Path) -> None:
+    """Until cancelled, and then CometBFT has ended too. CannotRun where it ends again and again."""
+    environment = {**os.environ, **{name: os.environ.get(name, value) for name, value in MEMORY.items()}}
+    loop, short = asyncio.get_running_loop(), 0
+    while True:
+        began = loop.time()
+        code = await _run(program, home, environment)
+        short = short + 1 if loop.time() - began < LIVES_SECONDS_MIN else 0
+        log.error("CometBFT ended", exit_code=code, log=str(home / LOG))
+        if short >= SHORT_LIVES_MAX:
+            raise CannotRun(f"CometBFT ended {short} times within seconds of its start; read {home / 'cometbft.log'}")
+        await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def _run(program: Path, home: Path, environment: Mapping[str, str]) -> int:
+    said = home / LOG
+    mode = "ab" if said.exists() and said.stat().st_size < LOG_BYTES_MAX else "wb"
+    (home / RPC_SOCKET).unlink(missing_ok=True)  # a killed process leaves it, and then nobody can listen there
+    with said.open(mode) as output:
+        process = await asyncio.create_subprocess_exec(
+            program, "start", "--home", ".", stdout=output, stderr=output, env=environment, cwd=home
+        )
+    (home / PID).write_text(f"{process.pid}\n")
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await _end(process)
+        (home / PID).unlink(missing_ok=True)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        log.error("CometBFT does not end; it is killed", pid=process.pid)
+        process.kill()
+        await process.wait()
