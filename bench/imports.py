@@ -1,14 +1,14 @@
 """Books of a million rows into a node by `suyuan import`, end to end: read, planned, signed, sent, booked, and every
 receipt verified.
 
-python -m bench.imports [--rows 1000000] [--prices]
+python -m bench.imports [--kind sales|purchases] [--rows 1000000] [--prices]
 
 The books are one dealer's. Sales: 2,000 lots, two of three documents to 200 member shops (cases, by their own code
 or by the can's with the specification), the others to consumers, of which some number no documents; some goods come
-back, some rows cannot be booked. Purchases, a tenth as many: what the maker shipped, whole and in part, and what it
-had not booked yet. Each is imported by the command in a process of its own, the sales once more, which books nothing.
-Memory is the peak of the importing process, for this book and for one of a tenth of its rows. With --prices each row
-has something private.
+back, some rows cannot be booked. Purchases: as many open ships of the maker, answered whole and in part, and what it
+had not booked yet. Each book is imported by the command in a process of its own, after one of a tenth of its rows,
+and once more, which books nothing. Memory is the peak of the importing process. With --prices each row has something
+private. Without --kind both.
 """
 
 import argparse
@@ -19,11 +19,12 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
 from bench import world
+from bench.micro import floor_us
 from client_sdk import build, keys
 from demo.world import CANS_A_CASE, gtin, uscc
 from ledger import records as r
@@ -32,6 +33,8 @@ HEADERS = ("日期", "单据号", "行号", "商品名称", "商品条码", "规
 LINES_A_DOCUMENT = 10
 BAD_EVERY, BACK_EVERY, NAMELESS_EVERY = 1009, 499, 20  # rows; rows; documents of consumers
 LATE_EVERY = 50  # deliveries that the maker has not booked
+PARTIES = {"sales": "客户", "purchases": "供应商"}
+Book = Callable[[str, int], Iterator[list[object]]]
 
 
 def write(path: Path, party: str, rows: Iterator[list[object]], prices: bool) -> None:
@@ -61,7 +64,7 @@ def sales(trade: world.Trade, name: str, rows: int, cases: dict[str, str]) -> It
         yield [day, *numbers, "婴幼儿配方乳粉", *what, quantity, "2026-01-01", lot, "730", *party]
 
 
-def deliver(trade: world.Trade, rows: int) -> Iterator[list[object]]:
+def purchases(trade: world.Trade, name: str, rows: int) -> Iterator[list[object]]:
     """Ships of the maker to the dealer, then the dealer's rows of them; some the maker has not booked yet."""
     random = trade.random
     deliveries = [(random.choice(trade.lots), random.randrange(1, 50)) for _ in range(rows)]
@@ -71,7 +74,7 @@ def deliver(trade: world.Trade, rows: int) -> Iterator[list[object]]:
         trade.book(trade.maker, [trade.ship(trade.maker, trade.dealers[0], lot, n) for lot, n in part])
     for number, (whole, quantity) in enumerate(deliveries):
         product, _, lot = whole.partition("#")
-        numbers = [f"JH-{number // LINES_A_DOCUMENT:07d}", number % LINES_A_DOCUMENT + 1]
+        numbers = [f"{name}-{number // LINES_A_DOCUMENT:07d}", number % LINES_A_DOCUMENT + 1]
         less = quantity - 1 if number % 7 == 0 and quantity > 1 else quantity
         what = [product, "800g/罐", "罐", less, "2026-01-01", lot, "730"]
         yield ["2026-01-02", *numbers, "婴幼儿配方乳粉", *what, "乳业", trade.maker.member]
@@ -97,7 +100,7 @@ def busy_seconds(node: world.Node) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measured(name: str, node: world.Node, home: Path, path: Path, rows: int) -> int:
+def measured(name: str, node: world.Node, home: Path, path: Path, rows: int, floor: float) -> int:
     """Import a book, print what it took, and return the peak of memory in MB."""
     before = busy_seconds(node)
     seconds, used, told = run(home, path)
@@ -108,8 +111,22 @@ def measured(name: str, node: world.Node, home: Path, path: Path, rows: int) -> 
         raise SystemExit(f"more rows are bad than were made so: {told}")
     own, peak = (used.ru_utime + used.ru_stime) / rows * 1e6, used.ru_maxrss // 1024
     busy = f"of a core {own:.0f} us a row, the node {its:.0f} us; peak memory {peak} MB; {told['bad']:,} bad"
-    print(f"{name} {rows:>9,} rows    {rows / seconds:>8,.0f} rows/s; {busy}", flush=True)
+    speed = f"{rows / seconds:>8,.0f} rows/s ({rows / seconds / floor:.3f} of the floor)"
+    print(f"{name:<9} {rows:>9,} rows    {speed}; {busy}", flush=True)
     return peak
+
+
+def book(kind: str, node: world.Node, home: Path, book_of: Book, given: argparse.Namespace, floor: float) -> None:
+    """A book of a tenth of the rows, one of all, and that once more."""
+    peaks = []
+    for rows in (given.rows // 10, given.rows):
+        path = node.folder / f"{kind}{rows}.csv"
+        write(path, PARTIES[kind], book_of(path.stem, rows), given.prices)
+        peaks.append(measured(kind, node, home, path, rows, floor))
+    print(f"ten times the rows            {peaks[1] / peaks[0]:>8.2f} x the memory")
+    seconds, _, told = run(home, path)
+    once_more = f"{given.rows / seconds:>8,.0f} rows/s, {told['already_booked']:,} booked before"
+    print(f"imported once more            {once_more}, {told['booked']} booked", flush=True)
 
 
 def dealer_of(node: world.Node, trade: world.Trade) -> Path:
@@ -123,31 +140,34 @@ def dealer_of(node: world.Node, trade: world.Trade) -> Path:
     return home
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--prices", action="store_true", help="each row has a price and a contact")
-    given = parser.parse_args()
-    node = world.start()
-    trade = world.Trade(node)
-    home = dealer_of(node, trade)
-    trade.prepare()
+def declare_cases(trade: world.Trade) -> dict[str, str]:
+    """The code of each product's case."""
     cases = {product: gtin(trade.random, indicator=1) for product in trade.products}
     declared = {"at": trade.now, "declared_by": r.DeclaredBy.MAKER, "maker": trade.maker.member, "name": "乳粉"}
     levels = [build.act(r.Register, base=b, contains=CANS_A_CASE, product=c, **declared) for b, c in cases.items()]
     trade.book(trade.maker, levels)
-    peaks = []
-    for rows in (given.rows // 10, given.rows):
-        path = node.folder / f"XS{rows}.csv"
-        write(path, "客户", sales(trade, path.stem, rows, cases), given.prices)
-        peaks.append(measured("sales    ", node, home, path, rows))
-    print(f"ten times the rows            {peaks[1] / peaks[0]:>8.2f} x the memory")
-    seconds, _, told = run(home, path)
-    once_more = f"{given.rows / seconds:>8,.0f} rows/s, {told['already_booked']:,} booked before"
-    print(f"imported once more            {once_more}, {told['booked']} booked")
-    path = node.folder / "JH.csv"
-    write(path, "供应商", deliver(trade, given.rows // 10), given.prices)
-    measured("purchases", node, home, path, given.rows // 10)
+    return cases
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", choices=PARTIES)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--prices", action="store_true", help="each row has a price and a contact")
+    given = parser.parse_args()
+    floor = 1e6 / floor_us()["floor"]
+    print(f"floor of one core (bench.micro) {floor:>10,.0f} records/s")
+    node = world.start()
+    trade = world.Trade(node)
+    home = dealer_of(node, trade)
+    trade.prepare()
+    cases = declare_cases(trade)
+    books: dict[str, Book] = {
+        "sales": lambda name, rows: sales(trade, name, rows, cases),
+        "purchases": lambda name, rows: purchases(trade, name, rows),
+    }
+    for kind in [given.kind] if given.kind else list(PARTIES):
+        book(kind, node, home, books[kind], given, floor)
     node.stop()
 
 

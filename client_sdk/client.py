@@ -178,8 +178,10 @@ class Client(Reads):
     def submit_envelope(self, envelope: SignedEnvelope) -> Receipt:
         """Send one signed envelope. EnvelopeRefused, Overloaded and ReadOnly: nothing of it is booked; with any
         other error the outcome is unknown: ask with `receipt` before it is sent again."""
-        answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire)).receipt
-        return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
+        answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire))
+        if answer.WhichOneof("result") == "refusal":
+            raise wire.refused(answer.refusal)
+        return wire.receipt(self.trust, envelope, answer.receipt, b"", clock_ms())
 
     def receipt(self, envelope: SignedEnvelope) -> Receipt:
         """The verified receipt of an envelope sent before; NotFound where it was not accepted."""

@@ -9,6 +9,7 @@ node.json     the connection file of the node: suyuan-node connection
 """
 
 import base64
+import difflib
 import json
 import os
 import stat
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.x509.oid import NameOID
 
+from client_sdk import regions
 from client_sdk.errors import KeyFileError
 from ledger import entries, signature
 from ledger.errors import Malformed
@@ -93,11 +95,9 @@ def create(
 ) -> Identity:
     """Make the keys of a new identity in `folder`, and unlock it; KeyFileError where one is there already. `scrypt_n`
     is what guessing a passphrase costs."""
-    check_member_id(member)
-    if kind not in {known.name.lower() for known in MemberKind}:
-        raise Malformed("kind", f"{kind!r} is none of {', '.join(known.name.lower() for known in MemberKind)}")
-    if (folder / "signing.key").exists():
-        raise KeyFileError(f"{folder} holds an identity already; nothing was changed")
+    check_new(folder, member, kind, region)
+    if not passphrase:
+        raise KeyFileError("the passphrase is empty: whoever copied signing.key could sign with it; choose one")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     seed = os.urandom(32)
     public = Public(member, name, kind, region, signature.public_key(seed))
@@ -112,6 +112,17 @@ def create(
     (folder / "tls.csr").write_bytes(request.public_bytes(serialization.Encoding.PEM))
     (folder / "member.json").write_bytes(msgspec.json.format(msgspec.json.encode(public)) + b"\n")
     return Identity(folder, public, seed, None)
+
+
+def check_new(folder: Path, member: str, kind: str, region: str) -> None:
+    """What can be wrong with a new identity, before a passphrase is asked for."""
+    check_member_id(member)
+    kinds = [known.name.lower() for known in MemberKind]
+    if kind not in kinds:
+        raise Malformed("kind", f"{kind!r} is none of {', '.join(kinds)}")
+    regions.check(region)
+    if (folder / "signing.key").exists():
+        raise KeyFileError(f"{folder} holds an identity already; nothing was changed")
 
 
 def _write_private(path: Path, data: bytes) -> None:
@@ -182,7 +193,18 @@ def load(folder: Path, passphrase: str) -> Identity:
 
 
 def load_public(folder: Path) -> Public:
+    if not folder.is_dir():
+        raise KeyFileError(f"there is no identity folder {folder}: {_beside(folder)}")
     return load_public_file(folder / "member.json")
+
+
+def _beside(folder: Path) -> str:
+    """What to do about a folder that is not there: the nearest of its neighbours that holds an identity."""
+    near = folder.parent
+    found = [one.name for one in near.iterdir() if (one / "member.json").exists()] if near.is_dir() else []
+    close = difflib.get_close_matches(folder.name, found, 1, 0.5)
+    known = f"did you mean {near / close[0]}? Else " if close else ""
+    return f"{known}name it with -i or SUYUAN_IDENTITY, or make one with: suyuan keygen"
 
 
 def load_public_file(path: Path) -> Public:
@@ -191,20 +213,24 @@ def load_public_file(path: Path) -> Public:
         public = msgspec.json.decode(path.read_bytes(), type=Public)
     except FileNotFoundError:
         raise KeyFileError(f"{path}: missing; make an identity with: suyuan keygen") from None
-    except msgspec.MsgspecError as error:
-        raise KeyFileError(f"{path}: not a member's public file: {error}") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        expected = "member.json, as suyuan keygen writes it, is expected"
+        raise KeyFileError(f"{path}: not a member's public file ({error}); {expected}") from None
     check_member_id(public.member)
     return public
 
 
 def load_connection(path: Path) -> Connection:
-    """A node's connection file; its policy must parse."""
+    """A node's connection file; its policy and its authority's certificate must parse."""
+    writes = "the node's operator writes it with: suyuan-node connection"
     try:
         connection = msgspec.json.decode(path.read_bytes(), type=Connection)
         bytes.fromhex(connection.chain)
+        x509.load_pem_x509_certificate(connection.ca.encode())
+        connection.trusted()
     except FileNotFoundError:
-        raise KeyFileError(f"{path}: missing; the node's operator writes it with: suyuan-node connection") from None
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise Malformed(str(path), str(error)) from None
-    connection.trusted()
+        raise KeyFileError(f"{path}: missing; {writes}") from None
+    except (msgspec.MsgspecError, ValueError, Malformed) as error:
+        why = "its certificate cannot be read" if "PEM" in str(error) else str(error)
+        raise Malformed(str(path), f"it is no connection file, or was damaged ({why}); {writes}") from None
     return connection

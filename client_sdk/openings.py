@@ -11,11 +11,12 @@ from client_sdk.errors import ClientError
 from client_sdk.trust import Receipt
 from ledger import merkle
 from ledger.errors import Malformed, SuyuanError, VerifyFailed
+from ledger.limits import PRIVATE_ENTRIES_MAX
 from ledger.private import Private, open_private
 from ledger.records import RECORD, Record
 from proto.suyuan.v1 import ledger_pb2 as pb
 
-OPENINGS_A_CALL: Final = 200  # of at most 16 KiB each
+CALL_BYTES_MAX: Final = 3 * 1024 * 1024  # of openings in one call; the node takes 4 MiB
 
 
 class Opened(Struct, frozen=True):
@@ -42,9 +43,15 @@ def opened(answer: pb.GetPrivateResponse, known: bytes | None) -> Opened:
 
 def requests(leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str]) -> Iterator[pb.PutPrivateRequest]:
     """The private openings of an envelope, now that its place in the log is known, as calls of bounded size."""
-    rows = [pb.PrivateOpening(leaf=leaf, index=index, opening=one) for index, one in openings.items()]
-    for start in range(0, len(rows), OPENINGS_A_CALL):
-        yield pb.PutPrivateRequest(openings=rows[start : start + OPENINGS_A_CALL], nodes=nodes)
+    request, size = pb.PutPrivateRequest(nodes=nodes), 0
+    for index, one in openings.items():
+        if len(request.openings) == PRIVATE_ENTRIES_MAX or size + len(one) > CALL_BYTES_MAX:
+            yield request
+            request, size = pb.PutPrivateRequest(nodes=nodes), 0
+        request.openings.add(leaf=leaf, index=index, opening=one)
+        size += len(one)
+    if request.openings:
+        yield request
 
 
 class Undelivered(Struct, frozen=True):

@@ -64,4 +64,9 @@ def day(text: str) -> int:
 
 def shown(at_ms: int) -> str:
     """A moment for people, in China's time, whatever the machine's is."""
-    return dt.datetime.fromtimestamp(at_ms / 1000, cells.CHINA).strftime("%Y-%m-%d %H:%M")
+    return dt.datetime.fromtimestamp(at_ms / 1000, cells.CHINA).strftime("%Y-%m-%d %H:%M UTC+8")
+
+
+def iso(at_ms: int) -> str:
+    """The same moment for programs, to the second."""
+    return dt.datetime.fromtimestamp(at_ms / 1000, cells.CHINA).isoformat(timespec="seconds")

@@ -58,10 +58,7 @@ SERVICE_CONFIG: Final = {
     ],
     "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.5},
 }
-METADATA_BYTES_MAX: Final = 4 * 1024 * 1024  # a refusal names every bad record of an envelope, in a trailer
 OPTIONS: Final = (
-    ("grpc.max_metadata_size", METADATA_BYTES_MAX),
-    ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_reconnect_backoff_ms", 10_000),

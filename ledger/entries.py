@@ -58,22 +58,32 @@ class Bit(IntFlag):
     DISPUTED_CLAIM_BEFORE = 16384
     HELD_BEFORE = 32768
     RECALLED_BEFORE = 65536
+    OPEN_CLAIM_BEHIND = 131072
+    DISPUTED_CLAIM_BEHIND = 262144
 
 
 # Plain integers, since rules test them for every record and a flag's operators are slow.
 IN_FORCE: Final = int(Bit.HELD | Bit.RECALLED)
 OWN_CLAIMS: Final = int(Bit.OPEN_CLAIM | Bit.DISPUTED_CLAIM)
 CLAIMS_BEFORE: Final = int(Bit.OPEN_CLAIM_BEFORE | Bit.DISPUTED_CLAIM_BEFORE)
+CLAIMS_BEHIND: Final = int(Bit.OPEN_CLAIM_BEHIND | Bit.DISPUTED_CLAIM_BEHIND)
 IN_FORCE_BEFORE: Final = int(Bit.HELD_BEFORE | Bit.RECALLED_BEFORE)
 _CLAIM_SHIFT: Final = 9  # from a claim's bit to the bit that says: claimed before it came here
+_BEHIND_SHIFT: Final = 4  # from the bit for a claim before to the bit that says: its position is not on the way
 _IN_FORCE_SHIFT: Final = 15  # from a hold's bit to the bit that says: held before it came here
 
 
 def passed_on(bits: int) -> int:
     """What travels with the goods: every bit. A hold and an open claim stay where they are, since they may yet be
     lifted or confirmed there; what leaves carries that it was held, or claimed."""
-    stay = bits & (OWN_CLAIMS | IN_FORCE)
-    return bits & ~stay | (stay & OWN_CLAIMS) << _CLAIM_SHIFT | (stay & IN_FORCE) << _IN_FORCE_SHIFT
+    stay = bits & (OWN_CLAIMS | IN_FORCE | CLAIMS_BEHIND)
+    before = (stay & OWN_CLAIMS) << _CLAIM_SHIFT | (stay & CLAIMS_BEHIND) >> _BEHIND_SHIFT
+    return bits & ~stay | before | (stay & IN_FORCE) << _IN_FORCE_SHIFT
+
+
+def behind(bits: int) -> int:
+    """Bits that goods carry, where they come to out of sight of the way: a claim before shows there for good."""
+    return bits & ~CLAIMS_BEFORE | (bits & CLAIMS_BEFORE) << _BEHIND_SHIFT
 
 
 Count = Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)]
@@ -257,8 +267,10 @@ class KeyEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
 
 
 class SiteEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A place; `closed` is the block time at which it was given up."""
+
     adverse: Chain | None = None
-    closed: bool | None = None
+    closed: TimeMs | None = None
     facts: Chain | None = None
     name: Name
     public: bool | None = None

@@ -11,6 +11,7 @@ A programmer's error stays a plain ValueError or TypeError.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -79,6 +80,21 @@ class Damaged(SuyuanError):
         self.where = where
         self.message = message
         self.remedy = remedy
+
+
+_FILES: Final[dict[type[OSError], str]] = {
+    FileNotFoundError: "there is no such file; check its name and folder",
+    PermissionError: "you may not open it; check whose it is, and its mode",
+    IsADirectoryError: "it is a folder, and a file is expected",
+    NotADirectoryError: "it lies in what is no folder; check its name",
+}
+
+
+def of_file(error: OSError) -> str:
+    """What the system's error says of which file, and what to do, in place of its number."""
+    if error.filename is None:
+        return str(error)
+    return f"{error.filename}: {_FILES.get(type(error)) or (error.strerror or 'it cannot be read').lower()}"
 
 
 class WriteFailed(SuyuanError):

@@ -103,6 +103,7 @@ BOOK_QUOTED_LINES_MAX: Final = 32  # that one cell in quotes may span
 BOOK_ROW_FIELDS_MAX: Final = 256  # of a sheet, the rest is passed over
 BOOK_TITLE_LINES_MAX: Final = 10  # in which the headers are looked for
 BOOK_CACHE_ROWS_MAX: Final = 50_000  # of an import's own tables in memory; the rest stands in a temporary file
+BOOK_SHIPS_BYTES_MAX: Final = 32 * 1024 * 1024  # of waiting ships in memory; the rest stands in that file too
 XLSX_SHEETS_BYTES_MAX: Final = 1024 * 1024 * 1024  # unpacked; read as a stream
 XLSX_PARTS_BYTES_MAX: Final = 128 * 1024 * 1024  # unpacked; held in memory
 MAPPING_BYTES_MAX: Final = 4 * 1024 * 1024

@@ -5,7 +5,7 @@ Rows, by the first byte of their key (identifiers are separated by zero bytes):
     m path                       an entry of the state map (`ledger.entries`)
     p owner 0 site 0 lot         Stock: the quantities of a position
     h receiver 0 ship            Handover: an open ship, under the member that is to sign the receive
-    c ship                       Closed: how a handover ended
+    c ship                       Closed: how a handover ended, and between whom it was
     r member 0 side ref          Booked: the records that a document line was booked with
     s path                       the holds and recalls in force on a subject
     e envelope id                Accepted: where an envelope stands
@@ -26,13 +26,14 @@ All rows are canonical, all are covered by the hash of a block's writes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from enum import IntFlag
 from typing import Annotated, Any, Final, Protocol, TypeVar
 
 from msgspec import Meta, Struct
 
 from ledger import entries as e
 from ledger.encoding import Codec, encode
-from ledger.hashing import TAG_WRITES, digest
+from ledger.hashing import HASH_BYTES, TAG_WRITES, digest
 from ledger.records import Hash, LotId, MemberId, Quantity, SiteId, TimeMs
 
 T = TypeVar("T")
@@ -74,15 +75,24 @@ class Stock(Struct, frozen=True, array_like=True, gc=False):
     grams_overdrawn: Count = 0
 
 
+class End(IntFlag):
+    """Where goods of a ship got to: the receiving position, or back to the sender's."""
+
+    ARRIVED = 1
+    CAME_BACK = 2
+
+
 class HandoverFact(Struct, frozen=True, array_like=True):
-    """A fact about goods on the way; it moves to the receiving position."""
+    """A fact about goods on the way, which each position takes that they get to."""
 
     adverse: bool
     element: e.Element
 
 
 class Handover(Struct, frozen=True, array_like=True):
-    """An open ship, by its record hash. `sender` signed it; `bits` are those that travel with the goods."""
+    """An open ship, by its record hash. `sender` signed it; `bits` are those that travel with the goods. `grams` are
+    those of what is open, `weight` those of the whole `quantity`; `ends` says where some of it got to, `noted` counts
+    the facts about it."""
 
     ship: Hash
     sender: MemberId
@@ -94,31 +104,42 @@ class Handover(Struct, frozen=True, array_like=True):
     quantity: Quantity
     open: Count
     grams: Count
+    weight: Count
     bits: Count
     at: TimeMs
     ref: str
     element: e.Element
     returns: bool
     facts: list[HandoverFact]
+    ends: Count
+    noted: Count
 
 
 class Closed(Struct, frozen=True, array_like=True, gc=False):
     """How a handover ended: the record that closed it (a receive, a withdraw, a claim, a correction; or the ship
     itself, where it closed claims), and where in the log its ship stands. `in_part` says that some of it had been
-    answered before, or was by this."""
+    answered before, or was by this. The rest is what a later fact about the way needs."""
 
     element: e.Element
     leaf: Count
     index: Count
     in_part: bool
+    lot: LotId
+    owner: MemberId
+    site: SiteId
+    to: MemberId
+    to_site: SiteId
+    ends: Count
+    noted: Count
 
 
 class Pair(Struct, frozen=True, array_like=True):
     """Between a supplier and a receiver's site, of one lot: claims and ships that are open, oldest first, so that
-    each finds the other in whichever order they come; and how much was delivered and not returned."""
+    each finds the other in whichever order they come; and how much was delivered and not returned. Their names stand
+    one behind the other (`names_in`, `without`): as a list of 64 they took a third of the time of a receive."""
 
-    claims: list[Hash]
-    ships: list[Hash]
+    claims: bytes
+    ships: bytes
     delivered: Count
 
 
@@ -254,7 +275,20 @@ PROPOSAL: Final = Codec(Proposal, "proposal row")
 IN_FORCE: Final = Codec(InForce, "amounts in force row")
 
 NO_STOCK: Final = Stock()
-NO_PAIR: Final = Pair([], [], 0)
+NO_PAIR: Final = Pair(b"", b"", 0)
+
+
+def names_in(row: bytes) -> list[bytes]:
+    """The names of a pair's open ships or claims, in order."""
+    return [row[at : at + HASH_BYTES] for at in range(0, len(row), HASH_BYTES)]
+
+
+def without(row: bytes, name: bytes) -> bytes:
+    """The names but for one; the same where it is not among them."""
+    at = row.find(name)
+    while at >= 0 and at % HASH_BYTES:
+        at = row.find(name, at + 1)
+    return row if at < 0 else row[:at] + row[at + HASH_BYTES :]
 
 
 def stock_key(owner: str, site: str, lot: str) -> bytes:

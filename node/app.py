@@ -169,8 +169,10 @@ class App:
             if len(voucher) != VOUCHER_BYTES:
                 raise Malformed("voucher", f"{len(voucher)} bytes, a voucher has {VOUCHER_BYTES}")
             opens = _row(view.get(b"v" + digest(TAG_VOUCHER, voucher)), s.OPENS.decode_trusted)
-            if opens is None or opens.lot != base_of(view, product) + lot:
-                raise NotFound("this voucher opens nothing here; it may have been replaced")
+            if opens is None:
+                raise NotFound("this voucher opens nothing; it may have been replaced")
+            if opens.lot not in (product + lot, base_of(view, product) + lot):
+                raise NotFound("this voucher opens goods of another lot")
             return opens.owner, opens.site
         if site is not None:
             check_site_id(site)

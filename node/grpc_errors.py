@@ -3,9 +3,8 @@
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from ledger.errors import Damaged, Malformed, ProofTooLarge, Refused, SuyuanError
+from ledger.errors import Damaged, Malformed, ProofTooLarge, SuyuanError
 from node import convert
-from node.admission import Unsigned
 from node.convert import READ_ONLY
 from node.engine import Overloaded, ReadOnly, Stopped
 from node.errors import Forbidden, NotFound, NotStored
@@ -15,8 +14,6 @@ DOMAIN = "suyuan"
 
 
 _CODES: tuple[tuple[type[SuyuanError], int], ...] = (
-    (Unsigned, code_pb2.UNAUTHENTICATED),
-    (Refused, code_pb2.FAILED_PRECONDITION),
     (Malformed, code_pb2.INVALID_ARGUMENT),
     (NotFound, code_pb2.NOT_FOUND),
     (Forbidden, code_pb2.PERMISSION_DENIED),
@@ -56,14 +53,11 @@ def _details(error: SuyuanError) -> list[object]:
     if isinstance(error, ReadOnly):
         reason = error_details_pb2.ErrorInfo(reason=READ_ONLY, domain=DOMAIN, metadata={"why": error.why})
         return [reason, convert.refusal(error), _retry(error.retry_after_ms)]
-    if isinstance(error, Refused | Malformed):
+    if isinstance(error, Malformed):
         refusal = convert.refusal(error)
         request = error_details_pb2.BadRequest()
-        for problem in refusal.problems:
-            where = f"records[{problem.record}]." if problem.HasField("record") else ""
-            request.field_violations.add(field=where + problem.field, description=problem.message)
-        reason = refusal.problems[0].rule if refusal.problems else "refused"
-        return [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN), request, refusal]
+        request.field_violations.add(field=error.where, description=error.message)
+        return [error_details_pb2.ErrorInfo(reason=refusal.problems[0].rule, domain=DOMAIN), request, refusal]
     return []
 
 

@@ -18,7 +18,7 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from ledger import genesis as g
-from ledger.errors import Malformed, SuyuanError
+from ledger.errors import Malformed, Refused, SuyuanError
 from ledger.limits import (
     BLOCK_BYTES_MAX,
     CALLS_REQUESTS_MAX,
@@ -160,7 +160,10 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
     async def Submit(self, request: pb.SubmitRequest, context: Context) -> pb.SubmitResult:  # noqa: N802
         self.member(context)
         start = time.perf_counter()
-        receipt = await self.app.submit(request.envelope)
+        try:
+            receipt = await self.app.submit(request.envelope)
+        except (Malformed, Refused) as error:  # it may name every record, which is more than a trailer holds
+            return pb.SubmitResult(tag=request.tag, refusal=convert.refusal(error))
         self.app.metrics.seconds.observe(time.perf_counter() - start)
         return pb.SubmitResult(tag=request.tag, receipt=convert.receipt(receipt))
 

@@ -36,6 +36,7 @@ REMEDY: Final = (
 )
 CHUNK_BYTES: Final = 1024 * 1024
 PUT_BYTES_MAX: Final = PRIVATE_ENTRIES_MAX * OPENING_BYTES_MAX  # what one call, cut off by a crash, can leave
+PLACES_A_QUERY: Final = 400  # older SQLites take 999 values
 BUSY_SECONDS: Final = 60  # while a backup holds the rows still
 _NOT_STORED: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY)
 _TABLES: Final = (
@@ -132,10 +133,13 @@ class PrivateStore:
         rows: dict[Place, tuple[int, ...]] = {}
         data: list[bytes] = []
         mend: list[tuple[int, bytes]] = []
+        places = [(leaf, index) for leaf, index, _ in openings]
+        erased, regions = self._rows(ERASED, places), self._rows(REGIONS, places)
         for number, (leaf, index, opening) in enumerate(openings):
-            if self._erased(leaf, index) is not None:
+            if (leaf, index) in erased:
                 raise Malformed(f"openings[{number}]", "it was erased, and does not come back")
-            found = self._region(leaf, index)
+            known = regions.get((leaf, index))
+            found = None if known is None else (known[2], known[3])
             if found is not None and found[1] != len(opening):
                 raise Malformed(f"openings[{number}]", f"another one, of {found[1]} bytes, is kept for this record")
             if found is not None and os.pread(self._file, found[1], found[0]) != opening:
@@ -209,6 +213,17 @@ class PrivateStore:
         """(start, size) of an opening's bytes."""
         row = self._row(REGIONS + _HERE, leaf, index)
         return None if row is None else (row[2], row[3])
+
+    def _rows(self, query: str, places: Sequence[Place]) -> dict[Place, tuple[Any, ...]]:
+        """The rows of many places: asked for one by one, they cost more than all else that `put` does."""
+        found = {}
+        for start in range(0, len(places), PLACES_A_QUERY):
+            some = places[start : start + PLACES_A_QUERY]
+            wanted = f"WITH wanted (leaf, idx) AS (VALUES {', '.join(['(?, ?)'] * len(some))}) "
+            values = [number for place in some for number in place]
+            for row in map(checked, self._db.execute(f"{wanted}{query} JOIN wanted USING (leaf, idx)", values)):
+                found[row[0], row[1]] = row
+        return found
 
     def _row(self, query: str, leaf: int, index: int) -> tuple[Any, ...] | None:
         row = self._db.execute(query, (leaf, index)).fetchone()

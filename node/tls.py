@@ -21,6 +21,7 @@ from node.keys import require_private
 
 CA_DAYS, LEAF_DAYS = 3650, 825
 ENDS_SOON = dt.timedelta(days=30)
+REQUEST = "certificate request"
 CA_KEY, CA_CERT = "ca.key", "ca.pem"
 SERVER_KEY, SERVER_CERT = "server.key", "server.pem"
 
@@ -110,14 +111,15 @@ def certify(folder: Path, request_pem: bytes, member: str, now: dt.datetime) -> 
     check_member_id(member)
     try:
         request = x509.load_pem_x509_csr(request_pem)
-    except ValueError as error:
-        raise Malformed("certificate request", str(error)) from None
-    named = [attribute.value for attribute in request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    except ValueError:
+        raise Malformed(REQUEST, "it is no certificate request; the member's tls.csr is expected") from None
+    named = [str(attribute.value) for attribute in request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     if named != [member] or not request.is_signature_valid:
-        raise Malformed("certificate request", f"it is made for {named}, not for {member}")
+        made = ", ".join(named) or "nobody"
+        raise Malformed(REQUEST, f"it is made for {made}, not for {member}; check --member, and whose tls.csr it is")
     public_key = request.public_key()
     if not isinstance(public_key, ec.EllipticCurvePublicKey):
-        raise Malformed("certificate request", "an EC P-256 key is expected")
+        raise Malformed(REQUEST, "an EC P-256 key is expected, as suyuan keygen makes it")
     authority_key, authority = load_authority_key(folder), load_authority(folder)
     certificate = (
         _builder(_name(member), authority.subject, public_key, now, LEAF_DAYS)

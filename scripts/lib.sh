@@ -86,7 +86,12 @@ make_environment() (
     target=.
     [[ $extras == dev ]] && target='.[dev]'
     say "== installing the project and its packages into .venv (once; about a minute)"
-    "$python" -m pip install --no-input --disable-pip-version-check --editable "$target" >&2
+    log=$root/.venv/install.log
+    if ! "$python" -m pip install --no-input --disable-pip-version-check --editable "$target" >"$log" 2>&1; then
+        cat "$log" >&2
+        say "== the installation failed, see above; run this again when the cause is put right"
+        exit 1
+    fi
     printf '%s %s\n' "$wanted" "$extras" >"$stamp"
 )
 

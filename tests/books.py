@@ -99,7 +99,7 @@ class Node:
 
 
 def ship(number: int, quantity: int, lot: str = LOT, document: str = "", **fields: Any) -> OpenShip:
-    given = {"owner": DEALER.id, "site": SHOP.site, "ref": f"{document or f'XS-{number}'}/1", "time_ms": number}
+    given = {"owner": DEALER.id, "site": SHOP.site, "document": document or f"XS-{number}", "time_ms": number}
     return OpenShip(ship=bytes([number]) * 32, lot=lot, open=quantity, **given | fields)
 
 

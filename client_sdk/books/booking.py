@@ -22,13 +22,14 @@ from client_sdk.books.planner import Planner
 from client_sdk.books.rows import BadRow, Row
 from client_sdk.books.scratch import Scratch
 from client_sdk.books.sending import Batch, Sender
-from client_sdk.books.waiting import OpenShip
+from client_sdk.books.waiting import OpenShip, document_of
 from client_sdk.build import Sealed
 from client_sdk.client import Client
 from client_sdk.wire import REFS_A_CALL, Side
 from ledger.errors import Malformed
 from ledger.limits import ENVELOPE_BYTES_MAX, ENVELOPE_RECORDS_MAX
 from ledger.records import act_of_type
+from proto.suyuan.v1 import ledger_pb2 as pb
 
 CHUNK_ROWS: Final = REFS_A_CALL
 RECORDS_AN_ENVELOPE: Final = 1000
@@ -225,12 +226,15 @@ def _snapshot(member: Client) -> tuple[int, Holdings]:
         (one.lot, one.site, Stock(one.held, one.grams, one.reserved, one.sold, one.grams_sold))
         for one in member.positions()
     )
-    ships = (
-        OpenShip(one.ship, one.lot, one.owner, one.to_site, one.ref, one.open, one.time_ms, one.grams, one.returns)
-        for one in member.handovers()
-        if one.to == member.member_id
-    )
+    ships = (_waits(one) for one in member.handovers() if one.to == member.member_id)
     return size, Holdings(held, ships)
+
+
+def _waits(one: pb.Handover) -> OpenShip:
+    document = document_of(one.ref)
+    return OpenShip(
+        one.ship, one.lot, one.owner, one.to_site, document, one.open, one.time_ms, one.grams, one.returns
+    )
 
 
 def _stands_twice(row: Row, first: int) -> BadRow:

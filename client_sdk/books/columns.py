@@ -18,7 +18,7 @@ class Book(Enum):
 
 class Column(Struct, frozen=True):
     """`field` of a row, its header, other spellings, and whether a book of that kind must have it. A header that ends
-    in a unit in brackets gives it to cells that name none."""
+    in a unit of weight in brackets gives it to cells that name none: 重量(kg), 单价(元/kg)."""
 
     field: str
     header: str
@@ -47,7 +47,11 @@ _WEIGHT: Final = Column(
     ("重量", "净重", "净重(kg)", "重量(千克)", "重量(公斤)", "重量(g)", "重量(克)", "净重(g)", "重量(斤)"),
 )
 _KEPT_REF: Final = Column("kept_ref", "原登记号")  # in a file of bad rows: what tells equal rows apart
-_PRICE: Final = Column("price", "单价", ("单价(元)", "含税单价"))
+_PRICE: Final = Column(
+    "price",
+    "单价",
+    ("单价(元)", "含税单价", "单价(元/kg)", "单价(元/千克)", "单价(元/公斤)", "单价(元/斤)"),
+)
 _AMOUNT: Final = Column("amount", "金额", ("金额(元)", "总价", "价税合计"))
 
 
@@ -96,8 +100,8 @@ IGNORED: Final = "-"  # what a mapping says of a header that is to be passed ove
 
 
 def unit_of(header: str) -> str:
-    """The unit of weight that a header gives: `重量(kg)`; empty where it gives none."""
-    unit = header.rpartition("(")[2].removesuffix(")").lower()
+    """The unit of weight that a header gives; empty where it gives none."""
+    unit = header.rpartition("(")[2].removesuffix(")").removeprefix("元/").lower()
     return unit if unit in WEIGHTS and header.endswith(")") else ""
 
 

@@ -38,11 +38,12 @@ def fen(text: str, field: str) -> int:
     return micro // _FEN
 
 
-def total_fen(price: str, quantity: int) -> int:
-    """What so many cost at the price of one, which may have decimals beyond fen; rounded half up."""
-    found = (_yuan(price, "单价") * quantity + _FEN // 2) // _FEN
+def total_fen(price: str, much: int, unit: int = 1) -> int:
+    """What so much costs at the price of a unit, of items or of grams; the price may have decimals beyond fen.
+    Rounded half up."""
+    found = (2 * _yuan(price, "单价") * much + _FEN * unit) // (2 * _FEN * unit)
     if found > QUANTITY_MAX:
-        raise BadCell("单价", f"{price} for each of {quantity} is more than {QUANTITY_MAX} fen", "correct the price")
+        raise BadCell("单价", f"{price} makes more than {QUANTITY_MAX} fen in all", "correct the price")
     return found
 
 

@@ -42,12 +42,13 @@ _FOREIGN: Final = (  # how a file begins that is no book
 
 
 class BookFile:
-    """A book on disk: iterate over its rows, once. Malformed where the file as a whole is no book."""
+    """A book on disk: iterate over its rows, once. `unused` names columns that are not read, each with the header
+    that it nearly is. Malformed where the file as a whole is no book."""
 
     def __init__(self, path: Path, mapping: Mapping | None = None) -> None:
         words = mapping or Mapping()
         self._head = head(_candidates(path), words.columns, str(path))
-        self.headers, self.kind = self._head.headers, self._head.kind
+        self.headers, self.kind, self.unused = self._head.headers, self._head.kind, self._head.unused
         self._rows = _RowReader(self._head, words)
 
     @property
@@ -147,7 +148,7 @@ class _RowReader:
             cells.count(_clean(booked), "账面数量") if booked else None,
             self._grams("booked_weight", booked_weight) if booked_weight else None,
             cells.clean(certificate),
-            self._sealed(texts, quantity) if self._private else None,
+            self._sealed(texts, quantity, grams, unit if portion else "") if self._private else None,
         )  # fmt: skip
 
     def _goods(self, code: str, lot: str, unit: str, specification: str, made: str, life: str) -> tuple[Goods, str]:
@@ -187,14 +188,15 @@ class _RowReader:
         found = name, code, written or name
         return _kept(self._known_parties, said, found)
 
-    def _sealed(self, texts: list[str], quantity: int) -> Private | None:
-        """What of a row goes behind the private seal; None where it has nothing of that."""
+    def _sealed(self, texts: list[str], quantity: int, grams: int | None, weighed_in: str) -> Private | None:
+        """What of a row goes behind the private seal; None where it has nothing of that. `weighed_in` is the unit of
+        a portion."""
         address, contact, price, amount = map(cells.clean, self._private_of(texts))
         total = None
         if amount:
             total = measures.fen(cells.without_sign(amount)[0] if quantity < 0 else amount, "金额")
         elif price:
-            total = measures.total_fen(price, abs(quantity))
+            total = self._total(price, quantity, grams, weighed_in)
         for field, text in (("地址", address), ("联系方式", contact)):
             if len(text) > TEXT_CHARS_MAX:
                 raise BadCell(field, f"{len(text)} characters, at most {TEXT_CHARS_MAX} are kept", "shorten it")
@@ -202,6 +204,16 @@ class _RowReader:
             return None
         currency = "CNY" if total is not None else None
         return Private(address=address or None, contact=contact or None, currency=currency, price=total)
+
+    def _total(self, price: str, quantity: int, grams: int | None, weighed_in: str) -> int:
+        """At the price of one unit of the row, or of the weight that the header names: 单价(元/kg)."""
+        unit = self._units.get("price") or weighed_in.lower()
+        if not unit:
+            return measures.total_fen(price, abs(quantity))
+        if grams is None:
+            remedy = "add what the goods of the row weigh, or what they cost in all (金额)"
+            raise BadCell("单价", f"{price} is the price of a {unit}, and the row's weight is missing", remedy)
+        return measures.total_fen(price, grams, WEIGHTS[unit])
 
 
 def _kept(known: dict[tuple[str, ...], T], said: tuple[str, ...], value: T) -> T:

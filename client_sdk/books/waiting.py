@@ -1,24 +1,26 @@
 """Ships that wait for a member, in a table of their own: which of them so many goods answer is found as quickly among
-many as among few."""
+many as among few. They are indexed under a small number for each lot and party, since long keys cost most of it."""
 
 from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
 from client_sdk.books.scratch import Scratch
+from ledger.limits import BOOK_SHIPS_BYTES_MAX
 
-_COLUMNS = "rowid, name, lot, owner, site, ref, open, time_ms, grams, returns"
-_OF = "lot = ? AND owner = ? AND returns = ? AND (? = '' OR site = ?)"
+_COLUMNS = "rowid, name, site, document, open, time_ms, grams"
+_OF = "goods = (SELECT id FROM goods WHERE lot = ? AND owner = ? AND returns = ?) AND (? = '' OR site = ?)"
 
 
 class OpenShip(Struct):
-    """A ship that waits for this member; `returns`: goods that come back to it. `row` is its place in the table."""
+    """A ship that waits for this member, by its sender's document; `returns`: goods that come back to it. `row` is
+    its place in the table."""
 
     ship: bytes
     lot: str
     owner: str
     site: str
-    ref: str
+    document: str
     open: int
     time_ms: int
     grams: int = 0
@@ -42,22 +44,33 @@ class Wanted(Struct, frozen=True):
 class Waiting:
     def __init__(self, scratch: Scratch, ships: Iterable[OpenShip]) -> None:
         self._db = scratch.db
+        self._db.execute(f"PRAGMA cache_size = -{BOOK_SHIPS_BYTES_MAX // 1024}")  # rows ask for them in no order
         self._db.execute(
-            "CREATE TABLE ship (name BLOB, lot TEXT, owner TEXT, site TEXT, ref TEXT, open INTEGER, time_ms INTEGER, "
-            "grams INTEGER, returns INTEGER, document TEXT)"
+            "CREATE TABLE goods (id INTEGER PRIMARY KEY, lot TEXT, owner TEXT, returns INTEGER, "
+            "UNIQUE (lot, owner, returns))"
         )
-        rows = (
-            (s.ship, s.lot, s.owner, s.site, s.ref, s.open, s.time_ms, s.grams, s.returns, document_of(s.ref))
-            for s in ships
+        self._db.execute(
+            "CREATE TABLE ship (goods INTEGER, name BLOB, site TEXT, document TEXT, open INTEGER, time_ms INTEGER, "
+            "grams INTEGER)"
         )
-        self._db.executemany("INSERT INTO ship VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        for order in ("open, time_ms", "document", "time_ms"):
+        for one in ships:
+            self._add(one)
+        for order in ("open, time_ms", "document, time_ms", "time_ms"):
             name = order.partition(",")[0]
-            self._db.execute(f"CREATE INDEX by_{name} ON ship (lot, owner, returns, {order})")
+            self._db.execute(f"CREATE INDEX by_{name} ON ship (goods, {order})")
         self.count = int(self._db.execute("SELECT count(*) FROM ship").fetchone()[0])
 
+    def _add(self, one: OpenShip) -> None:
+        goods = (one.lot, one.owner, one.returns)
+        self._db.execute("INSERT OR IGNORE INTO goods (lot, owner, returns) VALUES (?, ?, ?)", goods)
+        self._db.execute(
+            "INSERT INTO ship SELECT id, ?, ?, ?, ?, ?, ? FROM goods WHERE lot = ? AND owner = ? AND returns = ?",
+            (one.ship, one.site, one.document, one.open, one.time_ms, one.grams, *goods),
+        )
+
     def lots(self) -> Iterator[str]:
-        return (lot for (lot,) in self._db.execute("SELECT DISTINCT lot FROM ship"))
+        """Those of which something waits, or did."""
+        return (lot for (lot,) in self._db.execute("SELECT DISTINCT lot FROM goods"))
 
     def open_of(self, wanted: Wanted) -> int:
         """How many items of it wait in all."""
@@ -100,8 +113,8 @@ class Waiting:
     def _found(self, wanted: Wanted, more: str, *values: str | int) -> Iterator[OpenShip]:
         rows = self._db.execute(f"SELECT {_COLUMNS} FROM ship WHERE {_OF} AND {more}", (*wanted.values, *values))
         return (
-            OpenShip(name, lot, owner, site, ref, left, at, grams, bool(returns), row)
-            for row, name, lot, owner, site, ref, left, at, grams, returns in rows
+            OpenShip(name, wanted.lot, wanted.party, site, document, left, at, grams, wanted.returns, row)
+            for row, name, site, document, left, at, grams in rows
         )
 
     def take(self, ship: OpenShip, part: int) -> None:

@@ -8,6 +8,7 @@ import typer
 from client_sdk.commands import (
     audit,
     books,
+    columns,
     correcting,
     facts,
     identity,
@@ -26,8 +27,9 @@ from client_sdk.commands import (
     verifier_site,
     watch,
 )
+from client_sdk.commands.plain import plain
 from client_sdk.errors import EnvelopeRefused
-from ledger.errors import SuyuanError
+from ledger.errors import SuyuanError, of_file
 
 app = typer.Typer(
     add_completion=False,
@@ -37,7 +39,7 @@ app = typer.Typer(
 )
 PANELS = {
     "Members, keys, sites, products": (identity, members, member_keys, products),
-    "Trade": (trade, books),
+    "Trade": (trade, books, columns),
     "Own stock": (stock, units, correcting),
     "Facts, holds, recalls": (facts, scopes),
     "What is yours": (own, pages, watch, outbox, private),
@@ -71,8 +73,11 @@ def main() -> None:
     except UnicodeError as error:
         print(f"suyuan: this is no UTF-8 text: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    except (SuyuanError, OSError) as error:
-        print(f"suyuan: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"suyuan: {of_file(error)}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except SuyuanError as error:
+        print(f"suyuan: {plain(str(error))}", file=sys.stderr)
         raise SystemExit(1) from None
     except typer.Abort:
         print("suyuan: stopped", file=sys.stderr)
@@ -86,4 +91,4 @@ def _tell_usage(error: Any) -> None:
     message = " ".join(error.format_message().split()).rstrip(".")
     if message:
         where = f"{error.ctx.command_path} --help" if error.ctx is not None else "suyuan --help"
-        print(f"suyuan: {message}; see: {where}", file=sys.stderr)
+        print(f"suyuan: {plain(message)}; see: {where}", file=sys.stderr)

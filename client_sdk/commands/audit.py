@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import SpinnerColumn, TextColumn
 
-from client_sdk.audit import Progress as Tell
-from client_sdk.audit import audit_blocks, audit_folder
-from client_sdk.commands.options import Json, client, console, notes
+from client_sdk.audit import Progress, audit_blocks, audit_folder
+from client_sdk.commands.options import Json, client, console, notes, progress
 from client_sdk.errors import ClientError, KeyFileError
 from client_sdk.wire import clock_ms
 from ledger import genesis as g
 from ledger.audit import Finding
 from ledger.errors import Malformed, VerifyFailed
+from ledger.storage.chainstore import GENESIS_FILE
 
 
 def audit(
@@ -27,16 +27,17 @@ def audit(
     """Audit a data folder, or a node over the network. Exit code 0: all holds, 1: something does not, 2: no audit."""
     if (folder is None) == (identity is None):
         raise typer.BadParameter("name a data folder, or --identity to audit over the network")
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=notes, transient=True) as bar:
+    if folder is not None and not (folder / GENESIS_FILE).exists():
+        what = "holds no genesis.json, so no chain" if folder.is_dir() else "is no folder"
+        raise typer.BadParameter(f"{folder} {what}: name the data folder of a node (suyuan-node init)")
+    with progress(SpinnerColumn(), TextColumn("{task.description}")) as bar:
         task = bar.add_task("reading")
 
-        def progress(height: int, records: int) -> None:
+        def tell(height: int, records: int) -> None:
             bar.update(task, description=f"block {height}, {records} records")
 
         try:
-            findings = (
-                audit_folder(folder, progress) if folder is not None else _remote(Path(str(identity)), progress)
-            )
+            findings = audit_folder(folder, tell) if folder is not None else _remote(Path(str(identity)), tell)
         except (Malformed, KeyFileError, ClientError, OSError) as error:
             notes.print(f"suyuan audit: {error}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(2) from None
@@ -45,7 +46,7 @@ def audit(
         raise typer.Exit(1)
 
 
-def _remote(folder: Path, progress: Tell) -> list[Finding]:
+def _remote(folder: Path, progress: Progress) -> list[Finding]:
     """The blocks that a node serves, against the checkpoint that its quorum signed before they were read."""
     with client(folder) as regulator:
         try:

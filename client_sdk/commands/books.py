@@ -6,23 +6,24 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from client_sdk import keys
 from client_sdk.books import cells
 from client_sdk.books import mapping as mappings
 from client_sdk.books.badrows import BadRowFile
 from client_sdk.books.booking import Import, Totals
-from client_sdk.books.columns import COLUMNS, Book
+from client_sdk.books.headers import asked
 from client_sdk.books.line import Planned
 from client_sdk.books.mapping import Mapping
 from client_sdk.books.packing import CASE
 from client_sdk.books.reader import BookFile
 from client_sdk.books.rows import BadRow
 from client_sdk.client import Client
-from client_sdk.commands.options import Identity, Json, notes, say, unlocked
+from client_sdk.commands.options import Identity, Json, notes, progress, say, unlocked
 from client_sdk.errors import Overloaded, Unavailable
 from ledger.errors import Malformed
+from ledger.records import act_of_type
 
 BAD_ROWS_SHOWN_MAX: Final = 1000
 
@@ -50,28 +51,28 @@ def import_book(
         listed = _Listed(bad_rows, as_json, dry_run)
         run = Import(member, file.kind, mapping, listed.tell)
         if dry_run:
-            for _ in run.plan(file):
-                pass
+            for planned in run.plan(file):
+                run.totals.acts.update(act_of_type(act.kind).name.lower().replace("_", " ") for act in planned.acts)
         else:
             if run.mapping != mapping:
                 mappings.store(identity, run.mapping)
             _book(run, file)
     listed.end(bad)
-    _say_totals(run.totals, as_json)
+    _say_totals(run.totals, file.unused, as_json, dry_run)
     if run.totals.bad:
         raise typer.Exit(1)
 
 
 def _book(run: Import, file: BookFile) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as bar:
+    with progress(*columns) as bar:
         task = bar.add_task("booking", total=1.0)
 
-        def progress() -> None:
+        def tell() -> None:
             bar.update(task, completed=file.share, description=f"{run.totals.booked:,} rows booked")
 
         try:
-            run.book(file, progress)
+            run.book(file, tell)
         except (Unavailable, Overloaded):
             told = f"{run.totals.booked:,} rows have their receipts; import the book again when the node answers: "
             notes.print(f"{told}nothing is booked twice", markup=False, highlight=False, soft_wrap=True)
@@ -112,22 +113,19 @@ class _Listed:
             notes.print(f"… and {more} more bad rows; {where}", markup=False, highlight=False)
 
 
-def _say_totals(totals: Totals, as_json: bool) -> None:
-    values: dict[str, Any] = {"rows": totals.rows, "booked": totals.booked, "already_booked": totals.already}
+def _say_totals(totals: Totals, unused: dict[str, str], as_json: bool, dry_run: bool) -> None:
+    left = totals.rows - totals.already - totals.bad
+    booked = {"would_book": left} if dry_run else {"booked": totals.booked}
+    values: dict[str, Any] = {"rows": totals.rows} | booked | {"already_booked": totals.already}
     values |= {"bad": totals.bad} | ({"private_waiting": totals.private} if totals.private else {})
     if as_json:
-        say(True, values | {"acts": dict(totals.acts), "reasons": dict(totals.reasons)})
+        more = {"columns_not_used": unused} if unused else {}
+        say(True, values | {"acts": dict(totals.acts), "reasons": dict(totals.reasons)} | more)
         return
     parts = {"acts": totals.acts, "reasons": totals.reasons}
     told = {name: ", ".join(f"{n:,} {kind}" for kind, n in one.most_common()) for name, one in parts.items() if one}
-    say(False, values | told)
-
-
-def columns(as_json: Json = False) -> None:
-    """The columns that a book may have; those with * it must have."""
-    for book in Book:
-        fields = COLUMNS[book]
-        say(as_json, {book.value: ", ".join(c.header + ("*" if c.needed else "") for c in fields)})
+    passed_over = {"columns not used": [", ".join(unused), *asked(unused)]} if unused else {}
+    say(False, values | told | passed_over)
 
 
 PARTS: Final = {"column": "columns", "product": "products", "party": "parties", "unit": "units", "lot": "lots"}
@@ -187,5 +185,4 @@ def _check_part(part: str, own: str) -> None:
 
 def register(app: typer.Typer) -> None:
     app.command("import")(import_book)
-    app.command()(columns)
     app.command()(mapping)

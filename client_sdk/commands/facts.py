@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from client_sdk import build
-from client_sdk.commands import parsing
-from client_sdk.commands.options import At, Identity, Json, Queue
+from client_sdk.commands import naming, parsing
+from client_sdk.commands.naming import named
+from client_sdk.commands.options import At, Identity, Json, Queue, Unlocked
 from client_sdk.commands.signing import sign
 from client_sdk.commands.subjects import OfLot, OfMember, OfOwner, OfPlace, OfProduct, OfShip, OfTo, subject_of
 from client_sdk.readings import window_of
@@ -48,11 +49,16 @@ def fact(
     """Say what was inspected, tested, certified or noted; temperatures: suyuan measure."""
     if kind == r.FactKind.MEASURE:
         raise typer.BadParameter("temperatures are stated with: suyuan measure")
+    who, shipped = _handover(identity, ship, queue)
     one = build.act(
         r.Fact, at=at or clock_ms(), kind=kind, adverse=adverse or None, text=text, document=document,
-        answers=answers, subject=_subject(lot, owner, site, product, member, ship, to),
+        answers=answers, subject=_subject(lot, owner, site, product, member, shipped, to),
     )  # fmt: skip
-    sign(identity, queue, as_json, [one])
+    sign(who, queue, as_json, [one])
+
+
+def _handover(identity: Path, ship: str | None, queue: bool) -> tuple[Path | Unlocked, bytes | None]:
+    return (identity, None) if ship is None else named(identity, ship, queue, naming.WAITING_OR_SENT)
 
 
 def _subject(*values: Any) -> r.Subject:
@@ -99,11 +105,12 @@ def measure(
     """Report a temperature log: the window goes into the ledger, the readings stay with you under their hash."""
     figures = dict(zip(FIGURES, (count, lowest, highest, mean, start, until, gap, series), strict=True))
     window = _window(readings, device, figures)
+    who, shipped = _handover(identity, ship, queue)
     one = build.act(
         r.Fact, at=window.until, kind=r.FactKind.MEASURE, adverse=adverse or None, text=text, document=document,
-        answers=answers, subject=_subject(lot, owner, site, product, member, ship, to), window=window,
+        answers=answers, subject=_subject(lot, owner, site, product, member, shipped, to), window=window,
     )  # fmt: skip
-    sign(identity, queue, as_json, [one], readings=window.count, series=window.series.hex())
+    sign(who, queue, as_json, [one], readings=window.count, series=window.series.hex())
 
 
 def _window(readings: Path | None, device: str, figures: dict[str, Any]) -> r.Window:

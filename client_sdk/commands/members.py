@@ -54,7 +54,10 @@ def site(
     identity: Identity,
     site: Annotated[str, typer.Argument(help="Its code; one of 13 digits is a GLN.")],
     name: Annotated[str | None, typer.Option(help="Name of the place.")] = None,
-    region: Annotated[str | None, typer.Option(help="Such as CN-3304.", show_default="CN")] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(parser=parsing.region, metavar="CODE", help="Such as CN-3304.", show_default="CN"),
+    ] = None,
     public: Annotated[
         bool | None, typer.Option("--public/--not-public", help="A shop whose code opens the way of its goods.")
     ] = None,
@@ -70,7 +73,8 @@ def site(
         raise typer.BadParameter(f"{where} is new: say its --name")
     if old is not None:
         name, region = name or old.name, region or old.region
-        public, closed = (old.public if public is None else public), (old.closed if closed is None else closed)
+        public = old.public if public is None else public
+        closed = old.closed is not None if closed is None else closed
     one = build.act(
         r.Site, at=clock_ms(), closed=closed or None, name=name, public=public or None, region=region or "CN",
         site=where,

@@ -9,11 +9,13 @@ from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 from rich.console import Console
+from rich.progress import Progress, ProgressColumn
 from rich.table import Table
 
 from client_sdk import keys
 from client_sdk.client import Client
 from client_sdk.commands import parsing
+from client_sdk.errors import KeyFileError
 
 Identity = Annotated[
     Path, typer.Option("--identity", "-i", envvar="SUYUAN_IDENTITY", help="Identity folder (suyuan keygen).")
@@ -43,7 +45,8 @@ Expiry = Annotated[int | None, typer.Option(parser=parsing.day, metavar="DATE", 
 To = Annotated[str, typer.Option(parser=parsing.member, metavar="MEMBER", help="The member that gets it.")]
 ToSite = Annotated[str | None, typer.Option(help="MEMBER/CODE, its site; its main site if left out.")]
 Reason = Annotated[str, typer.Option(help="Why, for everybody to read.")]
-FromLeaf = Annotated[int, typer.Option("--from", min=0, help="Begin at this leaf of the log.")]
+FromLeaf = Annotated[int, typer.Option("--from", min=0, help="Look from this leaf of the log on.")]
+Region = Annotated[str, typer.Option(parser=parsing.region, metavar="CODE", help="Where it is: CN, CN-33, CN-ZJ.")]
 INDENT: Final = "    "
 Unlocked: TypeAlias = tuple[keys.Connection, keys.Identity]
 
@@ -54,10 +57,19 @@ notes = Console(stderr=True)
 def unlocked(folder: Path) -> Unlocked:
     """A member's connection and identity; the passphrase comes from SUYUAN_PASSPHRASE or is asked for on a
     terminal."""
-    passphrase = os.environ.get(keys.PASSPHRASE_VARIABLE)
-    if passphrase is None and sys.stdin.isatty() and (folder / "signing.key").exists():
-        passphrase = typer.prompt("Passphrase", hide_input=True, err=True)
-    return keys.open_folder(folder, passphrase)
+    keys.load_public(folder)  # a folder without an identity is told before anything that it lacks
+    keys.load_connection(folder / "node.json")
+    return keys.open_folder(folder, passphrase("Passphrase"))
+
+
+def passphrase(prompt: str, twice: bool = False) -> str:
+    """From SUYUAN_PASSPHRASE, or asked for on a terminal; without either, one line says so."""
+    given = os.environ.get(keys.PASSPHRASE_VARIABLE)
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        raise KeyFileError(f"there is no terminal to ask for the passphrase: set {keys.PASSPHRASE_VARIABLE}")
+    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True))
 
 
 def client(folder: Path) -> Client:
@@ -83,6 +95,16 @@ def own_site(folder: Path, site: str) -> str:
 def out(text: str) -> None:
     """A line for people, not folded within words, so that what is copied from it is whole."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """A line on stderr about something that was done all the same."""
+    notes.print(f"suyuan: warning: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def progress(*columns: str | ProgressColumn) -> Progress:
+    """A bar on stderr while something lasts; nothing at all where that is no terminal."""
+    return Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal)
 
 
 def say(as_json: bool, values: dict[str, Any]) -> None:

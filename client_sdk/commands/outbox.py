@@ -7,21 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
-from client_sdk import keys
+from client_sdk import keys, when
 from client_sdk.build import Act
 from client_sdk.client import Client
-from client_sdk.commands.options import Identity, Json, console, notes, say, unlocked
+from client_sdk.commands.options import Identity, Json, console, notes, progress, say, unlocked
 from client_sdk.commands.words import told
 from client_sdk.outbox import Entry, Event, Kind, Outbox, Report, State
-from client_sdk.outbox.entry import moment
 
 RECORDS_SHOWN_MAX = 3
 BACKOFF_SECONDS = 1
 BACKOFF_SECONDS_MAX = 60
 
-app = typer.Typer(help="What was signed and is not booked yet: list, send, try again, give up.")
+app = typer.Typer(help="What was signed and is not booked yet. Without a command: list it, in order.")
 Number = Annotated[int, typer.Argument(help="The entry's number, as `suyuan outbox` lists it.")]
 
 
@@ -118,7 +116,7 @@ def _send(outbox: Outbox, client: Client, keep_trying: bool) -> Report:
     """One run, or runs until one gets through; pauses grow while nothing is booked."""
     total, pause = Report(), BACKOFF_SECONDS
     waiting = sum(1 for entry in outbox.waiting() if entry.state is not State.REFUSED)
-    with Progress(console=notes, transient=True) as bar:
+    with progress() as bar:
         task = bar.add_task("sending", total=waiting)
 
         def tell(event: Event) -> None:
@@ -144,10 +142,11 @@ def _send(outbox: Outbox, client: Client, keep_trying: bool) -> Report:
 
 
 @app.command()
-def retry(identity: Identity, number: Number) -> None:
+def retry(identity: Identity, number: Number, as_json: Json = False) -> None:
     """Let an entry that was refused be signed anew; `suyuan outbox send` sends it at its old place in the order."""
     with _outbox(identity) as outbox:
         outbox.retry(number)
+    say(as_json, {"entry": number, "state": "waiting", "next": "suyuan outbox send"})
 
 
 @app.command()
@@ -155,10 +154,12 @@ def drop(
     identity: Identity,
     number: Number,
     reason: Annotated[str, typer.Option(help="Why; it is kept with the number.")],
+    as_json: Json = False,
 ) -> None:
     """Give up an entry that is not booked."""
     with _outbox(identity) as outbox:
         outbox.drop(number, reason)
+    say(as_json, {"entry": number, "state": "dropped", "reason": reason})
 
 
 @app.command()
@@ -167,10 +168,14 @@ def done(identity: Identity, as_json: Json = False) -> None:
     with _outbox(identity) as outbox:
         for entry in outbox.settled():
             if as_json:
-                receipt = {"time_ms": entry.changed_ms, "receipt": entry.receipt.decode()}
+                receipt = {
+                    "time_ms": entry.changed_ms,
+                    "time": when.iso(entry.changed_ms),
+                    "receipt": entry.receipt.decode(),
+                }
                 print(json.dumps(_as_values(entry) | receipt, ensure_ascii=False))
             else:
-                _line(f"{entry.number:>4}  {moment(entry.changed_ms)}  {entry.explanation}  {entry.id.hex()}")
+                _line(f"{entry.number:>4}  {when.shown(entry.changed_ms)}  {entry.explanation}  {entry.id.hex()}")
 
 
 def register(parent: typer.Typer) -> None:

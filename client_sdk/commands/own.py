@@ -83,14 +83,14 @@ def _handover(one: pb.Handover) -> tuple[dict[str, Any], list[str]]:
     values: dict[str, Any] = {
         "ship": one.ship.hex(), "lot": one.lot, "open": one.open, "of": one.quantity, "grams": one.grams,
         "from": one.owner, "site": one.site, "sender": one.sender, "to": one.to, "to_site": one.to_site,
-        "ref": one.ref, "at": when.shown(one.time_ms), "returns": one.returns, "status": _bits(one.status_bits),
+        "ref": one.ref, "at": when.iso(one.time_ms), "returns": one.returns, "status": _bits(one.status_bits),
     }  # fmt: skip
     weight = f", {one.grams:,} g," if one.grams else ""
     goods = f"{one.open:,} of {one.quantity:,} open{weight} of {one.lot}"
     back = "returned " if one.returns else ""
     lines = [
-        f"ship {values['ship']}", goods, f"{back}from {one.owner} [{one.ref}] {values['at']}", f"to {one.to_site}",
-        values["status"],
+        f"ship {values['ship']}", goods, f"{back}from {one.owner} to {one.to_site}",
+        f"[{one.ref}] {when.shown(one.time_ms)}", values["status"],
     ]  # fmt: skip
     return values, lines
 
@@ -109,11 +109,11 @@ def _claim(one: pb.Claim, against_me: bool) -> tuple[dict[str, Any], list[str]]:
     values: dict[str, Any] = {
         "claim": one.claim.hex(), "lot": one.lot, "open": one.open, "of": one.quantity, "grams": one.grams,
         "supplier": one.supplier, "claimant": one.claimant, "site": one.site, "ref": one.ref,
-        "at": when.shown(one.time_ms), "disputed": one.disputed,
+        "at": when.iso(one.time_ms), "disputed": one.disputed,
     }  # fmt: skip
     other = f"by {one.claimant} at {one.site}" if against_me else f"from {one.supplier} at {one.site}"
     goods = f"{one.open:,} of {one.quantity:,} open of {one.lot}"
-    lines = [f"claim {values['claim']}", goods, f"{other} [{one.ref}] {values['at']}"]
+    lines = [f"claim {values['claim']}", goods, other, f"[{one.ref}] {when.shown(one.time_ms)}"]
     return values, [*lines, "disputed" if one.disputed else ""]
 
 
@@ -148,12 +148,12 @@ def _rows(envelopes: Iterable[OwnEnvelope]) -> Iterator[tuple[dict[str, Any], li
             record: Any = one.record
             amounts: Any = one.amounts
             values: dict[str, Any] = {
-                "place": f"{envelope.leaf}/{index}", "signed": when.shown(envelope.time),
-                "at": when.shown(record.at), "act": act_of_type(type(record)).name.lower(),
+                "place": f"{envelope.leaf}/{index}", "signed": when.iso(envelope.time),
+                "at": when.iso(record.at), "act": act_of_type(type(record)).name.lower(),
                 "lot": getattr(record, "lot", None), "quantity": getattr(amounts, "quantity", None),
                 "ref": getattr(amounts, "ref", None), "says": told(record, amounts), "hash": one.hash.hex(),
             }  # fmt: skip
-            yield values, [f"{values['place']}  {values['at']}  {values['says']}", values["hash"]]
+            yield values, [f"{values['place']}  {when.shown(record.at)}  {values['says']}", values["hash"]]
 
 
 _SHOWN: Final[dict[str, tuple[Callable[[str], str], Callable[[Client, str], Any]]]] = {
@@ -181,7 +181,8 @@ def show(
     if entry is None:
         raise NotFound(f"no {what} {name} is known to the ledger")
     fields = {n: v for n, v in msgspec.structs.asdict(entry).items() if v is not None and v != []}
-    values = {"status" if n == "bits" else n: _plain(n, v) for n, v in fields.items()}
+    moment = when.iso if as_json else when.shown
+    values = {"status" if n == "bits" else n: _plain(n, v, moment) for n, v in fields.items()}
     say(as_json, values | (_measure(entry) if isinstance(entry, e.ProductEntry) else {}))
 
 
@@ -190,7 +191,7 @@ def _measure(product: e.ProductEntry) -> dict[str, str]:
     return {"measure": "variable: items are weighed, acts state --grams" if weighed else "fixed: items are counted"}
 
 
-def _plain(name: str, value: Any) -> Any:
+def _plain(name: str, value: Any, moment: Callable[[int], str]) -> Any:
     """A field of an entry as people and JSON can have it; a chain is how long it is."""
     if name == "bits":
         return _bits(value) or "none"
@@ -198,8 +199,8 @@ def _plain(name: str, value: Any) -> Any:
         return value.count
     if isinstance(value, bytes):
         return value.hex()
-    if name in ("admitted", "suspended", "opened"):
-        return when.shown(value)
+    if name in ("admitted", "closed", "suspended", "opened") and value is not True:
+        return moment(value)
     return value.name.lower() if hasattr(value, "name") else value
 
 

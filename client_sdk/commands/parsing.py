@@ -1,5 +1,6 @@
 """From what a user types to the values of options; what cannot be read is told with the option's name."""
 
+import re
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import wraps
@@ -8,7 +9,7 @@ from typing import Final, TypeVar
 import typer
 from msgspec import Struct
 
-from client_sdk import codes, readings, when
+from client_sdk import codes, readings, regions, when
 from client_sdk.codes import Scan
 from ledger import identifiers as ids
 from ledger.errors import Malformed
@@ -16,6 +17,8 @@ from ledger.errors import Malformed
 T = TypeVar("T")
 Chosen = TypeVar("Chosen", bound=IntEnum)
 HASH_BYTES: Final = 32
+HASH_DIGITS_MIN: Final = 8
+HASH_START: Final = re.compile(rf"[0-9a-fA-F]{{{HASH_DIGITS_MIN},{2 * HASH_BYTES}}}")
 LINE_FORM: Final = "LOT=QUANTITY, or LOT=QUANTITY:GRAMS where it is weighed"
 
 
@@ -68,6 +71,12 @@ def member(text: str) -> str:
 
 
 @told
+def region(text: str) -> str:
+    regions.check(text)
+    return text
+
+
+@told
 def sscc(text: str) -> str:
     ids.check_sscc(text)
     return text
@@ -77,8 +86,20 @@ def sscc(text: str) -> str:
 def record_hash(text: str) -> bytes:
     value = hex_bytes(text)
     if value is None:
-        raise Malformed("record hash", f"{text!r} is not 64 hexadecimal digits; `suyuan records` shows hashes")
+        raise Malformed("record hash", f"{text!r} is not 64 hexadecimal digits")
     return value
+
+
+@told
+def hash_start(text: str) -> str:
+    """A record hash, or its first 8 digits or more."""
+    if not HASH_START.fullmatch(text):
+        raise Malformed(
+            "record hash",
+            f"{text!r} is not a hash: 64 hexadecimal digits, or the first {HASH_DIGITS_MIN} or more of them; "
+            "`suyuan handovers`, `claims`, `records` and `watch` show hashes",
+        )
+    return text.lower()
 
 
 def hex_bytes(text: str) -> bytes | None:

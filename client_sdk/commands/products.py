@@ -58,6 +58,8 @@ def register_product(
         maker = keys.load_public(identity).member
     if closed and declared_by == r.DeclaredBy.HOLDER:
         raise typer.BadParameter("only its maker or importer closes a product")
+    if (base is None) != (contains is None):
+        raise typer.BadParameter("a case is declared with both --base (the item in it) and --contains (how many)")
     one = build.act(
         r.Register, at=clock_ms(), declared_by=declared_by, maker=maker, name=name, product=product, base=base,
         contains=contains, tolerance_permille=tolerance_permille, grams=grams, category=category, licence=licence,

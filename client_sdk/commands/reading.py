@@ -1,20 +1,20 @@
 """Commands of those who read: proof, verify, info."""
 
-import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from client_sdk import codes, keys, saved
+from client_sdk import codes, keys, saved, when
 from client_sdk.commands.options import Json, console, reader, say
 from client_sdk.wire import clock_ms
-from ledger.errors import Malformed
-from ledger.policy import parse_policy
+from ledger import entries as e
+from ledger.errors import Malformed, VerifyFailed
+from ledger.policy import Policy, parse_policy
 from ledger.proof import format as f
 from ledger.proof.verdict import Verdict
-from ledger.proof.verify import Product, verify_product
+from ledger.proof.verify import Product, Query, verify_product
 from ledger.proof.way import WayIn
 
 Connection = Annotated[
@@ -50,7 +50,8 @@ def proof(
         data = source.product_proof(query.product, query.lot, query.voucher, query.site)
         product = source.verify(query, data)
     out.write_bytes(f.to_file(data))
-    say(as_json, {"file": str(out), "bytes": len(data), "verdict": product.verdict.name.lower()})
+    name = product.verdict.name.lower()
+    say(as_json, {"file": str(out), "bytes": len(data), "verdict": name if as_json else spelled(name)})
 
 
 def verify(
@@ -69,13 +70,11 @@ def verify(
     if file is not None:
         if policy is None and node is None:
             raise typer.BadParameter("a saved file needs --policy (or --node, for its policy): whom do you believe?")
-        trusted = (
-            parse_policy(policy.read_text()) if policy is not None else keys.load_connection(_given(node)).trusted()
-        )
-        product = verify_product(trusted, query, saved.proof_of(file.read_bytes()), None)
+        trusted = _policy(policy) if policy is not None else keys.load_connection(_given(node)).trusted()
+        product = _judged(trusted, query, file)
     else:
         connection = keys.load_connection(_given(node))
-        trusted = parse_policy(policy.read_text()) if policy is not None else connection.trusted()
+        trusted = _policy(policy) if policy is not None else connection.trusted()
         with reader(_given(node)) as source:
             data = source.product_proof(query.product, query.lot, query.voucher, query.site)
         product = verify_product(trusted, query, data, clock_ms())
@@ -85,6 +84,25 @@ def verify(
         _show(product)
     if product.verdict > GOOD_ENOUGH:
         raise typer.Exit(1)
+
+
+def _policy(path: Path) -> Policy:
+    try:
+        return parse_policy(path.read_text())
+    except (Malformed, UnicodeDecodeError) as error:
+        expected = "a tlog-policy is expected, such as the policy.txt of a node's folder"
+        raise Malformed(str(path), f"it is no policy ({error}); {expected}") from None
+
+
+def _judged(trusted: Policy, query: Query, file: Path) -> Product:
+    """What a saved file proves; where it was cut or changed on its way, that is said of the file."""
+    try:
+        return verify_product(trusted, query, saved.proof_of(file.read_bytes()), None)
+    except VerifyFailed as error:
+        if error.check not in ("file", "format"):
+            raise
+        again = "it holds no product proof, or was damaged on its way; fetch it again: suyuan proof"
+        raise VerifyFailed(str(file), f"{again} ({error.message})") from None
 
 
 def _given(node: Path | None) -> Path:
@@ -101,7 +119,7 @@ def as_values(product: Product) -> dict[str, Any]:
             {"verdict": found.verdict.name.lower(), "subject": found.subject, "detail": found.detail}
             for found in product.findings
         ],
-        "as_of": _moment(product.as_of_ms),
+        "as_of": when.iso(product.as_of_ms),
         "log_size": product.log_size,
         "height": product.height,
         "lots": [lot.lot for lot in product.lots],
@@ -112,18 +130,19 @@ def as_values(product: Product) -> dict[str, Any]:
         ],
         "facts": [
             {"subject": noted.subject, "adverse": noted.adverse, "by": noted.signed.member,
-             "act": noted.signed.element.act.name.lower(), "at": _moment(noted.signed.time)}
+             "act": noted.signed.element.act.name.lower(), "at": when.iso(noted.signed.time)}
             for noted in product.facts
         ],
     }  # fmt: skip
 
 
 def _way(way: WayIn) -> dict[str, Any]:
-    return {"by": way.kind.name.lower(), "at": _moment(way.newest[-1].time), "earlier": way.earlier}
+    return {"by": way.kind.name.lower(), "at": when.iso(way.newest[-1].time), "earlier": way.earlier}
 
 
-def _moment(time_ms: int) -> str:
-    return dt.datetime.fromtimestamp(time_ms / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+def spelled(name: str) -> str:
+    """A verdict or a status bit for people; programs get its name, with underscores."""
+    return name.lower().replace("_", " ")
 
 
 def _show(product: Product) -> None:
@@ -131,10 +150,15 @@ def _show(product: Product) -> None:
     colour = (
         "green" if product.verdict <= GOOD_ENOUGH else "yellow" if product.verdict < Verdict.ADVERSE_FACT else "red"
     )
-    console.print(f"[bold {colour}]{product.verdict.name.replace('_', ' ')}[/]  as of {_moment(product.as_of_ms)}")
+    console.print(f"[bold {colour}]{spelled(product.verdict.name).upper()}[/]  as of {when.shown(product.as_of_ms)}")
     for found in product.findings:
-        reason = found.verdict.name.lower().replace("_", " ")
-        console.print(f"  {reason}: {found.subject} {found.detail}", markup=False, highlight=False, soft_wrap=True)
+        detail = spelled(found.detail) if found.detail.upper() in e.Bit.__members__ else found.detail
+        console.print(
+            f"  {spelled(found.verdict.name)}: {found.subject} {detail}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     names = {name: member.name for name, member in product.members.items()}
     for lot in product.lots:
         entry = product.products.get(lot.lot.split("#")[0].split("@")[0])
@@ -146,7 +170,7 @@ def _show(product: Product) -> None:
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
     for position in product.way:
-        ways = "; ".join(f"{way.kind.name.lower()} {_moment(way.newest[-1].time)}" for way in position.ways)
+        ways = "; ".join(f"{spelled(way.kind.name)} {when.shown(way.newest[-1].time)}" for way in position.ways)
         owner = names.get(position.owner, position.owner)
         console.print(f"  ← {owner} at {position.site}: {ways}", markup=False, highlight=False, soft_wrap=True)
     console.print(

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from client_sdk import build
-from client_sdk.commands import parsing
+from client_sdk.commands import naming, parsing
+from client_sdk.commands.naming import named
 from client_sdk.commands.options import At, Identity, Json, Queue, Reason
 from client_sdk.commands.signing import sign
 from client_sdk.commands.subjects import OfLot, OfMaker, OfOwner, OfProduct, OfSite, subject_of
@@ -17,8 +18,8 @@ MadeFrom = Annotated[
 ]
 MadeUntil = Annotated[int | None, typer.Option(parser=parsing.day, metavar="DATE", help="Last production date.")]
 Target = Annotated[
-    bytes,
-    typer.Option(parser=parsing.record_hash, metavar="HASH", help="The hold or recall, by its record hash."),
+    str,
+    typer.Option(parser=parsing.hash_start, metavar="HASH", help="The hold or recall, by its record hash."),
 ]
 
 
@@ -82,8 +83,9 @@ def close(
 ) -> None:
     """Say that a recall is finished. It stays visible and red."""
     subject = subject_of(lot=lot, owner=owner, site=site, product=product, member=maker)
-    one = build.act(r.Close, at=at or clock_ms(), reason=reason, subject=subject, target=target)
-    sign(identity, queue, as_json, [one])
+    who, ended = named(identity, target, queue, naming.own_records(r.Hold, r.Recall))
+    one = build.act(r.Close, at=at or clock_ms(), reason=reason, subject=subject, target=ended)
+    sign(who, queue, as_json, [one])
 
 
 def lift(
@@ -101,8 +103,9 @@ def lift(
 ) -> None:
     """Say that a hold or recall was wrong: it no longer counts."""
     subject = subject_of(lot=lot, owner=owner, site=site, product=product, member=maker)
-    one = build.act(r.Lift, at=at or clock_ms(), reason=reason, subject=subject, target=target)
-    sign(identity, queue, as_json, [one])
+    who, ended = named(identity, target, queue, naming.own_records(r.Hold, r.Recall))
+    one = build.act(r.Lift, at=at or clock_ms(), reason=reason, subject=subject, target=ended)
+    sign(who, queue, as_json, [one])
 
 
 def register(app: typer.Typer) -> None:

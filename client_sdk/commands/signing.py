@@ -7,20 +7,34 @@ from typing import Any
 from client_sdk.build import Act
 from client_sdk.client import Client
 from client_sdk.commands import outbox
-from client_sdk.commands.options import Unlocked, say, unlocked
+from client_sdk.commands.hints import explained
+from client_sdk.commands.options import Unlocked, say, unlocked, warn
+from client_sdk.commands.remarks import Remarks
+from client_sdk.errors import EnvelopeRefused
 from client_sdk.trust import Receipt
 
 
-def sign(who: Path | Unlocked, queue: bool, as_json: bool, acts: Sequence[Act], **more: Any) -> None:
+def sign(
+    who: Path | Unlocked, queue: bool, as_json: bool, acts: Sequence[Act], proposal: str = "", **more: Any
+) -> None:
     """Sign acts, together as far as they fit into an envelope, and say where they stand: sent, with verified
-    receipts; or kept in the outbox. `who` is an identity folder, or what was unlocked of it before."""
+    receipts; or kept in the outbox. `who` is an identity folder, or what was unlocked of it before; `proposal` is
+    what acts wait for that have changed nothing yet."""
     connection, identity = unlocked(who) if isinstance(who, Path) else who
     if queue:
         say(as_json, outbox.queue(identity, connection.chain_id, acts) | more)
         return
     with Client(connection, identity) as member:
-        receipts = member.submit(acts)
-    say(as_json, stands(receipts) | more)
+        remarks = Remarks(member, acts)
+        try:
+            receipts = member.submit(acts)
+        except EnvelopeRefused as error:
+            raise explained(member, acts, error) from None
+        warnings, changed = remarks.done()
+    waits = {"waits": proposal} if proposal and not changed else {}
+    say(as_json, stands(receipts) | more | waits | ({"warnings": warnings} if as_json and warnings else {}))
+    for text in warnings:
+        warn(text)
 
 
 def stands(receipts: Sequence[Receipt]) -> dict[str, Any]:

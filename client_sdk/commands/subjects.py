@@ -26,8 +26,8 @@ OfMaker = Annotated[
     str | None, typer.Option("--maker", parser=parsing.member, metavar="MEMBER", help="All that a member makes.")
 ]
 OfShip = Annotated[
-    bytes | None,
-    typer.Option("--ship", parser=parsing.record_hash, metavar="HASH", help="A handover, by its ship; with --to."),
+    str | None,
+    typer.Option("--ship", parser=parsing.hash_start, metavar="HASH", help="A handover, by its ship; with --to."),
 ]
 OfTo = Annotated[
     str | None, typer.Option("--to", parser=parsing.member, metavar="MEMBER", help="Who is to receive the handover.")

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from client_sdk import build
-from client_sdk.commands import parsing
+from client_sdk.commands import naming, parsing
+from client_sdk.commands.naming import named
 from client_sdk.commands.options import (
     At,
     Expiry,
@@ -30,10 +31,12 @@ from client_sdk.wire import clock_ms
 from ledger import records as r
 
 ShipHash = Annotated[
-    bytes,
-    typer.Option("--ship", parser=parsing.record_hash, metavar="HASH", help="The ship, as `suyuan handovers` shows."),
+    str,
+    typer.Option("--ship", parser=parsing.hash_start, metavar="HASH", help="The ship, as `suyuan handovers` shows."),
 ]
-ClaimHash = typer.Option("--claim", parser=parsing.record_hash, metavar="HASH", help="The claim, by its record hash.")
+ClaimHash = typer.Option(
+    "--claim", parser=parsing.hash_start, metavar="HASH", help="The claim, as `suyuan claims --against-me` shows."
+)
 Parts = Annotated[int | None, typer.Option(min=1, help="In base items.")]
 
 
@@ -50,18 +53,19 @@ def ship(
     unit: Annotated[
         str | None, typer.Option(parser=parsing.sscc, metavar="SSCC", help="The packed unit whose line it is.")
     ] = None,
-    claim: Annotated[bytes | None, ClaimHash] = None,
+    claim: Annotated[str | None, ClaimHash] = None,
     returns: Annotated[bool, typer.Option("--returns", help="It goes back to where it was delivered from.")] = False,
     at: At = None,
     queue: Queue = False,
     as_json: Json = False,
 ) -> None:
     """Hand a lot over; the receiver answers with `suyuan receive`."""
+    who, answered = named(identity, claim, queue, naming.CLAIMED_OF_ME) if claim is not None else (identity, None)
     one = build.ship(
         lot=lot, quantity=quantity, ref=ref, at=at or clock_ms(), site=own_site(identity, site), to=to,
-        to_site=to_site, owner=owner, grams=grams, unit=unit, claim=claim, returns=returns,
+        to_site=to_site, owner=owner, grams=grams, unit=unit, claim=answered, returns=returns,
     )  # fmt: skip
-    sign(identity, queue, as_json, [one])
+    sign(who, queue, as_json, [one])
 
 
 def receive(
@@ -79,18 +83,19 @@ def receive(
     as_json: Json = False,
 ) -> None:
     """Answer a ship that waits for you, in whole or in part; what is left stays open."""
+    who, shipped = named(identity, ship, queue, naming.WAITING)
     one = build.receive(
-        ship=ship, lot=lot, ref=ref, at=at or clock_ms(), accepted=accepted, refused=refused, short=short,
+        ship=shipped, lot=lot, ref=ref, at=at or clock_ms(), accepted=accepted, refused=refused, short=short,
         destroyed=destroyed, grams=grams,
     )  # fmt: skip
-    sign(identity, queue, as_json, [one])
+    sign(who, queue, as_json, [one])
 
 
 def withdraw(
     identity: Identity,
     ship: Annotated[
-        bytes,
-        typer.Option(parser=parsing.record_hash, metavar="HASH", help="The own ship, as `suyuan records` shows."),
+        str,
+        typer.Option(parser=parsing.hash_start, metavar="HASH", help="The own ship, as `suyuan records` shows."),
     ],
     lot: Lot,
     to: Annotated[str, typer.Option(parser=parsing.member, metavar="MEMBER", help="Who was to receive it.")],
@@ -100,8 +105,9 @@ def withdraw(
     as_json: Json = False,
 ) -> None:
     """Cancel what is still open of an own ship."""
-    one = build.withdraw(ship=ship, to=to, lot=lot, ref=ref, at=at or clock_ms())
-    sign(identity, queue, as_json, [one])
+    who, shipped = named(identity, ship, queue, naming.own_records(r.Ship))
+    one = build.withdraw(ship=shipped, to=to, lot=lot, ref=ref, at=at or clock_ms())
+    sign(who, queue, as_json, [one])
 
 
 def claim(
@@ -130,7 +136,7 @@ def claim(
 
 def dispute(
     identity: Identity,
-    claim: Annotated[bytes, ClaimHash],
+    claim: Annotated[str, ClaimHash],
     claimant: Annotated[
         str, typer.Option(parser=parsing.member, metavar="MEMBER", help="Who claims to have got it from you.")
     ],
@@ -141,8 +147,9 @@ def dispute(
     as_json: Json = False,
 ) -> None:
     """Say that you delivered no such goods; `suyuan claims --against-me` lists what others claim."""
-    one = build.dispute(claim=claim, claimant=claimant, lot=lot, reason=reason, at=at or clock_ms())
-    sign(identity, queue, as_json, [one])
+    who, disputed = named(identity, claim, queue, naming.CLAIMED_OF_ME)
+    one = build.dispute(claim=disputed, claimant=claimant, lot=lot, reason=reason, at=at or clock_ms())
+    sign(who, queue, as_json, [one])
 
 
 def enter(

@@ -1,4 +1,4 @@
-"""`suyuan watch`: what others do that concerns you, as it happens, one line each.
+"""`suyuan watch`: what others do that concerns you, as it happens, and how it is named.
 
 The place in the log up to which everything was printed stands in the identity folder, and is written after the lines
 are out: nothing is ever left out, and a crash in between prints the last lines once more.
@@ -14,11 +14,11 @@ from typing import Annotated, Final
 
 import typer
 
+from client_sdk import when
 from client_sdk.client import Client
-from client_sdk.commands.options import Identity, Json, notes, unlocked
-from client_sdk.commands.words import told
+from client_sdk.commands.options import INDENT, Identity, Json, notes, unlocked
+from client_sdk.commands.words import answer_to, told
 from client_sdk.errors import EnvelopeRefused, Overloaded, Unavailable
-from client_sdk.outbox.entry import moment
 from client_sdk.wire import Event, News
 from ledger import records as r
 from ledger.errors import Malformed
@@ -120,13 +120,22 @@ class _Names:
 
 
 def _print(event: Event, name: Callable[[str], str], as_json: bool) -> None:
-    says = told(event.record, event.amounts, name)
+    says, answer = told(event.record, event.amounts, name), answer_to(event.record, event.amounts)
+    target = getattr(event.record, "target", None)
+    about = target.hex() if target is not None else ""
     if not as_json:
-        print(f"{moment(event.time_ms)}  {name(event.member)} {says}")
+        print(f"{event.leaf}/{event.index}  {when.shown(event.time_ms)}  {name(event.member)} {says}")
+        print(f"{INDENT}{event.hash.hex()}")
+        for text in (about and f"about {about}", answer and f"counts when you sign the same: {answer}"):
+            if text:
+                print(f"{INDENT}{text}")
         return
     act = r.act_of_type(type(event.record)).name.lower()
-    values = {"leaf": event.leaf, "index": event.index, "time_ms": event.time_ms, "member": event.member}
-    print(json.dumps(values | {"act": act, "record": event.hash.hex(), "says": says}, ensure_ascii=False))
+    values = {"leaf": event.leaf, "index": event.index, "place": f"{event.leaf}/{event.index}"}
+    values |= {"time_ms": event.time_ms, "time": when.iso(event.time_ms), "member": event.member, "act": act}
+    values |= {"record": event.hash.hex(), "says": says}
+    values |= ({"target": about} if about else {}) | ({"answer": answer} if answer else {})
+    print(json.dumps(values, ensure_ascii=False))
 
 
 def register(app: typer.Typer) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ledger import records as r
+from ledger.seals import open_amounts
 
 Name = Callable[[str], str]
 """How a member is called, by its id; unknown ids stay as they are."""
@@ -35,7 +36,7 @@ PHRASES: Final[Mapping[type, str]] = {
     r.Close: "closed the hold or recall of {about}: {reason}",
     r.Lift: "lifted the hold or recall of {about}, which was wrong: {reason}",
     r.Voucher: "drew a voucher for {lot} at {site}",
-    r.Correct: "corrected an earlier record about {lot}: {reason}",
+    r.Correct: "corrected {earlier} of {lot}: {instead}{reason}",
     r.Relabel: "relabelled {quantity} of {lot} as {to_lot} at {site}",
 }
 _MEMBERS: Final = ("member", "to", "supplier", "claimant", "owner")
@@ -59,6 +60,8 @@ def told(record: Any, amounts: Any, name: Name = str) -> str:
         values["parts"] = _parts(values)
     elif isinstance(record, r.Key):
         values["key"], values["change"] = record.key.hex(), _CHANGES[record.change]
+    elif isinstance(record, r.Correct):
+        values["earlier"], values["instead"] = _corrected(amounts)
     elif isinstance(record, r.Transform):
         values["lots_in"] = ", ".join(record.inputs)
         values["lots_out"] = ", ".join(output.lot for output in record.outputs)
@@ -79,6 +82,43 @@ def _fields(one: Any) -> dict[str, Any]:
 
 def _parts(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{values[part]} {word}" for part, word in _PARTS.items() if values.get(part)) or "…"
+
+
+def _corrected(amounts: r.Corrected | None) -> tuple[str, str]:
+    """(which act was corrected, what is right), as far as the reader may know."""
+    if amounts is None:
+        return "an earlier record", ""
+    earlier: Any = r.RECORD.decode(amounts.earlier)
+    act = r.act_of_type(type(earlier)).name.lower().replace("_", " ")
+    if amounts.instead is None:
+        return f"a {act}", "it did not occur, "
+    old, new = (
+        _fields(open_amounts(earlier, amounts.opening)),
+        _fields(r.AMOUNTS[type(earlier)].decode(amounts.instead)),
+    )
+    parts = (f"{name} {new[name] or 0} instead of {old[name] or 0}, " for name in new if new[name] != old[name])
+    return f"a {act}", "".join(parts)
+
+
+def answer_to(record: Any, amounts: Any) -> str:
+    """The command by which the other side of a handover says the same as this correction; empty where there is none
+    to say: until then a correction of what was received changes nothing."""
+    if not isinstance(record, r.Correct) or amounts is None:
+        return ""
+    earlier: Any = r.RECORD.decode(amounts.earlier)
+    if not isinstance(earlier, r.Ship | r.Receive):
+        return ""
+    ship, field, option = (
+        (earlier.ship, "accepted", "--quantity")
+        if isinstance(earlier, r.Receive)
+        else (record.target, "quantity", "--accepted")
+    )
+    right = "--did-not-occur"
+    if amounts.instead is not None:
+        old, new = open_amounts(earlier, amounts.opening), r.AMOUNTS[type(earlier)].decode(amounts.instead)
+        more = (getattr(new, field) or 0) - (getattr(old, field) or 0)
+        right = f"{option} N (yours {more:+})"
+    return f"suyuan correct {ship.hex()} {right} --reason … --ref …"
 
 
 def _subject(subject: r.Subject, name: Name) -> str:

@@ -1,12 +1,11 @@
 """One entry of the outbox, and what it says about itself in plain words."""
 
-import datetime as dt
 from collections.abc import Mapping
 from enum import Enum
 
 from msgspec import Struct, structs
 
-from client_sdk import build
+from client_sdk import build, when
 from client_sdk.build import Sealed, SignedEnvelope
 from client_sdk.wire import OwnRecord
 from ledger import merkle
@@ -120,7 +119,7 @@ class Entry(Struct, frozen=True):
 def _blocked(entry: Entry) -> str:
     rule = entry.problems[0].rule
     if rule == FUTURE:
-        taken = moment(entry.signed.time - CLAIMED_TIME_AHEAD_MS_MAX)
+        taken = when.shown(entry.signed.time - CLAIMED_TIME_AHEAD_MS_MAX)
         return f"signed with a clock that was ahead: it is taken from {taken} on. Set this computer's clock right"
     if rule == CLOCK:
         return f"not taken yet: {_told(entry)}"
@@ -134,7 +133,3 @@ def _told(entry: Entry) -> str:
     """The problems; of which record, where there are several."""
     alone = len(entry.sealed) == 1
     return "; ".join(str(structs.replace(one, record=None) if alone else one) for one in entry.problems)
-
-
-def moment(time_ms: int) -> str:
-    return dt.datetime.fromtimestamp(time_ms / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -9,10 +9,10 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from client_sdk import build, errors
+from client_sdk import build, errors, when
 from client_sdk.client import Client
 from client_sdk.keys import Identity
-from client_sdk.outbox.entry import CLOCK, Entry, State, moment
+from client_sdk.outbox.entry import CLOCK, Entry, State
 from client_sdk.outbox.lines import line_of, set_aside
 from client_sdk.outbox.rows import DAMAGED
 from client_sdk.outbox.store import Store
@@ -255,7 +255,7 @@ class Sender:
         """What a proof that does not hold often comes from."""
         with suppress(errors.ClientError, VerifyFailed):
             node = int(self._client.node_info().time_ms)
-            return f" This computer's clock says {moment(self._clock())}, the node's {moment(node)}"
+            return f" This computer's clock says {when.shown(self._clock())}, the node's {when.shown(node)}"
         return ""
 
     # What follows a receipt

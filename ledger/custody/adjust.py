@@ -6,6 +6,7 @@ from msgspec import Struct, structs
 
 from ledger import entries as e
 from ledger import state as s
+from ledger.custody.behind import carried_back
 from ledger.custody.inforce import bits_for_another_lot
 from ledger.custody.step import Step, Violation, adverse, change, enter_position, known_lot, room_for_adverse
 from ledger.custody.weights import tolerance_of
@@ -65,12 +66,10 @@ def adjust(step: Step, *changes: Change, carried: int = ~0) -> None:
     correction reached carries the mark, so that no goods come out of it unseen. Where less is here and more there,
     status bits go along, those of `carried`."""
     overdrawn = [_change(step, one) for one in changes]
-    bits = 0
-    for one in changes:
-        bits |= _bits_of(step, one, changes) & carried if one.gives else 0
+    given = [(one.path, _bits_of(step, one, changes) & carried) for one in changes if one.gives]
     for one in changes:
         if one.takes:
-            mark(step, one.path, bits)
+            mark(step, one.path, carried_back(step.draft, given, one.path))
     for one in changes if any(overdrawn) else ():
         mark(step, one.path, int(e.Bit.MORE_OUT_THAN_IN))
 

@@ -20,12 +20,12 @@ from ledger.custody.step import (
     enter_position,
     give,
     known_member,
-    known_product,
     known_site,
-    product_of,
+    lot_product,
     refuse_twice,
 )
 from ledger.custody.weights import fits, share, weigh
+from ledger.hashing import HASH_BYTES
 from ledger.limits import PAIR_OPEN_ENTRIES_MAX
 
 
@@ -33,14 +33,14 @@ def claim(step: Step, record: r.Claim, amounts: r.Moved) -> None:
     known_member(step, record.supplier, "supplier")
     if record.supplier == step.member:
         raise Violation("claim.own", "nobody supplies itself", "use a move between own sites", "supplier")
-    known_site(step, record.site)
-    known_product(step, product_of(record.lot))
+    known_site(step, record.site, record.at)
+    lot_product(step, record.lot)
     refuse_twice(step.draft.get(s.claim_key(record.supplier, step.name), s.CLAIM.decode_trusted))
     bring_up_unknown(step, record.lot, record.production, record.expiry)
     grams = check_measure(step, record.lot, amounts.grams)
     pair = pair_of(step, record.supplier, step.member, record.site, record.lot)
     left, grams_left = amounts.quantity, grams
-    for ship in pair.ships:
+    for ship in s.names_in(pair.ships):
         if not left:
             break
         part, weight, pair = _answer(step, record, pair, ship, left, grams_left)
@@ -66,15 +66,16 @@ def _answer(
     give(step, step.member, record.site, record.lot, part, weight)
     handover = arrive(step, handover, step.element, bits)
     closed = settle(step, key, handover, part, expected)
-    ships = [one for one in pair.ships if one != ship] if closed else pair.ships
+    ships = s.without(pair.ships, ship) if closed else pair.ships
     return part, weight, structs.replace(pair, ships=ships, delivered=pair.delivered + part)
 
 
 def _open(step: Step, record: r.Claim, ref: str, pair: s.Pair, quantity: int, grams: int) -> s.Pair:
-    if len(pair.claims) >= PAIR_OPEN_ENTRIES_MAX:
+    open_ones = len(pair.claims) // HASH_BYTES
+    if open_ones >= PAIR_OPEN_ENTRIES_MAX:
         raise Violation(
             "claim.too-many",
-            f"{len(pair.claims)} claims of {record.lot} against {record.supplier} are open at {record.site}",
+            f"{open_ones} claims of {record.lot} against {record.supplier} are open at {record.site}",
             "ask the supplier to book its ships, or correct the claims",
             "lot",
         )
@@ -88,41 +89,42 @@ def _open(step: Step, record: r.Claim, ref: str, pair: s.Pair, quantity: int, gr
     change(step, step.member, record.site, record.lot, held=quantity, grams=grams, claimed=quantity)
     bits = int(e.Bit.OPEN_CLAIM)
     enter_position(step, record.lot, step.member, record.site, e.WayKind.CLAIM, b"", [own], bits)
-    return structs.replace(pair, claims=[*pair.claims, step.name])
+    return structs.replace(pair, claims=pair.claims + step.name)
 
 
 def close_by_ship(step: Step, record: r.Ship, handover: s.Handover) -> s.Handover:
     """Close the claims that a ship confirms, the oldest first, or the one that it names; what is left of the ship is
     an open handover. A disputed claim is closed only by name."""
     pair = pair_of(step, handover.owner, record.to, record.to_site, record.lot)
-    if record.claim is not None and record.claim not in pair.claims:
+    claims = s.names_in(pair.claims)
+    if record.claim is not None and record.claim not in claims:
         raise Violation(
             "claim.unknown",
             f"{record.to} has no open claim {record.claim.hex()} of {record.lot} at {record.to_site} against you",
             "list the claims against you, and ship to the site that claimed",
             "claim",
         )
-    for name in pair.claims if record.claim is None else [record.claim]:
+    for name in claims if record.claim is None else [record.claim]:
         row = open_claim(step, handover.owner, name)
         if handover.open and (record.claim is not None or not row.disputed):
             part = min(handover.open, row.open)
             weight = share(handover.grams, part, handover.open)
             if record.claim is None and not fits(step, row.lot, weight, share(row.grams, part, row.open)):
                 continue
-            _confirm(step, handover, name, row, part, weight)
+            handover = _confirm(step, handover, name, row, part, weight)
             handover = structs.replace(handover, open=handover.open - part, grams=handover.grams - weight)
-            left = [one for one in pair.claims if one != name] if part == row.open else pair.claims
+            left = s.without(pair.claims, name) if part == row.open else pair.claims
             pair = structs.replace(pair, claims=left, delivered=pair.delivered + part)
-    if handover.open and len(pair.ships) < PAIR_OPEN_ENTRIES_MAX:
-        pair = structs.replace(pair, ships=[*pair.ships, step.name])
+    if handover.open and len(pair.ships) < PAIR_OPEN_ENTRIES_MAX * HASH_BYTES:
+        pair = structs.replace(pair, ships=pair.ships + step.name)
     keep_pair(step, handover.owner, record.to, record.to_site, record.lot, pair)
     return handover
 
 
 def meet(step: Step, supplier: str, claimant: str, site: str, lot: str) -> None:
     """After a weight was corrected: open claims and open ships of a pair that fit each other now are one handover."""
-    for name in pair_of(step, supplier, claimant, site, lot).claims:
-        for ship in pair_of(step, supplier, claimant, site, lot).ships:
+    for name in s.names_in(pair_of(step, supplier, claimant, site, lot).claims):
+        for ship in s.names_in(pair_of(step, supplier, claimant, site, lot).ships):
             row = step.draft.get(s.claim_key(supplier, name), s.CLAIM.decode_trusted)
             key = s.handover_key(claimant, ship)
             handover = step.draft.get(key, s.HANDOVER.decode_trusted)
@@ -136,10 +138,10 @@ def _join(step: Step, name: bytes, row: s.Claim, key: bytes, handover: s.Handove
     if not fits(step, row.lot, weight, share(row.grams, part, row.open)):
         return
     pair = pair_of(step, handover.owner, row.claimant, row.site, row.lot)
-    claims = [one for one in pair.claims if one != name] if part == row.open else pair.claims
+    claims = s.without(pair.claims, name) if part == row.open else pair.claims
     handover = _confirm(step, handover, name, row, part, weight)
     closed = settle(step, key, handover, part, weight)
-    ships = [one for one in pair.ships if one != handover.ship] if closed else pair.ships
+    ships = s.without(pair.ships, handover.ship) if closed else pair.ships
     met = s.Pair(claims, ships, pair.delivered + part)
     keep_pair(step, handover.owner, row.claimant, row.site, row.lot, met)
 

@@ -39,12 +39,13 @@ def correct_ship(step: Step, fix: Fix) -> bool:
         take(step, owner, one.site, one.lot, more, max(0, fix.grams), shipped=more)
     adjust(step, Change(one.lot, owner, one.site, back, max(0, -fix.grams), {"shipped": -back}))
     if back:
-        tell_sender(step, handover)
+        handover = tell_sender(step, handover)
     position = step.draft.position(e.position_path(one.lot, owner, one.site))
     bits = handover.bits | (e.passed_on(position.bits) if position is not None and delta > 0 else 0)
     whole = structs.replace(handover, bits=bits, quantity=handover.quantity + delta, open=handover.open + delta)
     if whole.open:
-        step.draft.put(key, structs.replace(whole, grams=handover.grams + fix.grams))
+        weights = {"grams": handover.grams + fix.grams, "weight": handover.weight + fix.grams}
+        step.draft.put(key, structs.replace(whole, **weights))
         if fix.grams and owner != one.to:
             meet(step, owner, one.to, one.to_site, one.lot)
     else:

@@ -185,7 +185,7 @@ def _claim(step: Step, fix: Fix) -> bool:
     if row.open + delta == 0:
         _weigh_confirmed(step, fix, row.grams + fix.grams)
         pair = pair_of(step, one.supplier, step.member, one.site, one.lot)
-        rest = structs.replace(pair, claims=[claim for claim in pair.claims if claim != fix.target])
+        rest = structs.replace(pair, claims=s.without(pair.claims, fix.target))
         keep_pair(step, one.supplier, step.member, one.site, one.lot, rest)
     reduce(step, one.supplier, fix.target, row, -delta, -fix.grams)
     adjust(step, Change(one.lot, step.member, one.site, delta, fix.grams))

@@ -8,8 +8,19 @@ from msgspec import structs
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
+from ledger.custody.arrival import ends_of, tell_late
+from ledger.custody.handovers import receiver_of
 from ledger.custody.scopes import subject_path
-from ledger.custody.step import Step, Violation, answers_for, extend, keeper_of, product_of, room_for_adverse
+from ledger.custody.step import (
+    Step,
+    Violation,
+    answers_for,
+    booked_late,
+    extend,
+    keeper_of,
+    product_of,
+    room_for_adverse,
+)
 from ledger.encoding import Codec
 from ledger.limits import HANDOVER_FACTS_MAX
 
@@ -107,28 +118,52 @@ def _breaches(window: r.Window, product: e.ProductEntry) -> bool:
 
 
 def _on_handover(step: Step, record: r.Fact) -> None:
-    """Kept with the open ship; the first receive moves it to the receiving position."""
+    """Kept with the open ship for every position that its goods get to; those that have some take it at once."""
     to, ship = record.subject.to, record.subject.ship
     if to is None or ship is None:
         raise ValueError("a handover subject without its fields got past the check of its form")
-    key = s.handover_key(to, ship)
-    handover = step.draft.get(key, s.HANDOVER.decode_trusted)
-    if handover is None:
-        raise Violation(
-            "handover.unknown",
-            "no such open ship",
-            "after the receipt, speak of the receiving position",
-            "subject",
-        )
-    parties = (handover.sender, handover.owner, handover.to, to)
-    if step.signer.kind not in WITNESSES and step.member not in parties:
-        raise Violation("fact.not-own", f"{step.member} is no party to this handover", "a party reports", "subject")
-    # Parties leave room for what a witness finds.
-    room = HANDOVER_FACTS_MAX if step.signer.kind in WITNESSES else HANDOVER_FACTS_MAX // 2
-    if len(handover.facts) >= room:
-        raise Violation(
-            "handover.facts", f"{len(handover.facts)} facts stand on it already", "receive it first", "subject"
-        )
-    adverse, bits = _weigh(step, record, product_of(handover.lot))
-    facts = [*handover.facts, s.HandoverFact(adverse, step.element)]
-    step.draft.put(key, structs.replace(handover, bits=int(handover.bits | bits), facts=facts))
+    key, journey = journey_of(step.draft, to, ship)
+    if journey is None:
+        how = "name a ship by its record hash, and who signs its receive"
+        raise Violation("handover.unknown", f"no ship {ship.hex()} went to {to}", how, "subject")
+    _may_report(step, journey, to)
+    adverse, bits = _weigh(step, record, product_of(journey.lot))
+    fact = s.HandoverFact(adverse, step.element)
+    told: s.Handover | s.Closed = structs.replace(journey, noted=journey.noted + 1)
+    if isinstance(told, s.Handover):
+        told = structs.replace(told, bits=int(told.bits | bits), facts=[*told.facts, fact])
+    step.draft.put(key, told)
+    for path in ends_of(journey):
+        tell_late(step, path, fact, int(bits))
+
+
+def journey_of(draft: s.Draft, receiver: str, ship: bytes) -> tuple[bytes, s.Handover | s.Closed | None]:
+    """A ship on the way to `receiver`, or what is kept of it since it ended; with the key of its row."""
+    key = s.handover_key(receiver, ship)
+    handover = draft.get(key, s.HANDOVER.decode_trusted)
+    if handover is not None:
+        return key, handover
+    closed = draft.get(b"c" + ship, s.CLOSED.decode_trusted)
+    if closed is None or receiver != receiver_of(closed.owner, closed.to, closed.to_site):
+        return b"c" + ship, None
+    return b"c" + ship, closed
+
+
+def _may_report(step: Step, journey: s.Handover | s.Closed, receiver: str) -> None:
+    """Both sides while it is open. Afterwards whoever sent it, whose log of the way may come later, for as long as a
+    month's book may take; the receiver speaks of its own position then. Parties leave room for witnesses."""
+    room = HANDOVER_FACTS_MAX
+    if step.signer.kind not in WITNESSES:
+        room //= 2
+        parties = [journey.owner] if journey.to != journey.owner else [journey.owner, keeper_of(journey.site)]
+        if isinstance(journey, s.Handover):
+            parties += [journey.to, receiver]
+        if step.member not in parties:
+            how = "its sender reports, and while it is open its receiver; then each of them of its own position"
+            raise Violation("fact.not-own", f"{step.member} did not send it, or received it already", how, "subject")
+        if isinstance(journey, s.Closed) and booked_late(journey.element.time, step.time):
+            how = "tell its holder, a laboratory or a regulator"
+            raise Violation("fact.late", f"the way ended long ago, at {journey.element.time}", how, "subject")
+    if journey.noted >= room:
+        how = "sum them up in one, or ask a laboratory"
+        raise Violation("handover.facts", f"{journey.noted} facts stand on it already", how, "subject")

@@ -11,18 +11,20 @@ from ledger.custody.step import (
     Step,
     Violation,
     answers_for,
+    booked_late,
     check_measure,
     enter_position,
     give,
     known_lot,
     known_product,
     known_site,
+    lot_product,
     own_site,
     owner_or_keeper,
     product_of,
     take,
 )
-from ledger.limits import ANCESTORS_COUNTED_MAX, ANCESTORS_SHOWN_MAX, BOOKED_LATE_MS_MIN
+from ledger.limits import ANCESTORS_COUNTED_MAX, ANCESTORS_SHOWN_MAX
 
 FORMULA_CATEGORY = "129"  # food production licence category of infant formula
 # A hold on an ancestor, and a maker that is late, show on the ancestor as long as they last; whether an open claim
@@ -39,7 +41,7 @@ def commission(step: Step, record: r.Commission, amounts: r.Moved) -> None:
             "its maker, or the importer who declared it, commissions its lots; others `enter` stock",
             "lot",
         )
-    own_site(step, record.site)
+    own_site(step, record.site, record.at)
     old = step.draft.lot(record.lot)
     if old is not None and old.commissioner not in (product.maker, product.declarer):
         old = structs.replace(
@@ -90,16 +92,17 @@ def _same_lot(step: Step, old: e.LotEntry, production: int, expiry: int | None) 
         )
     if old.production != production or old.expiry != expiry:
         # The rule compares with what is stated now; `correct` is how its maker mends a date.
+        until = f"expiry {old.expiry}" if old.expiry is not None else "no expiry"
         raise Violation(
             "lot.other-date",
-            f"{old.lot} was commissioned with production date {old.production} and expiry {old.expiry}",
-            "two productions under one number cannot be told apart: add the date to the lot number",
+            f"{old.lot} was commissioned with production date {old.production} and {until}",
+            "state the same dates; to tell two productions under one number apart, add the date to the lot number",
             "production",
         )
 
 
 def transform(step: Step, record: r.Transform, amounts: r.Transformed) -> None:
-    own_site(step, record.site)
+    own_site(step, record.site, record.at)
     bits, ancestors = _use_inputs(step, record, amounts)
     _check_outputs(step, record, amounts)
     if weighs_more(step, record, amounts):
@@ -118,7 +121,7 @@ def _use_inputs(step: Step, record: r.Transform, amounts: r.Transformed) -> tupl
     for lot, quantity, stated in zip(record.inputs, amounts.inputs, weighed, strict=True):
         entry = known_lot(step, lot)
         position = step.draft.position(e.position_path(lot, step.member, record.site))
-        product = known_product(step, product_of(lot))
+        product = lot_product(step, lot)
         refuse_in_force(step, entry, product, position, record.at)
         grams = check_measure(step, lot, stated or None, "grams_in")
         irregular = quantity if is_past_date(entry, record.at) else 0
@@ -154,7 +157,7 @@ def _weight(step: Step, lots: list[str], quantities: list[int], weighed: list[in
     """In grams: as weighed, else by the product's net weight, if it states one."""
     total = 0
     for lot, quantity, grams in zip(lots, quantities, weighed or [0] * len(lots), strict=True):
-        total += grams or quantity * (known_product(step, product_of(lot)).grams or 0)
+        total += grams or quantity * (lot_product(step, lot).grams or 0)
     return total
 
 
@@ -183,7 +186,7 @@ def enter(step: Step, record: r.Enter, amounts: r.Moved) -> None:
             "receive it from your supplier's ship",
             "lot",
         )
-    known_site(step, record.site)
+    known_site(step, record.site, record.at)
     bits = e.Bit.ONE_SIGNATURE
     if not bring_up_unknown(step, record.lot, record.production, record.expiry).bits & e.Bit.NOT_COMMISSIONED:
         bits |= e.Bit.REENTRY
@@ -203,8 +206,8 @@ def bring_up_unknown(step: Step, lot: str, production: int | None, expiry: int |
 
 
 def move(step: Step, record: r.Move, amounts: r.Moved) -> None:
-    own_site(step, record.site)
-    own_site(step, record.to_site, "to_site")
+    own_site(step, record.site, record.at)
+    own_site(step, record.to_site, record.at, "to_site")
     source = e.position_path(record.lot, step.member, record.site)
     position = step.draft.position(source)
     grams = check_measure(step, record.lot, amounts.grams)
@@ -238,14 +241,9 @@ def is_irregular(step: Step, lot: str, owner: str, site: str, at: int) -> bool:
         return False  # nothing is held of an unknown lot, and `take` says so
     if is_past_date(entry, at) or booked_late(at, step.time):
         return True
-    product = known_product(step, product_of(lot))
+    product = lot_product(step, lot)
     position = step.draft.position(e.position_path(lot, owner, site))
     return in_force_at(step.draft, entry, product, position, at)
-
-
-def booked_late(at: int, time: int) -> bool:
-    """Whether an act of time `at` was booked, at block time `time`, later than any monthly book comes (ms)."""
-    return time - at > BOOKED_LATE_MS_MIN
 
 
 def is_past_date(lot: e.LotEntry, at: int) -> bool:

@@ -1,7 +1,5 @@
 """Handovers: two signatures, and between them goods that belong to nobody's stock but are not lost."""
 
-from msgspec import structs
-
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
@@ -12,16 +10,14 @@ from ledger.custody.inforce import refuse_in_force
 from ledger.custody.step import (
     Step,
     Violation,
-    came_from,
     change,
     check_measure,
     give,
     keeper_of,
     known_lot,
     known_member,
-    known_product,
     known_site,
-    product_of,
+    lot_product,
     refuse_twice,
     take,
 )
@@ -38,9 +34,9 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
     open_ones = [step.draft.get(copy, s.HANDOVER.decode_trusted) for copy in copies]
     refuse_twice(*open_ones, step.draft.get(b"c" + name, s.CLOSED.decode_trusted))
     known_member(step, record.to, "to")
-    known_site(step, record.to_site, "to_site")
+    known_site(step, record.to_site, record.at, "to_site")
     lot = known_lot(step, record.lot)
-    product = known_product(step, product_of(record.lot))
+    product = lot_product(step, record.lot)
     position = step.draft.position(e.position_path(record.lot, owner, record.site))
     collected = bool(record.returns) or record.to == owner
     refuse_in_force(step, lot, product, position, record.at, collected)
@@ -60,26 +56,28 @@ def ship(step: Step, record: r.Ship, amounts: r.Moved) -> None:
         quantity=quantity,
         open=quantity,
         grams=grams,
+        weight=grams,
         bits=e.passed_on(position.bits) if position is not None else 0,
         at=record.at,
         ref=amounts.ref,
         element=step.element,
         returns=bool(record.returns),
         facts=[],
+        ends=0,
+        noted=0,
     )
     if record.returns:
-        _check_return(step, handover, position)
+        _check_return(step, handover)
     elif record.to != owner:
         handover = close_by_ship(step, record, handover)
     if handover.open:
         step.draft.put(key, handover)
     else:
-        step.draft.put(b"c" + name, closed_by(step, step.element, in_part=False))
+        step.draft.put(b"c" + name, closed_by(step, handover, in_part=False))
 
 
-def _check_return(step: Step, handover: s.Handover, position: e.PositionEntry | None) -> None:
-    """A return reverses an earlier delivery between two members, never more, and goes to where that came from: its
-    way in is counted and not followed, since it leads back to what stands there already."""
+def _check_return(step: Step, handover: s.Handover) -> None:
+    """A return reverses an earlier delivery between two members, never more."""
     there = returnable(step, handover, -handover.quantity)
     if handover.quantity > there:
         raise Violation(
@@ -88,14 +86,6 @@ def _check_return(step: Step, handover: s.Handover, position: e.PositionEntry | 
             f"{handover.quantity} would go back",
             "ship the rest as a sale, without `returns`",
             "quantity",
-        )
-    source = e.position_path(handover.lot, handover.to, handover.to_site)
-    if position is not None and not came_from(step, position, source):
-        raise Violation(
-            "return.other-site",
-            f"nothing of {handover.lot} was delivered from {handover.to_site}",
-            "return to the site that delivered, or ship as a sale, without `returns`",
-            "to_site",
         )
 
 
@@ -138,9 +128,7 @@ def receive(step: Step, record: r.Receive, amounts: r.Received) -> None:
     grams = share(handover.grams, total, handover.open)
     back = grams * refused // total
     if refused:
-        come_back(step, handover, refused, back)
-        if not accepted:
-            handover = structs.replace(handover, facts=[])  # the sender has them, and the way leads there
+        handover = come_back(step, handover, refused, back)
     if accepted:
         handover = _accept(step, handover, amounts, accepted, grams * accepted // total)
     elif amounts.grams is not None:
@@ -148,9 +136,7 @@ def receive(step: Step, record: r.Receive, amounts: r.Received) -> None:
     if destroyed:
         change(step, handover.to, handover.to_site, handover.lot, destroyed=destroyed)
     if short:
-        tell_sender(step, handover)  # whose goods they still are, and may be found
-        if not accepted:
-            handover = structs.replace(handover, facts=[])
+        handover = tell_sender(step, handover)  # whose goods they still are, and may be found
     if short or grams > back:
         lost = grams - back - (grams * accepted // total if accepted else 0)
         change(step, handover.owner, handover.site, handover.lot, missing=short, grams_lost=lost)
@@ -173,11 +159,20 @@ def withdraw(step: Step, record: r.Withdraw, amounts: r.Withdrawn) -> None:
     key, handover = _open_handover(step, record.to, record.ship, record.lot)
     if handover.sender != step.member:
         raise Violation("handover.not-sender", f"{handover.sender} shipped it", "the sender withdraws", "ship")
-    come_back(step, handover, handover.open, handover.grams)
+    handover = come_back(step, handover, handover.open, handover.grams)
+    _stands(step, handover)
     settle(step, key, handover, handover.open, handover.grams)
     delivered(step, handover, 0, closed=True)
     if handover.returns:
         returnable(step, handover, handover.open)
+
+
+def _stands(step: Step, handover: s.Handover) -> None:
+    """What stands of a ship whose rest is withdrawn is what was received: that is what both sides may correct."""
+    if handover.open < handover.quantity:
+        grams = handover.weight - handover.grams
+        rest = r.Moved(grams=grams or None, quantity=handover.quantity - handover.open, ref=handover.ref)
+        step.draft.put(s.in_force_key(step.member, handover.ship), s.InForce(r.MOVED.encode(rest)))
 
 
 def _open_handover(step: Step, receiver: str, ship_hash: bytes, lot: str) -> tuple[bytes, s.Handover]:

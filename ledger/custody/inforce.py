@@ -87,7 +87,7 @@ def _held_before(draft: s.Draft, start: e.PositionEntry, at: int, kinds: Kinds) 
     for position in todo:
         if position.more_ways or any(way.kind in (e.WayKind.RETURN, e.WayKind.CORRECT) for way in position.ways):
             return True
-        for source in _sources(draft, position):
+        for source in sources_of(draft, position):
             if source.lot != position.lot and _lot_covered(draft, source.lot, at, kinds):
                 return True
             if _position_covered(draft, source, at, kinds):
@@ -101,7 +101,7 @@ def _held_before(draft: s.Draft, start: e.PositionEntry, at: int, kinds: Kinds) 
     return False
 
 
-def _sources(draft: s.Draft, position: e.PositionEntry) -> Iterator[e.PositionEntry]:
+def sources_of(draft: s.Draft, position: e.PositionEntry) -> Iterator[e.PositionEntry]:
     """The positions that the goods of this one came from."""
     paths = [way.source for way in position.ways if way.source]
     if any(way.kind == e.WayKind.TRANSFORM for way in position.ways):
@@ -125,9 +125,11 @@ def _position_covered(draft: s.Draft, position: e.PositionEntry, at: int, kinds:
 
 
 def _by_kin(draft: s.Draft, lot: e.LotEntry, product: e.ProductEntry, at: int, kinds: Kinds) -> bool:
-    """By its product, or by a maker: the product's, or whoever commissioned the lot."""
-    if product.in_force and _covers(draft, e.product_path(product.product), lot, at, kinds):
-        return True
+    """By its product (and what that is a level of), or by a maker: the product's, or whoever commissioned the lot."""
+    base = draft.product(product.base) if product.base is not None else None
+    for one in (product, base):
+        if one is not None and one.in_force and _covers(draft, e.product_path(one.product), lot, at, kinds):
+            return True
     return _maker_covers(draft, lot, product.maker, at, kinds) or (
         lot.commissioner != product.maker and _maker_covers(draft, lot, lot.commissioner, at, kinds)
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from ledger import records as r
 from ledger import state as s
+from ledger.custody.facts import journey_of
 from ledger.custody.step import Step, Violation
 
 
@@ -48,10 +49,10 @@ def _sites_of_subject(step: Step, subject: r.Subject) -> list[str]:
     """Of a handover the end at which the signer stands."""
     if subject.ship is None or subject.to is None:
         return [subject.site] if subject.site is not None else []
-    handover = _handover(step, subject.to, subject.ship)
-    if handover is None:
+    _, journey = journey_of(step.draft, subject.to, subject.ship)
+    if journey is None:
         return []
-    return [handover.to_site if step.member == subject.to else handover.site]
+    return [journey.to_site if step.member == subject.to else journey.site]
 
 
 def _handover(step: Step, receiver: str, ship: bytes) -> s.Handover | None:

@@ -68,7 +68,7 @@ def site(step: Step, record: r.Site) -> None:
     old = step.draft.site(record.site)
     entry = e.SiteEntry(
         adverse=old.adverse if old else None,
-        closed=record.closed,
+        closed=((old.closed if old else None) or step.time) if record.closed else None,
         facts=old.facts if old else None,
         name=record.name,
         public=record.public,

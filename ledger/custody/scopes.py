@@ -18,7 +18,7 @@ from ledger.custody.step import (
     known_lot,
     known_member,
     known_product,
-    product_of,
+    lot_product,
     refuse_twice,
     room_for_adverse,
 )
@@ -109,7 +109,7 @@ def _authority(step: Step, subject: r.Subject) -> None:
     kinds = r.SubjectKind
     if subject.kind == kinds.LOT:
         lot = known_lot(step, _text(subject.lot))
-        product = known_product(step, product_of(lot.lot))
+        product = lot_product(step, lot.lot)
         own = step.member == lot.commissioner or answers_for(step.member, product)
     elif subject.kind == kinds.POSITION:
         _position(step, subject)

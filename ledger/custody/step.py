@@ -5,7 +5,7 @@ from msgspec import Struct, structs
 from ledger import entries as e
 from ledger import records as r
 from ledger import state as s
-from ledger.limits import ADVERSE_ENTRIES_MAX, INTEGER_MAX, SOURCES_INLINE_MAX
+from ledger.limits import ADVERSE_ENTRIES_MAX, BOOKED_LATE_MS_MIN, INTEGER_MAX, SOURCES_INLINE_MAX
 
 
 class Violation(Exception):
@@ -63,20 +63,41 @@ def known_product(step: Step, product: str) -> e.ProductEntry:
     return entry
 
 
+def lot_product(step: Step, lot: str) -> e.ProductEntry:
+    """The product of a lot: a base item. The maker's declaration may have made a level of a code that a holder had
+    declared and dealt under; the lots that there are under it go on as they were counted."""
+    product = step.draft.product(product_of(lot))
+    if product is not None and step.draft.lot(lot) is not None:
+        return product
+    return known_product(step, product_of(lot))
+
+
 def _not_a_case(step: Step, lot: str) -> None:
     """Where nothing is known of a lot: say so if the code of a case was taken for that of the can."""
     product = step.draft.product(product_of(lot))
-    if product is not None and product.base is not None:
+    if product is not None and product.base is not None and step.draft.lot(lot) is None:
         known_product(step, product.product)
 
 
-def known_site(step: Step, site: str, field: str = "site") -> e.SiteEntry:
+def known_site(step: Step, site: str, at: int, field: str = "site") -> e.SiteEntry:
+    """A site that was open at the claimed time `at`: what an offline shop did before it closed is booked later, as
+    long as a month's book may take."""
     entry = step.draft.site(site)
     if entry is None:
         raise Violation("site.unknown", f"no site {site}", "its keeper declares it first", field)
-    if entry.closed:
-        raise Violation("site.closed", f"site {site} is closed", "name an open site", field)
+    if entry.closed is not None and (at >= entry.closed or booked_late(entry.closed, step.time)):
+        raise Violation(
+            "site.closed",
+            f"site {site} was closed at {entry.closed}",
+            "name an open site; what was done there before carries its earlier time, and is booked soon after",
+            field,
+        )
     return entry
+
+
+def booked_late(at: int, time: int) -> bool:
+    """Whether an act of time `at` was booked, at block time `time`, later than any monthly book comes (ms)."""
+    return time - at > BOOKED_LATE_MS_MIN
 
 
 def known_member(step: Step, member: str, field: str) -> e.MemberEntry:
@@ -86,8 +107,8 @@ def known_member(step: Step, member: str, field: str) -> e.MemberEntry:
     return entry
 
 
-def own_site(step: Step, site: str, field: str = "site") -> None:
-    known_site(step, site, field)
+def own_site(step: Step, site: str, at: int, field: str = "site") -> None:
+    known_site(step, site, at, field)
     if keeper_of(site) != step.member:
         raise Violation("site.not-own", f"site {site} is kept by {keeper_of(site)}", "name a site of your own", field)
 

@@ -13,8 +13,8 @@ from ledger.custody.step import (
     give,
     known_lot,
     known_member,
-    known_product,
     known_site,
+    lot_product,
     own_site,
     owner_or_keeper,
     product_of,
@@ -28,8 +28,8 @@ def count(step: Step, record: r.Count, amounts: r.Counted) -> None:
     again are no gain: they never left. Weight beyond the tolerance is one."""
     owner = owner_or_keeper(step, record.owner, record.site)
     known_member(step, owner, "owner")
-    known_site(step, record.site)
-    known_product(step, product_of(record.lot))
+    known_site(step, record.site, record.at)
+    lot_product(step, record.lot)
     bring_up_unknown(step, record.lot, record.production, record.expiry)
     grams = _grams_found(step, record, amounts)
     found = amounts.found - amounts.book
@@ -70,7 +70,7 @@ def _grams_found(step: Step, record: r.Count, amounts: r.Counted) -> int:
 
 def take_back(step: Step, record: r.TakeBack, amounts: r.Moved) -> None:
     """From outside the ledger, never more than went out there."""
-    own_site(step, record.site)
+    own_site(step, record.site, record.at)
     grams = check_measure(step, record.lot, amounts.grams)
     stock = step.draft.stock(step.member, record.site, record.lot)
     if amounts.quantity > stock.sold or grams > stock.grams_sold:
@@ -89,9 +89,9 @@ def take_back(step: Step, record: r.TakeBack, amounts: r.Moved) -> None:
 
 def relabel(step: Step, record: r.Relabel, amounts: r.Moved) -> None:
     """The path and the verdict follow both lots: a hold on the mistaken one is not shaken off."""
-    own_site(step, record.site)
+    own_site(step, record.site, record.at)
     lot = known_lot(step, record.lot)
-    product = known_product(step, product_of(record.lot))
+    product = lot_product(step, record.lot)
     if product_of(record.to_lot) != product.product:
         raise Violation(
             "relabel.other-product",

@@ -12,7 +12,7 @@ from ledger.limits import TRANSFORM_LINES_MAX, UNIT_LEVELS_MAX
 
 def pack(step: Step, record: r.Pack, amounts: r.Packed) -> None:
     owner = owner_or_keeper(step, record.owner, record.site)
-    known_site(step, record.site)
+    known_site(step, record.site, record.at)
     _free_label(step, record, owner)
     weighed = amounts.grams or [0] * len(record.lots)
     lines = []

@@ -24,6 +24,8 @@ def fits(step: Step, lot: str, expected: int, found: int) -> bool:
 def weigh(step: Step, lot: str, owner: str, site: str, expected: int, found: int) -> int:
     """Count the difference at the position where it was found, and return the bits that follow. A gain beyond the
     tolerance would be goods out of nothing; a loss beyond it is taken, because it happened, and shown."""
+    if found == expected:
+        return 0
     tolerance = tolerance_of(step, lot, expected)
     if not fits(step, lot, expected, found):
         raise Violation(
@@ -32,6 +34,5 @@ def weigh(step: Step, lot: str, owner: str, site: str, expected: int, found: int
             "weigh again, or ask the sender to correct its ship",
             "grams",
         )
-    if found != expected:
-        change(step, owner, site, lot, grams_lost=expected - found)
+    change(step, owner, site, lot, grams_lost=expected - found)
     return int(e.Bit.WEIGHT_LOST) if found < expected - tolerance else 0

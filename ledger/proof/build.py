@@ -57,11 +57,14 @@ class _Walk:
 
     def run(self, product: str, lot: str, position: tuple[str, str] | None) -> bytes:
         declared = self.entry(e.product_path(product), e.PRODUCT)
-        base = declared.base if declared is not None and declared.base is not None else product
-        lot_id = base + lot
-        self.lots(lot_id)
+        names = [product + lot]
+        if declared is not None and declared.base is not None:  # its own lots are from before it was a level
+            names.append(declared.base + lot)
+            names = [name for name in names if self.entry(e.lot_path(name), e.LOT) is not None] or names[1:]
+        for name in names:
+            self.lots(name)
         if position is not None:
-            self.way(lot_id, *position)
+            self.way(names[0], *position)
         view = self.view
         return f.PROOF.encode(
             f.ProductProof(

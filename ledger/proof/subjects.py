@@ -48,10 +48,14 @@ class Subjects:
         self._sites: dict[str, e.SiteEntry | None] = {}
         self._lots: dict[str, e.LotEntry] = {}
 
-    def base_of(self, product: str) -> str:
-        """The base item of a scanned code; the code itself where it is unknown."""
+    def scanned(self, product: str, lot: str) -> list[str]:
+        """The lots that a scanned code may mean: of the base item, where the code is a level of one; before that the
+        code's own, where goods were booked under it before it was declared a level."""
         declared = self.evidence.entry(e.product_path(product), e.PRODUCT)
-        return declared.base if declared is not None and declared.base is not None else product
+        if declared is None or declared.base is None:
+            return [product + lot]
+        names = [product + lot, declared.base + lot]
+        return [name for name in names if self.evidence.entry(e.lot_path(name), e.LOT) is not None] or names[1:]
 
     def family(self, lot_id: str) -> list[e.LotEntry]:
         """The lot and its ancestors, breadth first; empty where the lot is proven to be unknown."""
@@ -93,8 +97,9 @@ class Subjects:
         for maker in sorted(str(maker) for maker in makers):
             self.evidence.member(maker)
             self.findings += of_scopes(self.scopes_of_member(maker), entry, maker)
-        if product is not None:
-            self.findings += of_scopes(self._scopes[product.product], entry, product.product)
+        for name in (product.product, product.base) if product is not None else ():
+            if name is not None and self.product(name) is not None:
+                self.findings += of_scopes(self._scopes[name], entry, name)
 
     def _certified(self, lot: str) -> bool:
         own = (noted.signed.record for noted in self.facts if noted.subject == lot and not noted.adverse)

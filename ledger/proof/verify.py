@@ -73,12 +73,14 @@ def verify_product(trusted: policy.Policy, query: Query, proof: bytes, now_ms: i
     evidence = Evidence(shown, proven, header)
     today = day_of(agreed.oldest_ms if now_ms is None else now_ms)
     subjects = Subjects(evidence, today)
-    lots = subjects.family(subjects.base_of(query.product) + query.lot)
+    names = subjects.scanned(query.product, query.lot)
+    lots = [lot for name in names for lot in subjects.family(name)]
     way: list[Position] = []
     if lots and (query.voucher is not None or query.site is not None):
         way = follow(evidence, subjects, _start(evidence, query, lots[0].lot))
-    elif lots:
-        subjects.expiry(lots[0].lot)
+    else:
+        for name in names:
+            subjects.expiry(name)
     subjects.signers()
     findings = sorted(set(subjects.findings), key=lambda found: (-found.verdict, found.subject, found.detail))
     return Product(

@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from ledger import entries as e
 from ledger import records as r
-from ledger.custody.goods import booked_late
 from ledger.custody.handovers import receiver_of
+from ledger.custody.step import booked_late
 from ledger.errors import VerifyFailed
 from ledger.limits import PATH_POSITIONS_MAX, SOURCES_INLINE_MAX
 from ledger.proof.evidence import Evidence, Signed
@@ -73,10 +73,12 @@ def _same_goods(source: Name, position: Position) -> bool:
 
 def _before(subjects: Subjects, way: list[Position], whole: bool) -> None:
     """Every position shown says whether its claims are open and it is held still. What was so when the goods left
-    counts only where they came from a position that is not shown."""
+    counts only where they came from a position that is not shown; of claims, the rules tell that (`behind`)."""
     for position in way:
-        if not whole or any(one.kind in _NOT_FOLLOWED for one in position.ways):
-            subjects.findings += of_bits(position.entry.bits & _BEFORE, f"{position.lot} at {position.site}")
+        counts = _BEFORE if not whole else 0
+        if any(one.kind in _NOT_FOLLOWED for one in position.ways):
+            counts |= e.IN_FORCE_BEFORE
+        subjects.findings += of_bits(position.entry.bits & counts, f"{position.lot} at {position.site}")
 
 
 def _position(evidence: Evidence, subjects: Subjects, name: Name) -> tuple[Position, list[Name]]:

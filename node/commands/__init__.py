@@ -3,11 +3,12 @@
 import sqlite3
 import sys
 import tomllib
+from typing import Any
 
 import typer
 from pydantic import ValidationError
 
-from ledger.errors import SuyuanError
+from ledger.errors import SuyuanError, of_file
 from node.commands import keeping, making, serving
 
 app = typer.Typer(
@@ -19,12 +20,22 @@ app = typer.Typer(
 for module in (making, serving, keeping):
     module.register(app)
 
+# Typer's base of whatever is wrong with a command line, which it does not export.
+UsageError: Any = typer.BadParameter.__bases__[0]
+
 
 def main() -> None:
     """Errors end with exit code 1 and one line that says what to do; wrong usage and settings with 2."""
+    code = 0
     try:
-        app()
-    except (SuyuanError, OSError, sqlite3.Error) as error:
+        code = app(prog_name="suyuan-node", standalone_mode=False)
+    except UsageError as error:
+        _tell_usage(error)
+    except typer.Abort:
+        _fail("stopped", 1)
+    except OSError as error:
+        _fail(of_file(error), 1)
+    except (SuyuanError, sqlite3.Error) as error:
         _fail(str(error), 1)
     except ValidationError as error:
         for found in error.errors():
@@ -33,6 +44,17 @@ def main() -> None:
         raise SystemExit(2) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         _fail(f"node.toml: {error}", 2)
+    if code:
+        raise SystemExit(code)
+
+
+def _tell_usage(error: Any) -> None:
+    """One line, and where to read more. Without a message the help was shown already."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if message:
+        where = f"{error.ctx.command_path} --help" if error.ctx is not None else "suyuan-node --help"
+        _fail(f"{message}; see: {where}", 2)
+    raise SystemExit(2) from None
 
 
 def _fail(message: str, code: int) -> None:

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json
+import re
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +22,9 @@ from node.config import CONFIG_FILE, POLICY_FILE, write_policy
 from node.private import ROWS_FILE, PrivateStore
 from node.run import ENDPOINTS_FILE, clock_ms
 
+START_SECONDS_MAX = 10
+NAME = re.compile(r"[a-z0-9][a-z0-9./-]{2,62}")
+REGION = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,6})?")
 HOSTS = ["127.0.0.1", "localhost"]
 
 
@@ -28,7 +33,8 @@ def _founder(path: Path) -> g.Founder:
     try:
         return msgspec.json.decode(path.read_bytes(), type=PublicMember).founder()
     except (ValueError, msgspec.MsgspecError) as error:
-        raise Malformed(str(path), f"not a member's public file: {error}") from None
+        expected = "member.json, as suyuan keygen writes it, is expected"
+        raise Malformed(str(path), f"not a member's public file ({error}); {expected}") from None
 
 
 class PublicMember(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +62,10 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Make a new chain in DATA: keys, certificates, genesis, and what a node keeps, empty."""
+    if not NAME.fullmatch(name):
+        raise typer.BadParameter(f"--name {name!r}: 3 to 63 of a-z, 0-9, dot, hyphen and slash, as example.org/food")
+    if not REGION.fullmatch(region):
+        raise typer.BadParameter(f"--region {region!r}: a country, such as CN, or a part of it, such as CN-33")
     founders = [_founder(path) for path in founder]
     folder = data / "keys"
     log_seed, validator_seed = keys.draw_seed(), keys.draw_seed()
@@ -90,7 +100,13 @@ def certify(
     as_json: Json = False,
 ) -> None:
     """Issue a member's client certificate."""
-    out.write_bytes(tls.certify(data / "keys", request.read_bytes(), member, dt.datetime.now(dt.UTC)))
+    read_genesis(data)  # DATA is a node's folder, or that is told first
+    try:
+        certificate = tls.certify(data / "keys", request.read_bytes(), member, dt.datetime.now(dt.UTC))
+    except Malformed as error:
+        where = str(request) if error.where == tls.REQUEST else error.where
+        raise Malformed(where, error.message) from None
+    out.write_bytes(certificate)
     say(as_json, {"member": member, "certificate": str(out)})
 
 
@@ -100,11 +116,8 @@ def connection(
     as_json: Json = False,
 ) -> None:
     """Write the file by which members and readers reach this node and know what to trust."""
-    endpoints_file = data / ENDPOINTS_FILE
-    if not endpoints_file.exists():
-        raise SuyuanError("the node does not run, so nobody knows its ports; start it first")
-    endpoints = json.loads(endpoints_file.read_text())
     genesis = read_genesis(data)
+    endpoints = _endpoints(data / ENDPOINTS_FILE)
     content = {
         "name": genesis.name,
         "chain": g.chain_id(genesis).hex(),
@@ -116,6 +129,17 @@ def connection(
     }
     out.write_text(json.dumps(content, indent=2) + "\n")
     say(as_json, {"connection": str(out), "members": endpoints["members"], "readers": endpoints["readers"]})
+
+
+def _endpoints(path: Path) -> dict[str, str]:
+    """Where the node listens; one that was started a moment ago is waited for."""
+    give_up = time.monotonic() + START_SECONDS_MAX
+    while not path.exists():
+        if time.monotonic() > give_up:
+            raise SuyuanError("the node does not run, so nobody knows its ports; start it first: suyuan-node run")
+        time.sleep(0.1)
+    found: dict[str, str] = json.loads(path.read_text())
+    return found
 
 
 def renew(

@@ -7,6 +7,13 @@ from tests.network import run
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.parametrize("kind", ["sales", "purchases"])
+def test_imports_run_over_either_kind(kind: str) -> None:
+    told = run("bench.imports", "--rows", "1100", "--kind", kind, "--prices").stdout
+    assert f"{kind:<9}     1,100 rows" in told
+    assert "booked before, 0 booked" in told
+
+
 @pytest.mark.parametrize("load", ["trade", "all"])
 def test_throughput_runs_over_either_load(load: str) -> None:
     told = run("bench.throughput", "--records", "2000", "--size", "20", "--acts", load).stdout

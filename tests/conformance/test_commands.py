@@ -129,13 +129,81 @@ def test_what_both_sides_signed_both_correct(typed: Typed) -> None:
     ship = typed.ok(MAKER, "ship", "--lot", lot, "--quantity", "50", "--to", DEALER.id, "--ref", "b/1").row
     got = typed.ok(DEALER, "receive", "--ship", ship["record"], "--lot", lot, "--accepted", "50", "--ref", "b/1").row
     why = ("--reason", "少装一箱", "--ref", "b/2")
-    typed.ok(DEALER, "correct", got["record"], "--accepted", "44", *why)
+    typed.run(MAKER, "watch", "--once")
+    proposed = typed.ok(DEALER, "correct", got["record"][:8], "--accepted", "44", *why).row
+    assert f"suyuan correct {ship['record']} (--quantity N, N being 6 less than its ship says)" in proposed["waits"]
     assert typed.position(DEALER, lot) == {"held": 50}
+    [told] = typed.ok(MAKER, "watch", "--once").rows
+    assert (told["target"], told["record"], told["place"]) == (got["record"], proposed["record"], proposed["place"])
+    assert told["says"].startswith(f"corrected a receive of {lot}: accepted 44 instead of 50, 少装一箱")
+    assert told["answer"] == f"suyuan correct {ship['record']} --quantity N (yours -6) --reason … --ref …"
+    shown = typed.run(MAKER, "watch", "--once", "--from", proposed["place"].partition("/")[0]).out
+    for needed in (proposed["record"], f"about {got['record']}", told["answer"], proposed["place"], "UTC+8"):
+        assert needed in shown
     wrong = typed.run(MAKER, "correct", ship["place"], "--accepted", "44", *why)
     assert (wrong.code, "a ship is corrected by --quantity, --grams" in wrong.err) == (2, True)
-    typed.ok(MAKER, "correct", ship["place"], "--quantity", "44", *why)
+    assert "waits" not in typed.ok(MAKER, "correct", ship["place"], "--quantity", "44", *why).row
     assert typed.position(DEALER, lot) == {"held": 44}
     assert typed.position(MAKER, lot) == {"held": 56, "shipped": 44}
+    both = ("--did-not-occur", "--reason", "没有发生", "--ref", "b/3")
+    assert "--did-not-occur --reason" in typed.ok(MAKER, "correct", ship["record"], *both).row["waits"]
+    assert "waits" not in typed.ok(DEALER, "correct", ship["record"][:10], *both).row  # a receive, by its ship
+    assert typed.position(MAKER, lot) == {"held": 100}
+
+
+def test_what_is_taken_but_flagged_is_told(typed: Typed) -> None:
+    lot = f"{PRODUCT}#FLAG"
+    made(typed, lot, 100, "--expiry", "20260301")
+    commissioned = typed.ok(MAKER, "records", "--limit", "1").row
+    fields = ("--lot", lot, "--quantity")
+    late = typed.ok(MAKER, "sell", *fields, "2", "--ref", "g/1")
+    assert "2 of" in late.row["warnings"][0]
+    assert "went out past its date" in late.row["warnings"][0]
+    assert late.err == f"suyuan: warning: {late.row['warnings'][0]}\n"
+    in_time = ("--at", "2026-02-01")
+    old = typed.ok(MAKER, "sell", *fields, "2", "--ref", "g/2", *in_time).row
+    assert "days before it was booked" in old["warnings"][0]
+    stale = typed.ok(MAKER, "count", "--lot", lot, "--book", "99", "--found", "98", "--ref", "g/4").row
+    assert (
+        "--book 99 is not what the ledger has, 96: -1 is booked on top of that, so it has 95" in stale["warnings"][0]
+    )
+    assert (
+        "warnings" not in typed.ok(MAKER, "count", "--lot", lot, "--book", "95", "--found", "95", "--ref", "g/5").row
+    )
+    why = ("--reason", "录入错误", "--ref")
+    gone = typed.ok(MAKER, "correct", commissioned["place"], "--quantity", "2", *why, "g/6").row
+    assert "3 of" in gone["warnings"][0]
+    assert "were gone already" in gone["warnings"][0]
+
+
+def test_what_goes_under_a_hold_is_told(typed: Typed) -> None:
+    lot = f"{PRODUCT}#HELD"
+    made(typed, lot, 100)
+    held = typed.ok(REGULATOR, "hold", "--lot", lot, "--reason", "抽检").row["record"]
+    fields = ("--lot", lot, "--quantity", "1", "--ref")
+    assert "while it was held or recalled" in typed.run(MAKER, "sell", *fields, "i/1").err
+    assert "may ask for proof of the destruction" in typed.run(MAKER, "destroy", *fields, "i/2").err
+    typed.ok(REGULATOR, "lift", "--lot", lot, "--target", held[:12], "--reason", "合格")
+    assert typed.run(MAKER, "sell", *fields, "i/3").err == ""
+    assert "--lot with --owner and --site" in typed.run(DEALER, "hold", "--lot", lot, "--reason", "x").err
+
+
+def test_a_hash_may_be_shortened_where_it_names_one_record(typed: Typed) -> None:
+    lot = f"{PRODUCT}#SHORT"
+    made(typed, lot, 100)
+    ship = handed(typed, lot, 5, "u/1")
+    answer = ("--lot", lot, "--accepted", "5", "--ref", "u/1")
+    none = typed.run(DEALER, "receive", "--ship", "00000000", *answer)
+    assert (none.code, "`suyuan handovers` shows them" in none.err) == (1, True)
+    typed.ok(DEALER, "receive", "--ship", ship[:8].upper(), *answer)
+    withdrawn = handed(typed, lot, 5, "u/2")
+    typed.ok(MAKER, "withdraw", "--ship", withdrawn[:8], "--lot", lot, "--to", DEALER.id, "--ref", "u/3")
+    claimed = ("--lot", lot, "--quantity", "2", "--supplier", MAKER.id, "--ref", "u/4")
+    claim = typed.ok(SHOP, "claim", *claimed).row["record"]
+    disputed = ("--claimant", SHOP.id, "--lot", lot, "--reason", "未发货")
+    typed.ok(MAKER, "dispute", "--claim", claim[:9], *disputed)
+    typed.ok(MAKER, "ship", "--lot", lot, "--quantity", "2", "--to", SHOP.id, "--claim", claim[:8], "--ref", "u/5")
+    assert typed.position(SHOP, lot) == {"held": 2}
 
 
 def test_lines_of_a_transform_are_corrected(typed: Typed) -> None:
@@ -358,7 +426,7 @@ def test_an_accountants_key_is_admitted_and_retired(typed: Typed, tmp_path: Path
     typed.ok(None, "enter", "-i", str(folder), *fields, "--at", "2026-11-02T01:30:00Z")
     newest = typed.ok(None, "records", "-i", str(folder), "--limit", "1").row
     assert (newest["at"], newest["says"]) == (
-        "2026-11-02 09:30",
+        "2026-11-02T09:30:00+08:00",
         f"entered 6 of {PRODUCT}#NEW, bought outside the ledger, at {SHOP.site}, line a/1",
     )
     assert typed.position(SHOP, f"{PRODUCT}#NEW") == {"held": 6}
@@ -439,8 +507,9 @@ def test_answers_fit_into_80_columns_and_keep_hashes_whole(typed: Typed) -> None
 
 
 def test_records_are_found_from_either_end(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(21):
+        typed.ok(MAKER, "site", "main", "--name", f"{number}号库")
     places = [row["place"] for row in typed.ok(MAKER, "records", "--limit", "1000").rows]
-    assert len(places) > 20
     assert [row["place"] for row in typed.ok(MAKER, "records").rows] == places[-20:]
     monkeypatch.setattr(own, "SEARCHED_LEAVES", 1)  # the newest are looked for in ever more of the log
     assert [row["place"] for row in typed.ok(MAKER, "records", "--limit", "9").rows] == places[-9:]
@@ -450,7 +519,19 @@ def test_records_are_found_from_either_end(typed: Typed, monkeypatch: pytest.Mon
 
 
 SLIPS = [
-    (("sell", "--lot", LOT, "--quantity", "1", "--ref", "s", "--site", "nowhere"), "holds 0"),
+    (("sell", "--lot", LOT, "--quantity", "1", "--ref", "s", "--site", "nowhere"), f"at {MAKER.site} (--site)"),
+    (
+        ("sell", "--lot", f"{LOT[:-1]}7", "--quantity", "1", "--ref", "s"),
+        f"did you mean {LOT}? Else book first what came in",
+    ),
+    (("move", "--lot", LOT, "--quantity", "1", "--to-site", "mian", "--ref", "s"), f"did you mean {MAKER.site}?"),
+    (("enter", "--lot", f"{gtin(88)}#A", "--quantity", "1", "--ref", "s"), "declares it first: suyuan register"),
+    (("ship", "--lot", LOT, "--quantity", "1", "--to", member(88).id, "--ref", "s"), "admits members: suyuan admit"),
+    (("commission", "--lot", LOT, "--quantity", "1", "--production", "20260102", "--ref", "s"), "and no expiry"),
+    (
+        ("commission", "--lot", LOT, "--quantity", "1", "--production", "20251101", "--ref", "SC-1"),
+        "a --ref of its own",
+    ),
     (("correct", "0/0", "--reason", "x", "--ref", "s", "--did-not-occur"), "you signed no record 0 in leaf 0"),
     (("correct", "ab" * 32, "--reason", "x", "--ref", "s", "--quantity", "1"), "`suyuan records` shows what you did"),
     (("ship-unit", "006901234567890138", "--to", SHOP.id, "--ref", "s"), "pack it first"),

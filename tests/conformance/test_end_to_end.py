@@ -210,7 +210,6 @@ def test_what_a_certificate_opens(network: Network) -> None:
 def test_absent_fields_get_a_clear_error_with_details(network: Network) -> None:
     stub = ledger_pb2_grpc.LedgerStub(raw(network, MAKER))  # type: ignore[no-untyped-call]
     calls = [
-        ("Submit", pb.SubmitRequest()),
         ("GetReceipt", pb.GetReceiptRequest()),
         ("GetProductProof", pb.GetProductProofRequest()),
         ("GetProductProof", pb.GetProductProofRequest(product=FORMULA, lot="#A1", voucher=b"short")),
@@ -232,6 +231,7 @@ def test_absent_fields_get_a_clear_error_with_details(network: Network) -> None:
         for one in message.results
     ]
     assert [(one.tag, one.refusal.kind) for one in results] == [(7, pb.Refusal.KIND_MALFORMED)]
+    assert stub.Submit(pb.SubmitRequest(tag=7), timeout=5) == results[0]
     assert not list(stub.SubmitStream(iter([])))
 
 

@@ -17,6 +17,7 @@ from client_sdk import build, errors, keys
 from client_sdk.client import Client
 from client_sdk.wire import Side, clock_ms
 from ledger import records as r
+from ledger.limits import ENVELOPE_RECORDS_MAX
 from tests.commands import Typed
 from tests.network import PASSPHRASE, Network
 from tests.world import CASE, DEALER, FORMULA, LOT, MAKER, OTHER_SHOP, SHOP, STORE, Member, member
@@ -167,6 +168,13 @@ def test_options_of_an_import(typed: Typed, network: Network, tmp_path: Path) ->
     first = typed.run(who, "import", purchases, "--no-opening-stock")
     assert first.code == 0  # nothing is held yet that Al could be
     assert "2 claim" in first.out
+    lines = (f"{PURCHASES},货批,检验报告号", row("O", 2, "6", DEALER.id, lot="A1") + ",x,y")
+    unused = book(tmp_path, *lines, name="unused.csv")
+    told = typed.run(who, "import", unused).out
+    assert "columns not used  货批, 检验报告号" in told
+    assert "is 检验报告号 meant as 检验报告编号? suyuan mapping column '检验报告号' '检验报告编号'" in told
+    named = {"货批": "", "检验报告号": "检验报告编号"}
+    assert typed.run(who, "import", unused, "--json").rows[-1]["columns_not_used"] == named
     itself = typed.run(who, "import", purchases, "--bad", purchases)
     assert (itself.code, "the book itself" in itself.err) == (1, True)
     assert Path(purchases).read_text().startswith("日期")
@@ -253,10 +261,11 @@ def places(client: Client) -> Iterator[tuple[int, int]]:
 def test_a_refusal_names_every_record_however_many(network: Network) -> None:
     with network.client(MAKER) as maker:
         fields = {"lot": LOT, "quantity": 10**9, "at": clock_ms(), "site": MAKER.site}
-        [envelope] = maker.sign([build.sell(ref=f"many/{n}", **fields) for n in range(500)], records_max=500)
+        many = ENVELOPE_RECORDS_MAX
+        [envelope] = maker.sign([build.sell(ref=f"many/{n}", **fields) for n in range(many)], records_max=many)
         with pytest.raises(errors.EnvelopeRefused) as caught:
             maker.submit_envelope(envelope)
-        assert [problem.record for problem in caught.value.problems] == list(range(500))
+        assert [problem.record for problem in caught.value.problems] == list(range(many))
 
 
 def test_two_imports_of_one_book_at_once_book_it_once(network: Network, typed: Typed, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ledger.proof.verdict import Verdict
 from ledger.proof.verify import Query, voucher_hash
 from tests.twins import verify_both
 from tests.world import (
+    DAY_MS,
     DEALER,
     FORMULA,
     IMPORTER,
@@ -158,13 +159,75 @@ def test_a_count_of_an_empty_position_gains_no_weight_unseen(world: World) -> No
     assert e.POSITION.decode(row).bits & e.Bit.ONE_SIGNATURE
 
 
-def test_a_return_goes_only_to_where_the_goods_came_from(world: World) -> None:
-    """A return's way is not followed, so a fresh site would hide where the goods had been."""
+def test_a_return_to_a_fresh_site_hides_nothing(world: World) -> None:
+    """It is a handover like any other: its way leads back through whoever returned the goods."""
     world.hand_over(MAKER, DEALER, 100)
     world.hand_over(DEALER, SHOP, 100)
-    elsewhere = world.ship(SHOP, DEALER, 100, to_site=OTHER_SHOP.site, returns=True)
-    assert refused(world, SHOP, elsewhere) == ["return.other-site"]
-    world.do(SHOP, world.ship(SHOP, DEALER, 100, returns=True))
+    recall = world.act(r.Recall, grade=1, reason="salmonella", subject=world.position_subject(SHOP))
+    world.do(REGULATOR, recall)
+    elsewhere = {"to_site": OTHER_SHOP.site, "returns": True}
+    assert refused(world, SHOP, world.ship(SHOP, DEALER, 101, **elsewhere)) == ["position.overdrawn"]
+    ship = world.do(SHOP, world.ship(SHOP, DEALER, 90, **elsewhere))[0]
+    world.do(DEALER, world.receive(ship.hash, accepted=90))
+    there = {"lot": LOT, "site": OTHER_SHOP.site}
+    world.do(DEALER, world.act(r.Voucher, voucher=voucher_hash(VOUCHER), **there))
+    shown = world.verify(world.proof(LOT, (DEALER.id, OTHER_SHOP.site)), voucher=VOUCHER)
+    assert shown.verdict == Verdict.RECALLED
+    assert [place.owner for place in shown.way] == [DEALER.id, SHOP.id, DEALER.id, MAKER.id]
+    assert refused(world, DEALER, world.ship(DEALER, STORE, 1, site=OTHER_SHOP.site)) == ["goods.held"]
+
+
+def test_returns_to_several_sites_never_pass_what_was_delivered(world: World) -> None:
+    world.hand_over(MAKER, DEALER, 100)
+    world.hand_over(DEALER, SHOP, 60)
+    world.do(SHOP, world.enter(SHOP, 40))
+    elsewhere = {"to_site": OTHER_SHOP.site, "returns": True}
+    assert refused(world, SHOP, world.ship(SHOP, DEALER, 61, **elsewhere)) == ["return.more-than-delivered"]
+    world.do(SHOP, world.ship(SHOP, DEALER, 50, **elsewhere))
+    assert refused(world, SHOP, world.ship(SHOP, DEALER, 11, returns=True)) == ["return.more-than-delivered"]
+    world.do(SHOP, world.ship(SHOP, DEALER, 10, returns=True))
+
+
+def test_who_was_sent_goods_smears_no_sender_afterwards(world: World) -> None:
+    """Sent by mistake and withdrawn, or refused: from then on it is the sender's position alone."""
+    withdrawn, refused_whole = (world.do(MAKER, world.ship(MAKER, DEALER, 10))[0].hash for _ in range(2))
+    world.do(MAKER, world.withdraw(withdrawn, DEALER))
+    world.do(DEALER, world.receive(refused_whole, refused=10))
+    for ship in (withdrawn, refused_whole):
+        for to in (DEALER, SHOP):
+            subject = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship, to=to.id)
+            report = world.act(r.Fact, adverse=True, kind=r.FactKind.INSPECT, subject=subject, text="rotten")
+            assert refused(world, DEALER, report) == ["fact.not-own" if to is DEALER else "handover.unknown"]
+
+
+def test_no_sender_smears_a_position_that_its_goods_never_reached(world: World) -> None:
+    world.hand_over(MAKER, SHOP, 10)
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 10))[0].hash
+    world.do(SHOP, world.receive(ship, refused=10))
+    subject = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship, to=SHOP.id)
+    report = world.act(r.Fact, adverse=True, kind=r.FactKind.INSPECT, subject=subject, text="rotten")
+    world.do(MAKER, report)
+    for who, found in ((SHOP, False), (MAKER, True)):
+        row = world.store.get(b"m" + e.position_path(LOT, who.id, who.site))
+        assert row is not None
+        assert bool(e.POSITION.decode(row).bits & e.Bit.ADVERSE_FACT) == found
+
+
+def test_a_late_report_is_bounded_in_time_and_number(world: World) -> None:
+    """A supplier of long ago, or one that floods, says nothing more about its customer's position."""
+    ship = world.hand_over(MAKER, SHOP, 10)
+    subject = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship, to=SHOP.id)
+
+    def note(number: int) -> object:
+        return world.act(r.Fact, kind=r.FactKind.NOTE, subject=subject, text=str(number))
+
+    world.do(MAKER, *(note(number) for number in range(32)))  # type: ignore[arg-type]
+    assert refused(world, MAKER, note(32)) == ["handover.facts"]
+    other = world.hand_over(MAKER, SHOP, 10)
+    subject = r.Subject(kind=r.SubjectKind.HANDOVER, ship=other, to=SHOP.id)
+    world.now += 46 * DAY_MS
+    assert refused(world, MAKER, note(0)) == ["fact.late"]
+    world.do(LAB, note(1))  # type: ignore[arg-type]
 
 
 def test_a_public_site_shows_the_goods_of_its_keeper(world: World) -> None:

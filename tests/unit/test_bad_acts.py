@@ -447,9 +447,27 @@ def _(world: World) -> tuple[Problem, ...]:
 
 @breaks("handover.unknown")
 def _(world: World) -> tuple[Problem, ...]:
+    """It went to another."""
+    ship = shipped(world)
+    world.do(DEALER, world.receive(ship.hash, accepted=10))
+    subject = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship.hash, to=SHOP.id)
+    return world.refused(MAKER, world.act(r.Fact, kind=r.FactKind.NOTE, subject=subject, text="x"))
+
+
+@breaks("fact.not-own")
+def _(world: World) -> tuple[Problem, ...]:
+    """Who received it speaks of its own position."""
     ship = shipped(world)
     world.do(DEALER, world.receive(ship.hash, accepted=10))
     return world.refused(DEALER, on_handover(world, ship))
+
+
+@breaks("fact.late")
+def _(world: World) -> tuple[Problem, ...]:
+    ship = shipped(world)
+    world.do(DEALER, world.receive(ship.hash, accepted=10))
+    world.now += limits.BOOKED_LATE_MS_MIN + 2
+    return world.refused(MAKER, on_handover(world, ship))
 
 
 @breaks("handover.facts")
@@ -469,12 +487,6 @@ def _(world: World) -> tuple[Problem, ...]:
     world.do(MAKER, world.receive(back.hash, accepted=15))
     world.do(DEALER, world.enter(DEALER, 5))
     return world.refused(DEALER, world.ship(DEALER, MAKER, 1, returns=True))
-
-
-@breaks("return.other-site")
-def _(world: World) -> tuple[Problem, ...]:
-    world.hand_over(MAKER, DEALER, 10)
-    return world.refused(DEALER, world.ship(DEALER, MAKER, 1, to_site=own(world, MAKER), returns=True))
 
 
 @breaks("goods.held")

@@ -139,6 +139,9 @@ def test_what_is_no_amount(text: str) -> None:
 def test_a_price_may_have_decimals_beyond_fen() -> None:
     assert measures.total_fen("12.345", 3) == 3704  # 37.035, half up
     assert measures.total_fen("138.5", 8) == 110_800
+    assert measures.total_fen("30", 250, 1000) == 750
+    assert measures.total_fen("9.99", 125, 500) == 250  # 249.75
+    assert measures.total_fen("0.01", 1, 2) == 1  # half a fen, up
     with pytest.raises(BadCell, match="more than"):
         measures.total_fen("99999999999", QUANTITY_MAX)
 
@@ -209,7 +212,7 @@ def test_contradictions_are_asked_about(
 CELLS: tuple[Callable[[str], object], ...] = (
     cells.gtin, cells.party_code, cells.quantity, cells.signed, cells.day, cells.time_ms,
     partial(cells.count, field="x"), partial(cells.shelf_days, production=None), partial(measures.grams, unit="kg"),
-    partial(measures.fen, field="x"), partial(measures.total_fen, quantity=3), packing.items_a_case,
+    partial(measures.fen, field="x"), partial(measures.total_fen, much=3), packing.items_a_case,
 )  # fmt: skip
 
 

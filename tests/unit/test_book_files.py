@@ -206,15 +206,21 @@ def test_a_sheet_that_lies_about_its_size_is_read_whole(tmp_path: Path) -> None:
 
 
 def test_entities_are_not_expanded(tmp_path: Path) -> None:
+    """No part may declare any, in whatever encoding, and whether a sheet or another."""
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
     path = spreadsheet(tmp_path, LINES)
-    for part in ("sheet2", "workbook"):
-        harmful = changed(
-            path, tmp_path / "harm.xlsx",
-            **{part: lambda data: re.sub(rb"(<(?:worksheet|workbook)\b)", bomb + rb"\1", data, count=1)},
-        )  # fmt: skip
-        with pytest.raises(Malformed, match="EntitiesForbidden"):
-            list(read(harmful))
+
+    def armed(data: bytes) -> bytes:
+        return re.sub(rb"(<(?:worksheet|workbook|Properties)\b)", bomb + rb"\1", data, count=1)
+
+    def in_utf_16(data: bytes) -> bytes:
+        return re.sub("encoding='.*?'", "encoding='utf-16'", armed(data).decode()).encode("utf-16")
+
+    for part in ("sheet2", "workbook", "app"):
+        for arm in (armed, in_utf_16):
+            harmful = changed(path, tmp_path / "harm.xlsx", **{part: arm})
+            with pytest.raises(Malformed, match="declares a document type"):
+                list(read(harmful))
 
 
 def test_an_archive_made_to_harm_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

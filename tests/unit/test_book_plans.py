@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from client_sdk.books.cells import CHINA
 from client_sdk.books.columns import Book
@@ -13,7 +14,7 @@ from client_sdk.books.line import Planned
 from client_sdk.books.lots import NearLots, alike, one_edit
 from client_sdk.books.rows import BadRow
 from client_sdk.books.scratch import Scratch, Spill
-from client_sdk.books.waiting import Wanted
+from client_sdk.books.waiting import Waiting, Wanted
 from client_sdk.wire import Side
 from ledger import records as r
 from tests.books import LOT, PURCHASES, SALES, STOCK, Node, acts, bad, plan, row, ship
@@ -70,6 +71,27 @@ def test_the_ships_that_so_many_goods_answer(
     waiting = Holdings((), [ship(number, n, document=name) for number, n, name in ships]).waiting
     found = waiting.answers(Wanted(LOT, DEALER.id), quantity, document)
     assert [(one.ship[0], part) for one, part in found] == expected
+
+
+@pytest.mark.parametrize("document", ["", "JH-1", "XS-7"])
+def test_a_row_costs_the_same_among_many_ships_as_among_few(document: str) -> None:
+    """In steps of SQLite's machine: all ships are of one lot and one party."""
+
+    def steps(count: int) -> int:
+        scratch = Scratch()
+        waiting = Waiting(scratch, [replace(ship(1, n, document=f"XS-{n}"), time_ms=n) for n in range(1, count)])
+        taken = [0]
+
+        def step() -> None:
+            taken[0] += 1
+
+        scratch.db.set_progress_handler(step, 1)
+        for quantity in (5, count // 2, count - 2):
+            for one, part in waiting.answers(Wanted(LOT, DEALER.id), quantity, document):
+                waiting.take(one, part)
+        return taken[0]
+
+    assert steps(3000) < 2 * steps(30)
 
 
 def test_rows_use_up_what_waits_in_order(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Rows of a book: headers by any of their names, cells in their places, and refs that keep a row from being booked
 twice."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -186,7 +187,61 @@ def test_prices_and_contacts_go_behind_the_private_seal(tmp_path: Path) -> None:
         assert wrong.field in ("金额", "单价", "地址")
 
 
+@pytest.mark.parametrize(
+    ("header", "changed", "fen"),
+    [
+        ("单价", {"数量": "0.5", "单位": "公斤", "单价": "30"}, 1500),
+        ("单价", {"数量": "1.5", "单位": "斤", "单价": "9.99"}, 1499),
+        ("单价", {"数量": "-250", "单位": "G", "单价": "0.03"}, 750),
+        ("单价", {"数量": "3", "重量(kg)": "12.5", "单价": "100"}, 30_000),  # of one 罐, whatever it weighs
+        ("单价(元/kg)", {"数量": "3", "重量(kg)": "12.5", "单价(元/kg)": "30"}, 37_500),
+        ("单价(元/斤)", {"数量": "0.5", "单位": "公斤", "单价(元/斤)": "30"}, 3000),
+        ("单价（元/公斤）", {"数量": "-3", "重量(kg)": "-2", "单价（元/公斤）": "30"}, 6000),
+    ],
+)  # fmt: skip
+def test_a_price_is_of_one_unit_or_of_the_weight_that_its_column_names(
+    tmp_path: Path, header: str, changed: dict[str, str], fen: int
+) -> None:
+    [one] = rows(tmp_path, row(**changed), headers=(*SALES, header))
+    assert one.private == Private(currency="CNY", price=fen)
+
+
+def test_a_price_by_weight_needs_the_weight(tmp_path: Path) -> None:
+    headers = (*SALES, "单价(元/kg)", "金额")
+    wrong = bad(read(write(tmp_path / "w.csv", headers, [row(**{"单价(元/kg)": "30"})])))
+    assert (wrong.field, "weight is missing" in wrong.message) == ("单价", True)
+    [one] = rows(tmp_path, row(**{"单价(元/kg)": "30", "金额": "90"}), headers=headers)
+    assert one.private == Private(currency="CNY", price=9000)
+
+
 # Headers
+
+
+@pytest.mark.parametrize(
+    ("more", "words", "unused"),
+    [
+        ((), {}, {}),
+        (("货批", "备注", "货批"), {}, {"货批": "", "备注": ""}),
+        (("客户编号",), {"客户编号": "-"}, {}),
+        (("原行号", "问题", "处理"), {}, {}),
+        (("库存地 点", "检验报告号"), {}, {"库存地 点": "库存地点", "检验报告号": "检验报告编号"}),
+        (("保质期（天数）",), {}, {"保质期(天数)": "保质期"}),
+        (("批号2", "净重(kg)"), {}, {"批号2": "", "净重(kg)": ""}),  # those columns are there
+        (("供应商地址",), {}, {"供应商地址": ""}),
+        (("单价(元/罐)",), {}, {"单价(元/罐)": "单价"}),
+    ],
+)  # fmt: skip
+def test_columns_that_are_not_used_are_named(
+    tmp_path: Path, more: tuple[str, ...], words: dict[str, str], unused: dict[str, str]
+) -> None:
+    path = write(tmp_path / "u.csv", (*SALES, *more), [row()])
+    assert BookFile(path, Mapping(columns=words)).unused == unused
+
+
+def test_a_missing_column_that_nearly_is_there_is_asked_about(tmp_path: Path) -> None:
+    headers = tuple("商品编码" if name == "商品条码" else name for name in SALES)
+    with pytest.raises(Malformed, match=re.escape("is 商品编码 meant as 商品条码? suyuan mapping column '商品编码'")):
+        BookFile(write(tmp_path / "m.csv", headers, [row()]))
 
 
 @pytest.mark.parametrize(

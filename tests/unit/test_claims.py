@@ -232,3 +232,65 @@ def test_an_open_claim_behind_a_return_is_not_hidden(world: World) -> None:
     back = world.do(SHOP, world.ship(SHOP, DEALER, 50, returns=True))[0].hash
     world.do(DEALER, world.receive(back, accepted=50))
     assert verdict(world, DEALER) == Verdict.SUPPLIER_NOT_CONFIRMED
+
+
+def give_back(world: World, who: Member, to: Member, quantity: int) -> None:
+    back = world.do(who, world.ship(who, to, quantity, returns=True))[0].hash
+    world.do(to, world.receive(back, accepted=quantity))
+
+
+@pytest.mark.parametrize("disputed", [False, True])
+def test_goods_that_come_back_cast_no_lasting_doubt_on_the_claim_they_came_by(world: World, disputed: bool) -> None:
+    """The dealer's late supplier has booked its ship: what the shop sent back meanwhile is as good as the rest."""
+    claim = world.do(DEALER, world.claim(DEALER, MAKER, 50))[0].hash
+    if disputed:
+        world.do(MAKER, world.dispute(claim, DEALER))
+    world.hand_over(DEALER, SHOP, 20)
+    give_back(world, SHOP, DEALER, 10)
+    assert verdict(world, DEALER) == (Verdict.DISPUTED if disputed else Verdict.SUPPLIER_NOT_CONFIRMED)
+    world.do(MAKER, world.ship(MAKER, DEALER, 50, claim=claim))
+    assert verdict(world, DEALER) == (Verdict.FACTS_NOTED if disputed else Verdict.GOOD)
+
+
+def test_a_return_between_others_casts_no_lasting_doubt_on_a_claim_before_them(world: World) -> None:
+    """The way of the middle one shows its supplier, whose claim was confirmed."""
+    world.do(DEALER, world.claim(DEALER, MAKER, 50))
+    world.hand_over(DEALER, SHOP, 20)
+    world.hand_over(SHOP, OTHER_SHOP, 10)
+    give_back(world, OTHER_SHOP, SHOP, 5)
+    assert verdict(world, SHOP) == Verdict.SUPPLIER_NOT_CONFIRMED
+    world.do(MAKER, world.ship(MAKER, DEALER, 50))
+    assert verdict(world, SHOP) == Verdict.GOOD
+
+
+def test_a_claim_two_returns_away_is_not_hidden(world: World) -> None:
+    """The claimant is on the way of neither."""
+    world.hand_over(MAKER, DEALER, 50)
+    world.hand_over(DEALER, SHOP, 50)
+    world.hand_over(SHOP, OTHER_SHOP, 20)
+    world.do(OTHER_SHOP, world.claim(OTHER_SHOP, STORE, 50))
+    give_back(world, OTHER_SHOP, SHOP, 20)
+    give_back(world, SHOP, DEALER, 20)
+    assert position(world, DEALER).bits & e.Bit.OPEN_CLAIM_BEHIND
+    world.hand_over(DEALER, STORE, 5)
+    assert verdict(world, STORE) == Verdict.SUPPLIER_NOT_CONFIRMED
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_a_corrected_move_casts_no_lasting_doubt_on_a_claim_and_hides_none(world: World, more: bool) -> None:
+    two = f"{SHOP.id}/two"
+    world.do(SHOP, world.act(r.Site, name="二店", region="CN-33", site=two))
+    world.do(SHOP, world.claim(SHOP, MAKER, 50))
+    move = world.do(SHOP, world.act(r.Move, world.moved(20), lot=LOT, site=SHOP.site, to_site=two))[0]
+    if not more:
+        world.do(SHOP, world.claim(SHOP, STORE, 5, site=two))
+    world.do(SHOP, world.correct(move, {"quantity": 30 if more else 10}))
+    site = two if more else SHOP.site
+    world.do(SHOP, world.act(r.Voucher, lot=LOT, site=site, voucher=voucher_hash(VOUCHER)))
+
+    def shown() -> Verdict:
+        return world.verify(world.proof(LOT, position=(SHOP.id, site)), voucher=VOUCHER).verdict
+
+    assert shown() == Verdict.SUPPLIER_NOT_CONFIRMED
+    world.do(MAKER, world.ship(MAKER, SHOP, 50))
+    assert shown() == (Verdict.FACTS_NOTED if more else Verdict.SUPPLIER_NOT_CONFIRMED)

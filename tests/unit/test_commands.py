@@ -1,21 +1,26 @@
 """`suyuan` without a node: what options read, and that no slip of a user ends in a traceback."""
 
+import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
 import msgspec
 import pytest
+import trustme
 import typer
+from rich.cells import cell_len
 
-from client_sdk import keys, readings, when
+from client_sdk import keys, readings, regions, when
 from client_sdk.commands import app, parsing
 from client_sdk.wire import clock_ms
 from ledger import records as r
 from ledger.errors import Malformed
 from ledger.policy import format_policy
+from ledger.proof import format as f
 from tests.commands import typed
 from tests.world import DEALER, FORMULA, LOT, MAKER, POLICY, SHOP
 
@@ -29,8 +34,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An identity folder; its node is never reached."""
     folder = tmp_path_factory.mktemp("home") / "maker"
     keys.create(folder, MAKER.id, "乳品厂", "enterprise", "CN-33", "secret", scrypt_n=16)  # unlocked very often
+    authority = trustme.CA().cert_pem.bytes().decode()
     connection = keys.Connection(
-        "test.example/log", "00" * 32, "localhost:1", "localhost:1", "", format_policy(POLICY)
+        "test.example/log", "00" * 32, "localhost:1", "localhost:1", authority, format_policy(POLICY)
     )
     (folder / "node.json").write_bytes(msgspec.json.encode(connection))
     return folder
@@ -137,7 +143,7 @@ SLIPS = [
     (f"sell --lot {LOT} --quantity 1 --ref s --at yesterday", 2, "write it as 2026-01-31, '2026-01-31 09:30'"),
     (f"sell --lot {LOT} --quantity 1 --ref s --at 2026-02-30", 2, "no moment after 1969"),
     (f"enter --lot {LOT} --quantity 1 --ref s --production 20261301", 2, "'--production': '20261301' is not a date"),
-    (f"receive --ship abc --lot {LOT} --accepted 1 --ref s", 2, "64 hexadecimal digits; `suyuan records`"),
+    (f"receive --ship abc --lot {LOT} --accepted 1 --ref s", 2, "the first 8 or more of them; `suyuan handovers`"),
     (f"receive --ship {HASH} --lot {LOT} --ref s --queue", 1, "at least one item"),
     (f"ship --lot {LOT} --quantity 1 --to 91330400MA0000006X --ref s", 2, "check character"),
     ("transform --input x --output y=1 --production 20260101 --ref s", 2, "'x' is not LOT=QUANTITY"),
@@ -148,7 +154,7 @@ SLIPS = [
     (f"fact rumour --lot {LOT}", 2, "none of inspect"),
     (f"fact measure --lot {LOT}", 2, "suyuan measure"),
     (f"measure --device T1 --lot {LOT} --count 3", 2, "--min, --max, --mean, --start, --until, --gap, --series is"),
-    (f"measure nowhere.csv --device T1 --lot {LOT}", 1, "No such file"),
+    (f"measure nowhere.csv --device T1 --lot {LOT}", 1, "nowhere.csv: there is no such file; check"),
     ("correct 12 --did-not-occur --reason x --ref s", 2, "neither LEAF/INDEX nor a record hash"),
     ("correct 1/0 --reason x --ref s", 2, "or --did-not-occur"),
     ("show thing x", 2, "none of lot, product"),
@@ -158,6 +164,24 @@ SLIPS = [
     (f"register --product {FORMULA} --name x --temp-max warm", 2, "such as -18.5"),
     (f"register --product {FORMULA} --name x --declared-by king", 2, "none of maker, importer, holder"),
     ("positions", 1, "the node cannot be reached"),
+    (
+        f"sell --lot {LOT} --quantity 1 --ref {'x' * 65} --queue",
+        1,
+        "amounts.ref: 65 characters, at most 64 are taken",
+    ),
+    (f"sell --lot {LOT} --quantity x --ref s", 2, "'--quantity': a whole number is expected"),
+    (f"sell --lot {LOT} --quantity 99999999999999999 --ref s --queue", 1, "is more than"),
+    (f"recall --product {FORMULA} --grade 9 --reason x", 2, "'--grade': at most 3 is taken"),
+    (f"register --product {FORMULA} --name x --contains 6", 2, "both --base (the item in it) and --contains"),
+    ("correct 1/0 --did-not-occur --quantity 3 --reason x --ref s", 2, "or what is right, not both"),
+    (f"receive --ship abababab --lot {LOT} --accepted 1 --ref s --queue", 2, "which --queue needs"),
+    ("site back --name x --region Zhejiang", 2, "did you mean CN-ZJ?"),
+    ("site back --name x --region 浙江", 2, "write a country, such as CN, or a part of it after ISO 3166-2"),
+    ("admit nowhere.json", 1, "nowhere.json: missing"),
+    ("import nowhere.csv", 1, "nowhere.csv: there is no such file"),
+    ("audit nowhere", 2, "nowhere is no folder: name the data folder of a node"),
+    (f"verify {LOT} --file nowhere --policy tests", 1, "tests: it is a folder, and a file is expected"),
+    (f"verify {LOT} --node nowhere.json", 1, "nowhere.json: missing; the node's operator writes it"),
 ]
 
 
@@ -172,10 +196,68 @@ def test_a_slip_gets_one_line_that_says_what_to_do(line: str, code: int, says: s
 def test_a_wrong_passphrase_or_folder_is_told(run: Run, home: Path, tmp_path: Path) -> None:
     code, _, err = run("positions", passphrase="wrong")
     assert (code, err) == (1, f"suyuan: {home}/signing.key: the passphrase is wrong, or the file was altered\n")
-    code, _, err = run("sell", *GOODS, folder=tmp_path / "none")
-    assert (code, err) == (1, f"suyuan: {tmp_path}/none/member.json: missing; make an identity with: suyuan keygen\n")
+    near = home.parent / "maken"
+    code, _, err = run("sell", *GOODS, folder=near)
+    assert (code, err) == (
+        1,
+        f"suyuan: there is no identity folder {near}: did you mean {home}? Else name it with -i or SUYUAN_IDENTITY, "
+        "or make one with: suyuan keygen\n",
+    )
     code, _, err = run("positions", folder=Path())
     assert (code, err) == (1, "suyuan: member.json: missing; make an identity with: suyuan keygen\n")
+
+
+def test_a_damaged_file_is_named_with_where_it_comes_from(home: Path, run: Run, tmp_path: Path) -> None:
+    connection, policy = (home / "node.json").read_bytes(), tmp_path / "policy.txt"
+    policy.write_text(format_policy(POLICY))
+    saved, node = tmp_path / "saved.proof", tmp_path / "node.json"
+    cases = [
+        (saved, b"\x89PNG", ("--policy", str(policy)), "fetch it again: suyuan proof"),
+        (saved, f.MAGIC + b"\x81", ("--policy", str(policy)), "or was damaged on its way"),
+        (policy, b"log", ("--policy", str(policy)), "such as the policy.txt of a node's folder"),
+        (node, connection[:-9], ("--node", str(node)), "with: suyuan-node connection"),
+        (node, connection.replace(b"BEGIN CERT", b"BEGIN CRET"), ("--node", str(node)), "its certificate cannot"),
+        (node, connection.replace(b"quorum", b"quarum"), ("--node", str(node)), "is not understood"),
+    ]
+    for path, content, options, says in cases:
+        path.write_bytes(content)
+        code, _, err = run("verify", LOT, "--file", str(saved), *options)
+        assert (code, len(err.splitlines())) == (1, 1)
+        assert err.startswith(f"suyuan: {path}: it is no ")
+        assert says in err
+
+
+def test_keygen_looks_at_everything_before_it_asks_for_a_passphrase(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, right = str(tmp_path / "new"), ("--member", MAKER.id, "--name", "x")
+    cases = [
+        ({}, ("--member", "123", "--name", "x"), "not 18 characters"),
+        ({}, (*right, "--region", "Zhejiang"), "did you mean CN-ZJ?"),
+        ({}, (*right, "--region", "CN-99"), "such as CN-33"),
+        ({}, (*right, "--kind", "king"), "none of enterprise"),
+        ({}, right, "there is no terminal to ask for the passphrase: set SUYUAN_PASSPHRASE"),
+        ({keys.PASSPHRASE_VARIABLE: ""}, right, "the passphrase is empty"),
+    ]
+    for environment, options, says in cases:
+        with mock.patch.dict(os.environ), mock.patch.object(sys.stdin, "isatty", return_value=False):
+            os.environ.pop(keys.PASSPHRASE_VARIABLE, None)
+            assert typed(environment, "keygen", home, *options) in (1, 2)
+        err = capsys.readouterr().err
+        assert says in err
+        assert len(err.splitlines()) == 1
+        assert not Path(home).exists()
+    for region in ("CN", "CN-33", "CN-3304", "CN-ZJ", "AR", "NZ-AUK"):
+        regions.check(region)
+
+
+def test_columns_fit_into_80_cells_and_say_forms_and_other_names(run: Run) -> None:
+    code, out, _ = run("columns")
+    assert code == 0
+    assert max(map(cell_len, out.splitlines())) <= 80
+    for said in ("日期*", "2026年1月31日", "供应商名称*", "供货商", "cases:", "箱"):
+        assert said in out
+    assert json.loads(run("columns", "--json")[1].splitlines()[0])["purchase"][0]["needed"] is True
 
 
 def test_a_command_without_an_identity_asks_for_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,7 +288,8 @@ def test_moments_are_chinas_unless_they_say_otherwise() -> None:
     assert when.time_ms("2026-01-31T04:00Z") == when.time_ms("2026-01-31 05:00:00+01:00") == NOON_MS
     assert when.start_ms("2026-01-31") == NOON_MS - when.HALF_DAY_MS == when.time_ms("2026-01-31 00:00")
     assert when.end_ms("2026-01-31") == when.time_ms("2026-02-01 00:00") - 1
-    assert when.shown(NOON_MS) == "2026-01-31 12:00"
+    assert when.shown(NOON_MS) == "2026-01-31 12:00 UTC+8"
+    assert when.iso(NOON_MS) == "2026-01-31T12:00:00+08:00"
     assert when.day("2026/1/31") == when.day("２０２６0131") == 20260131
     for wrong in ("", "31.01.2026", "2026-01-31T25:00+08:00", "1969-12-31", "2026-01-31T", "今天"):
         with pytest.raises(Malformed, match="no moment"):

@@ -378,9 +378,33 @@ def test_what_was_received_in_part_is_corrected_however_the_rest_ended(world: Wo
         world.do(MAKER, world.correct(ship, {"quantity": 60}))
     else:
         world.do(SHOP, world.claim(SHOP, MAKER, 40))
-    world.do(MAKER, world.correct(ship, {"quantity": 50 if rest == "corrected" else 90}))
+    world.do(MAKER, world.correct(ship, {"quantity": 90 if rest == "claimed" else 50}))
     world.do(SHOP, world.correct(receive, {"accepted": 50}))
     assert world.held(SHOP) == (90 if rest == "claimed" else 50)
+
+
+def test_what_stands_of_a_ship_is_what_was_not_withdrawn(world: World) -> None:
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 100))[0]
+    receive = world.do(SHOP, world.receive(ship.hash, accepted=50, refused=10))[0]
+    world.do(MAKER, world.withdraw(ship.hash, SHOP))
+    assert rules(world.refused(MAKER, world.correct(ship, {"quantity": 60}))) == ["correct.nothing"]
+    world.do(SHOP, world.correct(receive, {"accepted": 45}))
+    world.do(MAKER, world.correct(ship, {"quantity": 55}))
+    assert (world.held(MAKER), world.held(SHOP)) == (9_955, 45)
+
+
+def test_what_stands_of_a_weighed_ship_is_what_was_not_withdrawn(fish: World) -> None:
+    ship = fish.do(IMPORTER, weighed(fish, r.Ship, 10, 200_000, lot=CATCH, site=IMPORTER.site, to=SHOP.id,
+                                     to_site=SHOP.site))[0]  # fmt: skip
+    before = stock(fish, IMPORTER, CATCH)
+    received = r.Received(accepted=6, grams=119_000, ref=fish.ref())
+    receive = fish.do(SHOP, fish.act(r.Receive, received, lot=CATCH, ship=ship.hash))[0]
+    fish.do(IMPORTER, fish.withdraw(ship.hash, SHOP, CATCH))
+    assert rules(fish.refused(IMPORTER, fish.correct(ship, {"quantity": 6, "grams": 120_000}))) == ["correct.nothing"]
+    fish.do(IMPORTER, fish.correct(ship, {"quantity": 5, "grams": 100_000}))
+    fish.do(SHOP, fish.correct(receive, {"accepted": 5, "grams": 99_000}))
+    assert (stock(fish, SHOP, CATCH).held, stock(fish, SHOP, CATCH).grams) == (5, 99_000)
+    assert stock(fish, IMPORTER, CATCH).grams == before.grams + 100_000
 
 
 def test_weights_of_both_sides_differ_by_no_more_than_was_lost(fish: World) -> None:

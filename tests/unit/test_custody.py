@@ -13,6 +13,8 @@ from ledger import state as s
 from ledger.custody import Step, Violation
 from ledger.custody.arrival import keep_pair, pair_of
 from ledger.custody.step import change
+from ledger.proof.verdict import Verdict
+from ledger.proof.verify import voucher_hash
 from tests.world import (
     CASE,
     DAY_MS,
@@ -405,7 +407,7 @@ def test_no_loss_of_weight_falls_below_what_the_encoding_holds(world: World) -> 
 def test_what_was_delivered_is_counted_up_to_what_the_encoding_holds(world: World) -> None:
     """Over several sites more can be delivered than each of them can count."""
     step = step_of(world, SHOP)
-    keep_pair(step, MAKER.id, SHOP.id, SHOP.site, LOT, s.Pair([], [], limits.INTEGER_MAX + 5))
+    keep_pair(step, MAKER.id, SHOP.id, SHOP.site, LOT, s.Pair(b"", b"", limits.INTEGER_MAX + 5))
     assert pair_of(step, MAKER.id, SHOP.id, SHOP.site, LOT).delivered == limits.INTEGER_MAX
 
 
@@ -636,3 +638,117 @@ def test_an_importer_does_not_shake_off_the_maker_that_it_declared(world: World)
         refused = world.refused(IMPORTER, world.register(cheese, maker=maker, **declared))
         assert rules(refused) == ["product.maker"]
     world.do(REGULATOR, world.register(cheese, maker=DEALER.id, **declared))
+
+
+def closed_site(world: World) -> tuple[str, int]:
+    """The shop's second site, given up now, with five cans there; and the time before."""
+    two = f"{SHOP.id}/two"
+    site = {"name": "二店", "region": "CN-33", "site": two}
+    world.do(SHOP, world.act(r.Site, **site))
+    before = world.now
+    world.do(SHOP, world.enter(SHOP, 5, site=two))
+    world.do(SHOP, world.act(r.Site, closed=True, **site))
+    world.now += 1000
+    world.do(SHOP, world.act(r.Site, closed=True, **site | {"name": "旧二店"}))  # closed it stays, since then
+    return two, before
+
+
+def test_what_happened_before_a_site_was_closed_is_booked_later(world: World) -> None:
+    two, before = closed_site(world)
+    world.do(SHOP, world.enter(SHOP, 3, site=two, at=before), world.count(SHOP, 8, 9, site=two, at=before))
+    world.do(MAKER, world.ship(MAKER, SHOP, 4, to_site=two, at=before))
+    move = {"lot": LOT, "site": two, "to_site": SHOP.site}
+    world.do(SHOP, world.act(r.Move, world.moved(9), **move | {"at": before}))
+    assert (world.held(SHOP), world.held(SHOP, site=two)) == (9, 0)
+    world.now += 44 * DAY_MS
+    world.do(SHOP, world.enter(SHOP, 1, site=two, at=before))
+
+
+def test_no_new_trade_goes_through_a_closed_site(world: World) -> None:
+    two, before = closed_site(world)
+    for act in (world.enter(SHOP, 3, site=two), world.count(SHOP, 5, 6, site=two)):
+        assert rules(world.refused(SHOP, act)) == ["site.closed"]
+    assert rules(world.refused(MAKER, world.ship(MAKER, SHOP, 4, to_site=two))) == ["site.closed"]
+    world.now += 46 * DAY_MS  # nor does an old date help for ever
+    assert rules(world.refused(SHOP, world.enter(SHOP, 3, site=two, at=before))) == ["site.closed"]
+    world.do(SHOP, world.act(r.Site, name="二店", region="CN-33", site=two))
+    world.do(SHOP, world.enter(SHOP, 3, site=two))
+
+
+def warm(world: World) -> r.Window:
+    return r.Window(
+        count=60, device="T-1", gap_s=60, max_mc=40_000, mean_mc=20_000, min_mc=1_000, series=bytes(32),
+        start=world.now - 3_600_000, until=world.now,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("closes", ["receive", "claim", "ship"])
+def test_a_log_that_comes_after_the_receipt_reaches_the_goods(world: World, closes: str) -> None:
+    """As it would have, had it come before."""
+    if closes == "ship":
+        world.do(SHOP, world.claim(SHOP, MAKER, 10))
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 10))[0].hash
+    if closes != "ship":
+        world.do(SHOP, world.receive(ship, accepted=10) if closes == "receive" else world.claim(SHOP, MAKER, 10))
+    subject = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship, to=SHOP.id)
+    log = {"kind": r.FactKind.MEASURE, "subject": subject, "window": warm(world)}
+    assert rules(world.refused(DEALER, world.act(r.Fact, **log))) == ["fact.not-own"]
+    logger = key_of(world, MAKER, acts=[r.Act.FACT], sites=[MAKER.site])
+    world.do(logger, world.act(r.Fact, **log))
+    entry = position(world, SHOP)
+    assert entry.bits & e.Bit.BREACHED
+    assert entry.adverse is not None
+    assert position(world, MAKER).bits == 0
+
+
+def test_a_log_in_between_reaches_both_ends_of_a_ship_that_was_refused_in_part(world: World) -> None:
+    ship = world.do(MAKER, world.ship(MAKER, SHOP, 10))[0].hash
+    world.do(SHOP, world.receive(ship, accepted=3))
+    subject = r.Subject(kind=r.SubjectKind.HANDOVER, ship=ship, to=SHOP.id)
+    world.do(LAB, world.act(r.Fact, kind=r.FactKind.MEASURE, subject=subject, window=warm(world)))
+    assert position(world, SHOP).bits & e.Bit.BREACHED
+    world.do(SHOP, world.receive(ship, accepted=1, refused=6))
+    for who in (MAKER, SHOP):
+        entry = position(world, who)
+        assert entry.bits & e.Bit.BREACHED
+        assert entry.adverse is not None
+        assert entry.adverse.count == 1
+
+
+def test_stock_is_not_frozen_by_a_code_that_becomes_a_case(world: World) -> None:
+    """A shop had declared a case as an item of its own, for want of the maker's declaration."""
+    case = gtin(73)
+    lot, other = f"{case}#L1", f"{case}#L2"
+    world.do(SHOP, world.register(case, declared_by=r.DeclaredBy.HOLDER, maker=None))
+    world.do(SHOP, world.enter(SHOP, 20, lot))
+    sale = world.do(SHOP, world.sell(SHOP, 2, lot))[0]
+    world.do(MAKER, world.register(case, base=FORMULA, contains=6))
+    gone = world.act(r.Destroy, world.moved(1), lot=lot, reason=r.DestroyReason.DAMAGED, site=SHOP.site)
+    world.do(SHOP, world.sell(SHOP, 3, lot), gone, world.count(SHOP, 14, 15, lot), world.take_back(SHOP, 1, lot))
+    world.do(SHOP, world.correct(sale, {"quantity": 1}), world.relabel(SHOP, 2, lot, other))
+    world.hand_over(SHOP, DEALER, 4, lot)
+    assert stock(world, SHOP, lot) == s.Stock(held=11, shipped=4, sold=3, used=2, destroyed=1)
+    world.do(REGULATOR, world.act(r.Hold, reason="抽检", subject=world.lot_subject(lot)))
+    assert rules(world.refused(SHOP, world.ship(SHOP, DEALER, 1, lot))) == ["goods.held"]
+    voucher = b"V" * 16
+    world.do(DEALER, world.act(r.Voucher, lot=lot, site=DEALER.site, voucher=voucher_hash(voucher)))
+    shown = world.verify(world.proof(lot, (DEALER.id, DEALER.site)), lot, voucher=voucher)
+    assert (shown.verdict, [place.owner for place in shown.way]) == (Verdict.HELD, [DEALER.id, SHOP.id])
+    for act in (world.enter(SHOP, 1, lot), world.count(SHOP, 0, 1, f"{case}#L3")):
+        assert rules(world.refused(SHOP, act)) == ["product.level"]
+
+
+def test_what_is_said_of_the_can_holds_for_stock_under_the_code_of_its_case(world: World) -> None:
+    """Neither a recall of the item, nor one of the same lot number, is shaken off by the other code."""
+    case = gtin(73)
+    lot = f"{case}#A1"
+    world.do(SHOP, world.register(case, declared_by=r.DeclaredBy.HOLDER, maker=None))
+    world.do(SHOP, world.enter(SHOP, 20, lot, production=20251101))
+    world.do(MAKER, world.register(case, base=FORMULA, contains=6))
+    assert world.verify(world.proof(lot), lot).verdict == Verdict.NOT_COMMISSIONED_BY_MAKER
+    for subject in (r.Subject(kind=r.SubjectKind.PRODUCT, product=FORMULA), world.lot_subject(LOT)):
+        issued = world.do(REGULATOR, world.act(r.Recall, grade=1, reason="召回", subject=subject))[0].hash
+        assert world.verify(world.proof(lot), lot).verdict == Verdict.RECALLED
+        if subject.product is not None:
+            assert rules(world.refused(SHOP, world.ship(SHOP, DEALER, 1, lot))) == ["goods.held"]
+        world.do(REGULATOR, world.act(r.Lift, reason="误报", subject=subject, target=issued))

@@ -265,6 +265,20 @@ def test_of_what_was_erased_no_file_keeps_a_byte(tmp_path: Path, seed: int) -> N
     store.close()
 
 
+def test_as_many_as_one_call_may_bring_are_each_looked_up(store: PrivateStore) -> None:
+    half = limits.PRIVATE_ENTRIES_MAX // 2
+    many = [(leaf, index, b"%d/%d" % (leaf, index)) for leaf in (7, 8) for index in range(half)]
+    *others, last = many
+    store.put(many[half - 100 : half + 100])
+    store.erase([last[:2]], HOW)
+    with pytest.raises(Malformed, match=rf"openings\[{len(others)}\]: it was erased"):
+        store.put(many)
+    assert store.get(7, 0) is None
+    for _ in range(2):
+        store.put(others)
+    assert all(store.get(leaf, index) == opening for leaf, index, opening in others)
+
+
 def test_erasing_twice_keeps_who_was_first_and_what_was_never_given_cannot_come(store: PrivateStore) -> None:
     store.put([(1, 0, b"a" * 40)])
     assert store.erase([(1, 0), (1, 0), (2, 0)], HOW) == 1

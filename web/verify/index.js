@@ -52,8 +52,10 @@ function walk(policy, query, proof, nowMs, signatures) {
   expect(isState, "state map", `its root is ${hex(proven.root)}, the block's ${hex(header.state)}`);
   const evidence = new Evidence(shown, proven, header, signatures);
   const subjects = new Subjects(evidence, dayOf(nowMs ?? agreed.oldest));
-  const lots = subjects.family(subjects.baseOf(query.product) + query.lot);
-  const way = lots.length > 0 ? wayOf(evidence, subjects, query, lots[0].lot) : [];
+  const names = subjects.scanned(query.product, query.lot);
+  const lots = names.flatMap((name) => subjects.family(name));
+  const way = wayOf(evidence, subjects, query, lots);
+  if (way.length === 0) for (const name of names) subjects.expiry(name);
   subjects.signers();
   const findings = sorted(subjects.findings);
   const product = {
@@ -82,10 +84,9 @@ function blockHeader(shown, checkpoint) {
   return header;
 }
 
-function wayOf(evidence, subjects, query, lot) {
-  if ((query.voucher ?? query.site ?? null) !== null) return follow(evidence, subjects, startOf(evidence, query, lot));
-  subjects.expiry(lot);
-  return [];
+function wayOf(evidence, subjects, query, lots) {
+  const isOpened = (query.voucher ?? query.site ?? null) !== null;
+  return lots.length > 0 && isOpened ? follow(evidence, subjects, startOf(evidence, query, lots[0].lot)) : [];
 }
 
 /** The position that the voucher or the public site opens, as [lot, owner, site]. */

@@ -38,13 +38,21 @@ export class Subjects {
     this.findings.push(finding(verdict, subject, detail));
   }
 
+  lotEntry(lot) {
+    return this.evidence.entry(lotPath(lot), LotEntry, "lot", lot);
+  }
+
   productEntry(product) {
     return this.evidence.entry(productPath(product), ProductEntry, "product", product);
   }
 
-  /** The base item of a scanned code; the code itself where it is unknown. */
-  baseOf(product) {
-    return this.productEntry(product)?.base ?? product;
+  /** The lots that a scanned code may mean: of the base item, where the code is a level of one; before that the code's
+   * own, where goods were booked under it before it was declared a level. */
+  scanned(product, lot) {
+    const base = this.productEntry(product)?.base ?? null;
+    if (base === null) return [product + lot];
+    const known = [product + lot, base + lot].filter((name) => this.lotEntry(name) !== null);
+    return known.length > 0 ? known : [base + lot];
   }
 
   /** The lot and its ancestors, breadth first; empty where the lot is proven to be unknown. */
@@ -53,7 +61,7 @@ export class Subjects {
     const seen = new Set(todo);
     const found = [];
     for (const lot of todo) {
-      const entry = this.evidence.entry(lotPath(lot), LotEntry, "lot", lot);
+      const entry = this.lotEntry(lot);
       const product = this.product(productOf(lot));
       if (entry === null) {
         expect(lot === lotId, "ancestor", `lot ${lot}, named as a parent, is proven to be unknown`);
@@ -91,7 +99,10 @@ export class Subjects {
     for (const maker of distinct(commissioner, product?.maker ?? null)) {
       this.findings.push(...ofScopes(this.scopesOfMember(maker), entry, maker));
     }
-    if (product !== null) this.findings.push(...ofScopes(this.scopes.get(product.product), entry, product.product));
+    for (const name of product === null ? [] : [product.product, product.base]) {
+      if (name === null || this.product(name) === null) continue;
+      this.findings.push(...ofScopes(this.scopes.get(name), entry, name));
+    }
   }
 
   isCertified(lot) {
@@ -103,7 +114,7 @@ export class Subjects {
 
   /** Of the goods at hand: that an ingredient would be past its date by now says nothing. */
   expiry(lot) {
-    const entry = this.evidence.entry(lotPath(lot), LotEntry, "lot", lot);
+    const entry = this.lotEntry(lot);
     if (entry !== null && entry.expiry !== null && entry.expiry < this.today) {
       this.find("EXPIRED", lot, `best before ${entry.expiry}`);
     }

@@ -3,7 +3,8 @@
 import { compareText, hex } from "./bytes.js";
 import { BITS, OF_BITS, VERDICTS } from "./schema.js";
 
-export const BEFORE = BITS.OPEN_CLAIM_BEFORE | BITS.DISPUTED_CLAIM_BEFORE | BITS.HELD_BEFORE | BITS.RECALLED_BEFORE;
+export const IN_FORCE_BEFORE = BITS.HELD_BEFORE | BITS.RECALLED_BEFORE;
+export const BEFORE = BITS.OPEN_CLAIM_BEFORE | BITS.DISPUTED_CLAIM_BEFORE | IN_FORCE_BEFORE;
 
 export const finding = (verdict, subject, detail = "") => ({ verdict, subject, detail });
 

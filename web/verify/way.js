@@ -4,7 +4,7 @@ import { same } from "./bytes.js";
 import { expect } from "./errors.js";
 import { positionPath, wayPath } from "./mapproof.js";
 import { LIMITS, PositionEntry, Way } from "./schema.js";
-import { BEFORE, finding, ofBits } from "./verdict.js";
+import { BEFORE, IN_FORCE_BEFORE, finding, ofBits } from "./verdict.js";
 
 const NOT_FOLLOWED = ["RETURN", "CORRECT"];
 const FROM_POSITIONS = ["HANDOVER", "MOVE", "RELABEL"];
@@ -46,11 +46,12 @@ function isSameGoods([lot], position) {
 }
 
 /** Every position shown says whether its claims are open and it is held still. What was so when the goods left counts
- * only where they came from a position that is not shown. */
+ * only where they came from a position that is not shown; of claims, the rules tell that. */
 function before(subjects, way, isWhole) {
   for (const { lot, site, entry, ways } of way) {
-    if (isWhole && !ways.some((one) => NOT_FOLLOWED.includes(one.kind))) continue;
-    subjects.findings.push(...ofBits(entry.bits & BEFORE, `${lot} at ${site}`));
+    const isEnd = ways.some((one) => NOT_FOLLOWED.includes(one.kind));
+    const counted = (isWhole ? 0 : BEFORE) | (isEnd ? IN_FORCE_BEFORE : 0);
+    subjects.findings.push(...ofBits(entry.bits & counted, `${lot} at ${site}`));
   }
 }
 
