@@ -48,6 +48,8 @@ export const en = {
     recalled_before: "was recalled when it left the place before", failed_test: "failed a test",
     breached: "left its temperature limits", open_claim: "received before its supplier confirmed",
     open_claim_before: "not confirmed by the supplier at the place before", disputed_claim: "the supplier denies having supplied it",
+    open_claim_behind: "a receipt at a place that is not shown was never confirmed by the supplier",
+    disputed_claim_behind: "a receipt at a place that is not shown is denied by the supplier",
     disputed_claim_before: "denied by the supplier at the place before", one_signature: "came in on one signature",
     reentry: "entered again after it had left the ledger", not_commissioned: "its maker never declared this lot",
     ancestry_in_part: "too many ingredients, shown in part", adverse_fact: "something bad is on record",

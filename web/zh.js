@@ -47,6 +47,8 @@ export const zh = {
     held: "正被封存", held_before: "离开前一处时曾被封存", recalled: "已被召回", recalled_before: "离开前一处时已被召回",
     failed_test: "检验不合格", breached: "温度超限", open_claim: "收货方先记了收货，供货方还没有确认",
     open_claim_before: "在前一处还有未经供货方确认的收货", disputed_claim: "供货方否认供过这批货",
+    open_claim_behind: "来路上有一处未显示，那里的收货还没有经供货方确认",
+    disputed_claim_behind: "来路上有一处未显示，那里的收货被供货方否认",
     disputed_claim_before: "在前一处有被供货方否认的收货", one_signature: "来源只有一方签名",
     reentry: "已出账本的货又登记进来", not_commissioned: "生产商没有登记过这个批次", ancestry_in_part: "原料太多，只显示了一部分",
     adverse_fact: "有不良记录", more_out_than_in: "出去的多于进来的", weight_lost: "途中减少的重量超出允许的误差",

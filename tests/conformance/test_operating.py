@@ -57,7 +57,7 @@ def test_every_command_of_the_guide_runs(tmp_path: Path) -> None:
     script = re.sub(r" &$", f" &\n{ready}", script, flags=re.M)
     environment = os.environ | {keys.PASSPHRASE_VARIABLE: PASSPHRASE, "PYTHONPATH": str(ROOT)}
     environment |= {"PATH": f"{programs}:{os.environ['PATH']}"}
-    environment |= {f"SUYUAN_{name}_PORT": "0" for name in ("MEMBERS", "READERS", "METRICS")}
+    environment |= {f"SUYUAN_{name}_PORT": "0" for name in ("MEMBERS", "READERS", "METRICS", "HTTP")}
     command = ["bash", "-c", f"set -e; trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -70,7 +70,7 @@ def test_the_guide_names_every_setting_with_its_default() -> None:
     for name, field in Settings.model_fields.items():
         if name != "data":
             [row] = [line for line in table.splitlines() if f"`{name}`" in line]
-            default = field.default
+            default = field.default or None if isinstance(field.default, list) else field.default
             shown = {None: "none", True: "true", False: "false"}.get(default, str(default))
             if isinstance(default, int) and default >= 1 << 20:
                 shown = f"{default >> 20} MiB"

@@ -36,7 +36,7 @@ def test_every_command_and_snippet_runs_as_written(tmp_path: Path) -> None:
     known = made.replace("source .venv/bin/activate", ":"), joined, traded.replace("HASH", SHIP), imported
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SUYUAN_")}
     environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    environment |= {f"SUYUAN_{name}_PORT": "0" for name in ("MEMBERS", "READERS", "METRICS")}
+    environment |= {f"SUYUAN_{name}_PORT": "0" for name in ("MEMBERS", "READERS", "METRICS", "HTTP")}
     script = "set -eum\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + "\n".join([*known, *snippets, audit])
     done = subprocess.run(
         ["bash", "-c", script],
