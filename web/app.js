@@ -46,6 +46,8 @@ function draw(later) {
   later(() => {
     if (drawn !== drawing) return; // another one was drawn meanwhile
     main.append(...flat(drawn.filter(isLater).map((part) => part())));
+    // Where a drawing is wider than the screen, its newest end is what matters here.
+    for (const wide of main.querySelectorAll(".route, .chart")) wide.scrollLeft = wide.scrollWidth;
     main.removeAttribute("aria-busy");
   });
 }

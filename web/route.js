@@ -2,11 +2,12 @@
 // each way between two. The timeline below says the same in words.
 
 import { el, svg } from "./dom.js";
+import { BITS } from "./verify/index.js";
 
 const [COLUMN_MIN, COLUMN_MAX, ROW, NODE, PADDING] = [94, 140, 92, 15, 4];
 const HALF = 6.6; // the width of half a Chinese character
 const MARGINS = 70; // of the page, beside the drawing
-const BAD = 2 | 65536 | 1 | 32768 | 4 | 8 | 32 | 1024 | 2048;
+const BAD = BITS.RECALLED | BITS.HELD | BITS.FAILED_TEST | BITS.BREACHED | BITS.DISPUTED_CLAIM | BITS.ADVERSE_FACT | BITS.MORE_OUT_THAN_IN;
 
 export function routeView(view, stops) {
   const { words } = view;

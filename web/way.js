@@ -4,11 +4,12 @@ import { el, phrase, said, section } from "./dom.js";
 import { celsius, moment } from "./format.js";
 import { actName, isMeasure } from "./records.js";
 import { routeView } from "./route.js";
+import { BITS } from "./verify/index.js";
 
-const BITS = [
-  [2 | 65536, "recalled"], [1 | 32768, "held"], [4, "failed_test"], [8, "breached"], [32, "disputed_claim"],
-  [16, "open_claim"], [1024, "adverse_fact"], [2048, "more_out_than_in"], [256, "not_commissioned"],
-  [64, "one_signature"], [128, "reentry"], [4096, "weight_lost"],
+/** What a position's status bits say, in the words of the findings; the worst first. */
+const FLAGS = [
+  "RECALLED", "HELD", "FAILED_TEST", "BREACHED", "DISPUTED_CLAIM", "DISPUTED_CLAIM_BEHIND", "OPEN_CLAIM", "OPEN_CLAIM_BEHIND",
+  "ADVERSE_FACT", "MORE_OUT_THAN_IN", "NOT_COMMISSIONED", "ONE_SIGNATURE", "REENTRY", "WEIGHT_LOST",
 ];
 
 export function wayView(view) {
@@ -60,7 +61,7 @@ const arrival = (stop) => Math.max(...stop.ways.map((way) => way.newest.at(-1).r
 function stopView(view, stop, place) {
   const { words } = view;
   const [keeper] = stop.site.split("/");
-  const flags = BITS.filter(([bits]) => stop.entry.bits & bits).map(([, name]) => name);
+  const flags = FLAGS.filter((flag) => stop.entry.bits & BITS[flag]).map((flag) => flag.toLowerCase());
   return el("li", { class: flags.length ? "flagged" : "" },
     el("h3", {}, said(view.site(stop.site)), " ", el("span", { class: "small" }, view.regionOf(keeper)),
       stop.distance === 0 ? [" ", el("span", { class: "tag here" }, words.here)] : null),

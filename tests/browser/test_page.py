@@ -129,6 +129,9 @@ def test_cold_chain_goods_show_importer_certificate_way_and_temperatures(reader:
     assert page.locator(".chart .bar").count() == 4
     assert page.locator(".chart .bar.bad").count() == 1
     assert page.locator(".chart .gap").count() == 3
+    breach = page.locator(".chart .bar.bad rect").bounding_box()
+    assert breach is not None
+    assert breach["x"] + breach["width"] < PHONE["width"]  # in sight without scrolling
     assert page.locator(".chart .bar text:text-is('缺 90 分钟')").count() == 1  # inside a record
     assert "上限 −18 °C" in section(page, "温度")
     page.click("summary:has-text('以表格查看')")

@@ -156,3 +156,12 @@ def test_a_verifier_site_fetches_what_a_scanned_link_leads_to(reader: Reader, no
     assert "保存页面或下载证明" in text(page, "#told")
     reader.asked.clear()
     reader.wrong.clear()  # the browser tells of the host that is not there
+
+
+def test_a_policy_without_a_quorum_makes_no_site(tmp_path: Path) -> None:
+    (tmp_path / "policy.txt").write_text(POLICY_TEXT.replace("quorum validators", "quorum none"))
+    command = ("verifier-site", str(tmp_path / "site"), "--policy", str(tmp_path / "policy.txt"))
+    told = run("client_sdk.commands", *command, check=False)
+    assert "a saved file needs a policy with a quorum" in told.stderr
+    assert told.returncode == 1
+    assert not (tmp_path / "site").exists()
