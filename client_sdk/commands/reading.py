@@ -101,7 +101,7 @@ def _judged(trusted: Policy, query: Query, file: Path) -> Product:
     except VerifyFailed as error:
         if error.check not in ("file", "format"):
             raise
-        again = "it holds no product proof, or was damaged on its way; fetch it again: suyuan proof"
+        again = "it is no product proof, or was damaged on its way; fetch it again: suyuan proof"
         raise VerifyFailed(str(file), f"{again} ({error.message})") from None
 
 
