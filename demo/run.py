@@ -165,10 +165,11 @@ class Demo:
         policy = self.stage.node / "policy.txt"
         say(f"verify it yourself:\n  .venv/bin/suyuan verify '{link}' \\\n    --file {file} --policy {policy}")
 
-    def point(self) -> None:
+    def point(self, serves: bool) -> None:
         """The links to open while the node serves, and the first as a phone reads it."""
         (_, good), *others = self.links
-        say("\nscan it, or open it in a browser: a consumer's link")
+        when = "" if serves else " (with --serve, while the node serves)"
+        say(f"\nscan it, or open it in a browser{when}: a consumer's link")
         say(good)
         segno.make(good, error="l", micro=False).terminal(compact=True, border=2)
         say("three more that are worth opening")
@@ -270,8 +271,9 @@ def main() -> None:
         demo.totals()
         demo.prove()
         demo.audit()
-        demo.point()
-        if given.serve or sys.stdout.isatty():
+        serves = given.serve or sys.stdout.isatty()
+        demo.point(serves)
+        if serves:
             demo.serve()
     except KeyboardInterrupt:
         say("\ninterrupted")

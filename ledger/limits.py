@@ -43,9 +43,8 @@ HANDOVER_FACTS_MAX: Final = 64
 LOT_DATE_ENTRIES_MAX: Final = 16  # production dates that corrections replaced
 SUBJECT_SCOPES_MAX: Final = 256  # holds and recalls in force on one subject
 SOURCES_INLINE_MAX: Final = 8
-ADVERSE_ENTRIES_MAX: Final = (
-    512  # about one subject, all of them shown; members fill half, a regulator has always room
-)
+ARRIVING_ENTRIES_MAX: Final = 64  # adverse facts that goods on the way bring to a position
+ADVERSE_ENTRIES_MAX: Final = 256  # about one subject, all of them shown; members fill half of it
 PAIR_OPEN_ENTRIES_MAX: Final = 64  # open claims, and open ships that claims find, of one lot between two members
 
 # State map

@@ -27,6 +27,7 @@ from node.parties import is_regulator
 from node.private import PrivateStore
 
 VOUCHER_BYTES = 16
+OPENS_NOTHING = "this voucher opens nothing here; it may have been replaced"
 
 
 class Receipt(Struct, frozen=True):
@@ -172,7 +173,12 @@ class App:
                 raise Malformed("voucher", f"{len(voucher)} bytes, a voucher has {VOUCHER_BYTES}")
             opens = _row(view.get(b"v" + digest(TAG_VOUCHER, voucher)), s.OPENS.decode_trusted)
             if opens is None or opens.lot not in (product + lot, base_of(view, product) + lot):
-                raise NotFound("this voucher opens nothing here; it may have been replaced")
+                raise NotFound(OPENS_NOTHING)
+            position = _row(
+                view.get(b"m" + e.position_path(opens.lot, opens.owner, opens.site)), e.POSITION.decode_trusted
+            )
+            if position is None or position.voucher != digest(TAG_VOUCHER, voucher):
+                raise NotFound(OPENS_NOTHING)
             return opens.owner, opens.site
         if site is not None:
             check_site_id(site)

@@ -126,7 +126,7 @@ def _print(event: Event, name: Callable[[str], str], as_json: bool) -> None:
     if not as_json:
         print(f"{event.leaf}/{event.index}  {when.shown(event.time_ms)}  {name(event.member)} {says}")
         print(f"{INDENT}{event.hash.hex()}")
-        for text in (about and f"about {about}", answer and f"counts when you sign the same: {answer}"):
+        for text in (about and f"about {about}", answer and f"counts when you sign the same, once: {answer}"):
             if text:
                 print(f"{INDENT}{text}")
         return

@@ -8,7 +8,7 @@ from ledger import records as r
 from ledger import state as s
 from ledger.custody.behind import carried_back
 from ledger.custody.step import Step, came_from, enter_position, extend, give, room_for_adverse
-from ledger.limits import INTEGER_MAX
+from ledger.limits import ARRIVING_ENTRIES_MAX, INTEGER_MAX
 
 ON_THE_WAY = int(e.Bit.FAILED_TEST | e.Bit.BREACHED | e.Bit.ADVERSE_FACT)  # what facts about a handover can set
 
@@ -85,6 +85,8 @@ def _take_facts(step: Step, path: bytes, known: list[s.HandoverFact], bits: int)
         raise ValueError(f"the position {path.hex()} of a handover has no entry")
     adverse, facts = position.adverse, position.facts
     for fact in known:
+        if fact.adverse and adverse is not None and adverse.count >= ARRIVING_ENTRIES_MAX:
+            continue  # no sender fills a receiver's room: beyond it the bits alone tell
         moved = structs.replace(step, element=fact.element)
         if fact.adverse:
             adverse = extend(moved, path, e.CHAIN_ADVERSE, adverse)

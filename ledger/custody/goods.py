@@ -132,15 +132,18 @@ def _use_inputs(step: Step, record: r.Transform, amounts: r.Transformed) -> tupl
 
 
 def _check_outputs(step: Step, record: r.Transform, amounts: r.Transformed) -> None:
-    """Each is weighed if it must be, and only its maker makes infant formula."""
+    """Each is weighed if it must be. Whoever answers for a product makes its lots, or a stranger's ingredients and
+    dates would stand in them; where nobody does, whoever repacks, but infant formula its maker only."""
     weighed = amounts.grams_out or [0] * len(record.outputs)
     for output, stated in zip(record.outputs, weighed, strict=True):
         product = known_product(step, product_of(output.lot))
-        if product.category == FORMULA_CATEGORY and step.member != product.maker:
+        ownerless = product.maker is None and product.declared_by == r.DeclaredBy.HOLDER
+        formula = product.category == FORMULA_CATEGORY
+        if step.member != product.maker if formula else not (ownerless or answers_for(step.member, product)):
             raise Violation(
                 "lot.not-maker",
-                "infant formula is made and packed by its maker only",
-                "ask the maker",
+                f"{product.product} is made and packed by {product.maker or product.declarer}",
+                "ask the maker, or make a product of your own",
                 "outputs",
             )
         check_measure(step, output.lot, stated or None, "grams_out")
@@ -165,13 +168,15 @@ def _make_output(
     step: Step, record: r.Transform, output: r.Output, quantity: int, grams: int, bits: int, ancestors: int
 ) -> None:
     known = step.draft.lot(output.lot)
-    if known is not None and (known.parents or not known.bits & e.Bit.NOT_COMMISSIONED):
+    product = known_product(step, product_of(output.lot))
+    made = known is not None and (known.parents or not known.bits & e.Bit.NOT_COMMISSIONED)
+    if made or (known is not None and not answers_for(step.member, product)):
         raise Violation("lot.known", f"{output.lot} exists already", "give each output a lot of its own", "outputs")
     entry = _bring_up(step, output.lot, output.production, output.expiry, None)
-    made = structs.replace(
+    entry = structs.replace(
         entry, ancestors=ancestors, bits=int(entry.bits | bits & LOT_INHERITS), parents=list(record.inputs)
     )
-    step.draft.put(b"m" + e.lot_path(output.lot), made)
+    step.draft.put(b"m" + e.lot_path(output.lot), entry)
     give(step, step.member, record.site, output.lot, quantity, grams)
     own = [step.element]
     enter_position(step, output.lot, step.member, record.site, e.WayKind.TRANSFORM, b"", own, bits)
@@ -284,7 +289,6 @@ def voucher(step: Step, record: r.Voucher) -> None:
         )
     if step.draft.get(b"v" + record.voucher, s.OPENS.decode_trusted) is not None:
         raise Violation("voucher.known", "this voucher opens a position already", "draw a new one", "voucher")
-    if position.voucher is not None:
-        step.draft.delete(b"v" + position.voucher)
+    # The row of one that it replaces stays, or a stranger could let an old label lead to goods of his own.
     step.draft.put(b"v" + record.voucher, s.Opens(record.lot, step.member, record.site))
     step.draft.put(b"m" + path, structs.replace(position, voucher=record.voucher))

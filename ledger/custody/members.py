@@ -147,19 +147,26 @@ def register(step: Step, record: r.Register) -> None:
     step.draft.put(b"m" + path, entry)
 
 
+def _looser(old: e.ProductEntry, new: r.Register) -> bool:
+    warmer = old.temp_max_mc is not None and (new.temp_max_mc is None or new.temp_max_mc > old.temp_max_mc)
+    colder = old.temp_min_mc is not None and (new.temp_min_mc is None or new.temp_min_mc < old.temp_min_mc)
+    return warmer or colder
+
+
 def _may_replace(step: Step, old: e.ProductEntry, record: r.Register) -> None:
     if step.is_regulator:
         return
+    named = step.member == old.maker and record.declared_by == r.DeclaredBy.MAKER  # whoever that is speaks for it
     provisional = old.declared_by == r.DeclaredBy.HOLDER and record.declared_by != r.DeclaredBy.HOLDER
-    if old.declarer != step.member and not provisional:
+    if old.declarer != step.member and not (provisional or named):
         raise Violation(
             "product.declared",
             f"{old.product} was declared by {old.declarer}",
             "use that declaration",
             "product",
         )
-    itself = step.member == old.maker or (provisional and record.declared_by == r.DeclaredBy.MAKER)
-    if old.maker not in (None, record.maker) and not itself:
+    importer = provisional and record.declared_by == r.DeclaredBy.IMPORTER
+    if old.maker is not None and (old.maker != record.maker or importer) and step.member != old.maker:
         raise Violation(
             "product.maker",
             f"{old.maker} is declared as its maker, and what is said of it covers the product",
@@ -186,6 +193,13 @@ def _may_replace(step: Step, old: e.ProductEntry, record: r.Register) -> None:
             f"{old.product} is declared as {old.contains or 1} of {old.base or 'itself'}, and quantities rest on it",
             "declare another code for another level",
             "base",
+        )
+    if not provisional and _looser(old, record):
+        raise Violation(
+            "product.looser",
+            f"{old.product} is kept colder or warmer than it was declared to be",
+            "a regulator loosens temperature limits, or what was a breach would be none",
+            "temp_max_mc",
         )
 
 

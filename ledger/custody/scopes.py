@@ -22,7 +22,7 @@ from ledger.custody.step import (
     refuse_twice,
     room_for_adverse,
 )
-from ledger.limits import SUBJECT_SCOPES_MAX
+from ledger.limits import ADVERSE_ENTRIES_MAX, SUBJECT_SCOPES_MAX
 
 DAY_MIN, DAY_MAX = 0, 99991231
 
@@ -67,7 +67,8 @@ def issue(step: Step, record: r.Hold | r.Recall) -> None:
     made_from = DAY_MIN if record.made_from is None else record.made_from
     made_until = DAY_MAX if record.made_until is None else record.made_until
     scope = s.Scope(step.element, step.name, step.member, record.at, made_from, made_until, False)
-    room_for_adverse(step, _subject(step, subject).adverse)
+    # Facts alone never fill the room of holds and recalls.
+    room_for_adverse(step, _subject(step, subject).adverse, 4 * ADVERSE_ENTRIES_MAX)
     _store(step, subject, path, [*scopes, scope])
 
 

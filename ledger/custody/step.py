@@ -32,7 +32,7 @@ class Step(Struct):
 
     @property
     def is_regulator(self) -> bool:
-        return self.signer.kind == r.MemberKind.REGULATOR
+        return self.signer.kind == r.MemberKind.REGULATOR and self.signer.suspended is None
 
 
 def known_lot(step: Step, lot: str) -> e.LotEntry:
@@ -148,12 +148,12 @@ def extend(step: Step, path: bytes, name: bytes, chain: e.Chain | None, holder: 
     return e.Chain(count + 1, e.chain_next(head, step.element))
 
 
-def room_for_adverse(step: Step, chain: e.Chain | None) -> None:
+def room_for_adverse(step: Step, chain: e.Chain | None, most: int = ADVERSE_ENTRIES_MAX) -> None:
     """All that is adverse about a subject is shown, so nobody may pile it up until no proof of the goods can be read,
     and members leave room for what laboratories and departments find. Whoever ends or answers something (a lift, a
     dispute, a receipt) never finds the door shut, nor does a regulator."""
     official = step.signer.kind in (r.MemberKind.DEPARTMENT, r.MemberKind.LAB)
-    room = ADVERSE_ENTRIES_MAX if official else ADVERSE_ENTRIES_MAX // 2
+    room = most if official else most // 2
     if chain is not None and chain.count >= room and not step.is_regulator:
         raise Violation(
             "adverse.too-many",

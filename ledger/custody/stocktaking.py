@@ -42,7 +42,8 @@ def count(step: Step, record: r.Count, amounts: r.Counted) -> None:
         step, owner, record.site, record.lot,
         held=max(0, found), grams=max(0, grams), missing=-settled, lost=settled - back, grams_lost=-grams,
     )  # fmt: skip
-    heavier = grams > tolerance_of(step, record.lot, min(amounts.book_grams or 0, stock.grams))
+    gained = max(0, -stock.grams_lost)  # by earlier counts: each within the tolerance would be a mountain together
+    heavier = grams > 0 and grams + gained > tolerance_of(step, record.lot, min(amounts.book_grams or 0, stock.grams))
     new = step.draft.position(e.position_path(record.lot, owner, record.site)) is None
     if found > back or heavier or (new and grams > 0):
         bits, own = int(e.Bit.ONE_SIGNATURE), [step.element]

@@ -27,6 +27,12 @@ def _product_of(lot: str) -> str:
         raise VerifyFailed("lot", f"{lot} is neither PRODUCT#LOT nor PRODUCT@YYYYMMDD") from None
 
 
+def _answers(product: e.ProductEntry, commissioner: str | None) -> bool:
+    """Whether the word of whoever commissioned a lot is its maker's, or the importer's who declared the product."""
+    declarer = product.declarer if product.declared_by != r.DeclaredBy.HOLDER else None
+    return commissioner in (None, product.maker, declarer)
+
+
 class Noted(Struct, frozen=True):
     """A fact, hold or recall that is shown: about which subject, and whether it is adverse."""
 
@@ -91,7 +97,7 @@ class Subjects:
         if product is not None and needs_certificate(product) and not self._certified(entry.lot):
             missing = "no inspection, test or certificate of it is shown"
             self.findings.append(Finding(Verdict.FACTS_NOTED, entry.lot, missing))
-        if product is not None and entry.commissioner not in (None, product.maker, product.declarer):
+        if product is not None and not _answers(product, entry.commissioner):
             self.findings.append(Finding(Verdict.NOT_COMMISSIONED_BY_MAKER, entry.lot, f"by {entry.commissioner}"))
         makers = {entry.commissioner, product.maker if product is not None else None} - {None}
         for maker in sorted(str(maker) for maker in makers):

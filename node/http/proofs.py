@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+from ledger.custody.step import keeper_of
 from ledger.limits import HTTP_PROOFS_BYTES_MAX, HTTP_PROOFS_REQUESTS_MAX
 from ledger.links import Code
 from ledger.storage.chainstore import ChainView
@@ -91,6 +92,8 @@ class Proofs:
             return None
         lot = base_of(view, str(code.product)) + str(code.lot)
         sites = [entry.site for entry in self._app.sites_of(view, code.gln) if entry.public]
+        if len({keeper_of(site) for site in sites}) > 1:
+            return None  # of several members: whose shop it is, the reader says
         had = [site for site in sites if self._app.has_had(view, lot, site)]
         return next(iter(had + sites), None)
 

@@ -238,6 +238,7 @@ case("product.not-own", MAKER, lambda world: world.register(f"{DEALER.id}/veg", 
 case("product.maker", DEALER, lambda world: world.register(gtin(40), maker=MAKER.id))
 case("product.declared", DEALER, lambda world: world.register(FORMULA, maker=DEALER.id))
 case("product.declared", MAKER, lambda world: world.register(FORMULA, declared_by=r.DeclaredBy.HOLDER))
+case("product.looser", MAKER, lambda world: world.register(FORMULA, category="129", grams=800, temp_max_mc=60_000))
 case("product.measure", MAKER, lambda world: world.register(FORMULA, tolerance_permille=10))
 case("product.level", MAKER, lambda world: world.register(CASE, base=FORMULA, contains=12))
 case("product.level", MAKER, lambda world: world.register(gtin(40), base=CASE, contains=2))
@@ -258,7 +259,7 @@ def _(world: World) -> tuple[Problem, ...]:
 
 @breaks("product.closed")
 def _(world: World) -> tuple[Problem, ...]:
-    world.do(MAKER, world.register(FORMULA, closed=True))
+    world.do(MAKER, world.register(FORMULA, closed=True, temp_max_mc=30_000, temp_min_mc=0))
     return world.refused(DEALER, world.enter(DEALER, 1))
 
 
@@ -753,16 +754,11 @@ def _(world: World) -> tuple[Problem, ...]:
     half = limits.ADVERSE_ENTRIES_MAX // 2
     world.do(MAKER, *(_adverse(world, number) for number in range(half)))
     found = world.refused(MAKER, _adverse(world, half))
-    world.do(LAB, *(_adverse(world, number) for number in range(half)))
+    world.do(MAKER, world.act(r.Hold, reason="x", subject=world.lot_subject()))  # facts never shut that out
+    world.do(LAB, *(_adverse(world, number) for number in range(half - 1)))
     world.refused(LAB, _adverse(world, half))
     world.do(REGULATOR, world.act(r.Recall, grade=1, reason="x", subject=world.lot_subject()))
     return found
-
-
-@breaks("adverse.too-many")
-def _(world: World) -> tuple[Problem, ...]:
-    world.do(MAKER, *(_adverse(world, number) for number in range(limits.ADVERSE_ENTRIES_MAX // 2)))
-    return world.refused(MAKER, world.act(r.Hold, reason="x", subject=world.lot_subject()))
 
 
 @breaks("adverse.too-many")

@@ -185,7 +185,9 @@ def test_stock_from_outside_is_entered_by_one_signature_and_completed_by_its_mak
 
 
 def test_a_maker_may_close_a_product_to_entries(world: World) -> None:
-    world.do(MAKER, world.register(FORMULA, category="129", grams=800, closed=True))
+    world.do(
+        MAKER, world.register(FORMULA, category="129", grams=800, closed=True, temp_max_mc=30_000, temp_min_mc=0)
+    )
     assert rules(world.refused(DEALER, world.enter(DEALER, 1))) == ["product.closed"]
 
 
@@ -378,7 +380,8 @@ def test_a_voucher_belongs_to_a_position_of_ones_own(world: World) -> None:
     world.do(SHOP, world.act(r.Voucher, **voucher))
     assert rules(world.refused(SHOP, world.act(r.Voucher, **voucher))) == ["voucher.known"]
     world.do(SHOP, world.act(r.Voucher, **voucher | {"voucher": b"\x01" * 32}))
-    assert world.store.get(b"v" + bytes(32)) is None
+    stolen = world.act(r.Voucher, lot=LOT, site=MAKER.site, voucher=bytes(32))
+    assert rules(world.refused(MAKER, stolen)) == ["voucher.known"]  # on old labels it leads to nobody else's goods
 
 
 def test_no_count_grows_beyond_what_the_encoding_holds(world: World) -> None:
@@ -472,15 +475,19 @@ def test_a_limited_key_acts_at_every_site_that_it_touches(world: World) -> None:
 
 
 def test_a_maker_takes_back_a_lot_number_that_a_repacker_used(world: World) -> None:
-    powder, squatted = f"{POWDER}#P1", f"{POWDER}#P2"
-    world.do(MAKER, world.commission(10, powder))
-    world.hand_over(MAKER, DEALER, 5, powder)
-    world.do(DEALER, world.transform(DEALER, {powder: 1}, {squatted: 1}))
+    code = gtin(73)
+    sack, squatted = f"{POWDER}#P1", f"{code}#P2"
+    world.do(MAKER, world.commission(10, sack))
+    world.hand_over(MAKER, DEALER, 5, sack)
+    world.do(DEALER, world.register(code, declared_by=r.DeclaredBy.HOLDER, maker=None))
+    assert rules(world.refused(DEALER, world.transform(DEALER, {sack: 1}, {f"{POWDER}#P3": 1}))) == ["lot.not-maker"]
+    world.do(DEALER, world.transform(DEALER, {sack: 1}, {squatted: 1}))
     assert lot_entry(world, squatted).commissioner == DEALER.id
     findings = world.verify(world.proof(squatted), squatted).findings
     assert [found.verdict.name for found in findings] == ["NOT_COMMISSIONED_BY_MAKER"]
+    world.do(MAKER, world.register(code))
     world.do(MAKER, world.commission(100, squatted))
-    assert (lot_entry(world, squatted).commissioner, lot_entry(world, squatted).parents) == (MAKER.id, [powder])
+    assert (lot_entry(world, squatted).commissioner, lot_entry(world, squatted).parents) == (MAKER.id, [sack])
 
 
 def test_a_maker_corrects_a_holders_case(world: World) -> None:

@@ -93,7 +93,8 @@ export class Subjects {
     if (product !== null && needsCertificate(product) && !this.isCertified(lot)) {
       this.find("FACTS_NOTED", lot, "no inspection, test or certificate of it is shown");
     }
-    if (product !== null && ![null, product.maker, product.declarer].includes(commissioner)) {
+    const declarer = product?.declared_by === "HOLDER" ? null : product?.declarer;
+    if (product !== null && ![null, product.maker, declarer].includes(commissioner)) {
       this.find("NOT_COMMISSIONED_BY_MAKER", lot, `by ${commissioner}`);
     }
     for (const maker of distinct(commissioner, product?.maker ?? null)) {
