@@ -138,6 +138,30 @@ def test_a_verifier_site_believes_its_own_policy_and_the_typed_code_alone(reader
     reader.asked.clear()
 
 
+@pytest.mark.parametrize(
+    "code", ["(00)069000001000000004", "06900000000014 BADLOT", "https://x.example/01/06900000000014/10/BAD%LOT"]
+)
+def test_a_code_that_cannot_be_read_is_not_passed_over(reader: Reader, site: Path, code: str) -> None:
+    page = opened(reader, site)
+    page.fill("#code", code)
+    give(page, "bundle.json", bundle_of(reader.scenes["good"]).encode())
+    page.wait_for_selector("#told:not(:empty)")
+    assert "读不出来" in text(page, "#told")
+    assert page.locator("section.verdict").count() == 0
+    reader.asked.clear()
+
+
+def test_a_verifier_site_is_not_told_by_a_bundle_that_a_voucher_opens_nothing(reader: Reader, site: Path) -> None:
+    scene = reader.scenes["good"]
+    page = opened(reader, site)
+    page.fill("#code", f"https://x.example{scene.path}")
+    give(page, "bundle.json", bundle_of(reader.scenes["good-code-alone"]).encode())
+    page.wait_for_selector("section.verdict.careful")
+    assert text(page, "h1") == "凭证没有打开任何一处"
+    assert "只核验了条码本身" in text(page, "section.verdict")
+    reader.asked.clear()
+
+
 def test_a_verifier_site_fetches_what_a_scanned_link_leads_to(reader: Reader, node: Network, tmp_path: Path) -> None:
     policy = str(node.data / "policy.txt")
     run("client_sdk.commands", "verifier-site", str(tmp_path), "--policy", policy)

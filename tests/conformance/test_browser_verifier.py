@@ -1,6 +1,7 @@
 """The browser's verifier (web/verify, run by Node) and ledger/proof agree: on the vectors, on every forgery that
 this file makes, on published signatures. The proof tests of tests/unit ask both as well (tests/twins.py)."""
 
+import base64
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from playwright.sync_api import Route
 from ledger import entries as e
 from ledger import records as r
 from ledger.errors import Malformed
-from ledger.policy import parse_policy
+from ledger.policy import format_policy, parse_policy
 from ledger.proof.verify import Query, voucher_hash
 from tests import forge, vectors
 from tests.chromium import launched
@@ -72,6 +73,49 @@ def test_vectors(name: str) -> None:
     assert found["product"]["verdict"] == verdict
     [saved] = compare([case._replace(now_ms=None)])
     assert saved["product"]["verdict"] == verdict
+
+
+ASKED = """
+import { answerTo, asked, scanned } from "../link.js";
+import { unbase64 } from "./bytes.js";
+const found = [];
+for (const [link, answered, proof] of given.cases) {
+    try {
+        const query = asked(scanned(link), answered);
+        const { product, closed } = await answerTo(given.policy, query, unbase64(proof), given.now);
+        found.push([product.verdict, closed]);
+    } catch (error) {
+        found.push([error.check, null]);
+    }
+}
+console.log(JSON.stringify(found));
+"""
+
+
+def test_what_was_scanned_stays_in_the_question(tmp_path: Path) -> None:
+    """A node that leaves a place with a problem out, and says that the voucher or shop opens nothing, gains no good
+    verdict by it; neither does its silence about what its proof does show."""
+    world = World(tmp_path / "node").founded()
+    world.hand_over(MAKER, SHOP, 50)
+    world.do(SHOP, world.act(r.Voucher, lot=LOT, site=SHOP.site, voucher=voucher_hash(VOUCHER)))
+    world.do(LAB, world.act(r.Fact, kind=r.FactKind.TEST, adverse=True, subject=world.position_subject(SHOP)))
+    code = {"product": FORMULA, "lot": "#A1"}
+    link = f"https://node.example/01/{FORMULA}/10/A1"
+    honest, lie = (base64.b64encode(world.proof(position=one)).decode() for one in ((SHOP.id, SHOP.site), None))
+    world.do(REGULATOR, world.act(r.Recall, grade=1, reason="x", subject=world.lot_subject()))
+    recalled = base64.b64encode(world.proof()).decode()
+    cases = [
+        [f"{link}?voucher={VOUCHER.hex()}", code, honest], [f"{link}?voucher={VOUCHER.hex()}", code, lie],
+        [f"{link}?voucher={'0' * 32}", code, honest], [f"{link}?site={SHOP.site}", code, lie],
+        [f"{link}?414=6901234000009", code, lie], [f"{link}?voucher={VOUCHER.hex()}", code, recalled],
+        [link, code | {"voucher": VOUCHER.hex()}, lie],
+    ]  # fmt: skip
+    found = run(ASKED, {"policy": format_policy(POLICY), "now": world.now, "cases": cases})
+    world.close()
+    assert found == [
+        ["FAILED_TEST", False], ["WAY_SHOWN_IN_PART", True], ["voucher", None], ["WAY_SHOWN_IN_PART", True],
+        ["WAY_SHOWN_IN_PART", True], ["RECALLED", True], ["GOOD", False],
+    ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
