@@ -118,6 +118,54 @@ def test_what_was_scanned_stays_in_the_question(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def _levels(count: int, *names: str) -> str:
+    """Groups over groups, in each level one for each name, of all names of the level below."""
+    levels = [[f"{name}{level}" for name in names] for level in range(count)]
+    witness = next(iter(POLICY.witnesses))
+    below = [[witness], *levels]
+    lines = [f"group {name} any {' '.join(below[at])}" for at, level in enumerate(levels) for name in level]
+    return "\n".join([*lines, f"quorum {levels[-1][0]}"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (f"group g {'0' * 5000}1 {next(iter(POLICY.witnesses))}\nquorum g", "cannot be reached"),
+        (f"group g 00001 {next(iter(POLICY.witnesses))}\nquorum g", "cannot be reached"),
+        (_levels(9, "g"), "groups 9 deep, at most 8 are read"),
+        (_levels(5, *"abcdefghijklm"), "65 groups, at most 64 are read"),
+        (_levels(3000, "g"), "3000 groups, at most 64 are read"),
+        (_levels(8, *"abcdefgh"), None),  # 2^21 ways down to the one witness
+    ],
+    ids=["digits", "five digits", "deep", "wide", "deeper", "shared"],
+)
+def test_a_policy_is_bounded_in_both(tmp_path: Path, lines: str, told: str | None) -> None:
+    head = "\n".join(line for line in format_policy(POLICY).split("\n") if line.startswith(("log", "witness")))
+    text = f"{head}\n{lines}\n"
+    world = World(tmp_path / "node").founded()
+    case = Case(POLICY, Query(product=FORMULA, lot="#A1"), world.proof(), world.now)
+    world.close()
+    program = """
+    import { verify } from "./index.js";
+    import { unbase64 } from "./bytes.js";
+    try {
+        const { verdict } = await verify(given.policy, given.query, unbase64(given.proof), given.now);
+        console.log(JSON.stringify(verdict));
+    } catch (error) {
+        console.log(JSON.stringify(error.message));
+    }
+    """
+    query = {"product": FORMULA, "lot": "#A1"}
+    given = {"policy": text, "query": query, "proof": base64.b64encode(case.proof).decode(), "now": world.now}
+    found = run(program, given)
+    if told is None:
+        assert found == of_python(case._replace(trusted=parse_policy(text)))["product"]["verdict"] == "GOOD"
+        return
+    assert told in found
+    with pytest.raises(Malformed, match=told):
+        parse_policy(text)
+
+
 @pytest.fixture(scope="module")
 def trade(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Case]]:
     """Proofs in which every kind of way in, every kind of subject and most verdicts occur."""
