@@ -85,7 +85,7 @@ STREAM_IDLE_SECONDS_MAX: Final = 600  # a submit stream with nothing in flight, 
 
 # HTTP, for anybody (node)
 HTTP_CONNECTIONS_MAX: Final = 512
-HTTP_CLIENT_CONNECTIONS_MAX: Final = 64  # from one address
+HTTP_CLIENT_CONNECTIONS_MAX: Final = 64  # from one IPv4 address or IPv6 /64
 HTTP_HEAD_BYTES_MAX: Final = 16 * 1024  # request line and headers
 HTTP_HEAD_SECONDS_MAX: Final = 10  # from a request's first byte until its head is there
 HTTP_IDLE_SECONDS_MAX: Final = 15  # between requests, and before the first

@@ -111,6 +111,7 @@ def test_a_verifier_site_takes_every_file_with_the_network_off(reader: Reader, s
     for name, data in files_of(scene, saved).items():
         if name.endswith("proof"):
             give(page, name, data)
+            page.wait_for_selector("#told:not(:empty)")
             assert "请填入扫描到的链接" in text(page, "#told")
             page.fill("#code", scene.path)
         give(page, name, data)
