@@ -66,7 +66,7 @@ async function ofFile(file, code) {
     const proof = reading(() => readProofFile(data));
     return { query: asked(scan, reading(() => positionIn(proof)) ?? {}), proof };
   }
-  const text = new TextDecoder().decode(data);
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(data); // JSON has no byte order mark
   return ofBundle(SAVED.exec(text)?.[1] ?? text, scan);
 }
 

@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Route
 
+from client_sdk import saved
 from ledger import entries as e
 from ledger import records as r
-from ledger.errors import Malformed
+from ledger.errors import Malformed, VerifyFailed
 from ledger.policy import format_policy, parse_policy
 from ledger.proof.verify import Query, voucher_hash
 from tests import forge, vectors
@@ -164,6 +165,42 @@ def test_a_policy_is_bounded_in_both(tmp_path: Path, lines: str, told: str | Non
     assert told in found
     with pytest.raises(Malformed, match=told):
         parse_policy(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "taken"),
+    [
+        ("", "", True),
+        ("", "\ufeff", False),
+        ("YWJjZA==", "YWJjZB==", False),
+        ("YWJjZA==", "YWJjZA", False),
+        ('"#A1"', '"#A1", "voucher": null', False),
+        ('"#A1"', '"#A1", "site": null', False),
+        ('"#A1"', '"#A1", "voucher": "zz"', False),
+        ('"#A1"', f'"#A1", "voucher": "{"0" * 32}\\n"', False),
+        ('"#A1"', f'"#A1", "voucher": "{"0" * 32}"', True),
+        ('"log"', '"\\ud800"', False),
+        ('"log"', '"\\ud83d\\ude00"', True),
+    ],
+)
+def test_both_read_the_same_bundles(old: str, new: str, taken: bool) -> None:
+    query = {"product": FORMULA, "lot": "#A1"}
+    text = json.dumps({"format": saved.BUNDLE_FORMAT, "query": query, "proof": "YWJjZA==", "policy": "log"})
+    text = text.replace(old, new, 1)
+    program = """
+    import { readBundle } from "./index.js";
+    try {
+        console.log(JSON.stringify(new TextDecoder().decode(readBundle(given).proof)));
+    } catch (error) {
+        console.log(JSON.stringify([error.check]));
+    }
+    """
+    if taken:
+        assert run(program, text) == saved.proof_of(text.encode()).decode() == "abcd"
+        return
+    assert run(program, text) == ["bundle"]
+    with pytest.raises(VerifyFailed, match="is expected"):
+        saved.proof_of(text.encode())
 
 
 @pytest.fixture(scope="module")
