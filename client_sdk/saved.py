@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -19,13 +19,14 @@ _FORMS: Final = "a saved page, a JSON bundle or a proof file is expected"
 class _Query(msgspec.Struct, forbid_unknown_fields=True):
     product: str
     lot: str
-    voucher: str | None = None
-    site: str | None = None
-    serial: str | None = None
+    voucher: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")] | msgspec.UnsetType = msgspec.UNSET
+    site: str | msgspec.UnsetType = msgspec.UNSET
+    serial: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Bundle(msgspec.Struct, forbid_unknown_fields=True):
-    """docs/formats/bundle.md. Its question and its policy are what the reader brings, not what a file says."""
+    """docs/formats/bundle.md, read as web/verify/bundle.js reads it. Its question and its policy are what the reader
+    brings, not what a file says."""
 
     format: str
     policy: str
@@ -43,6 +44,8 @@ def proof_of(data: bytes) -> bytes:
         proof = base64.b64decode(bundle.proof, validate=True)
     except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, ValueError) as error:
         raise VerifyFailed("file", f"{_FORMS}: {error}") from None
+    if base64.b64encode(proof).decode() != bundle.proof:
+        raise VerifyFailed("file", f"{_FORMS}: its proof is not in the one base64 of its bytes")
     if bundle.format != BUNDLE_FORMAT:
         raise VerifyFailed("file", f"a bundle of format {BUNDLE_FORMAT!r} is expected, not {bundle.format!r}")
     if len(proof) > PROOF_BYTES_MAX:

@@ -58,6 +58,9 @@ PROOF_BYTES_MAX: Final = 4 * 1024 * 1024
 NOTE_BYTES_MAX: Final = 64 * 1024
 NOTE_SIGNATURES_MAX: Final = 64
 POLICY_CHARS_MAX: Final = 64 * 1024
+POLICY_GROUPS_MAX: Final = 64
+POLICY_GROUP_LEVELS_MAX: Final = 8  # of groups within groups
+POLICY_NEEDED_DIGITS_MAX: Final = 4  # of how many members a group needs
 INCLUSION_HASHES_MAX: Final = 63
 
 # Serving (node)
@@ -81,7 +84,7 @@ STREAM_IDLE_SECONDS_MAX: Final = 600  # a submit stream with nothing in flight, 
 
 # HTTP, for anybody (node)
 HTTP_CONNECTIONS_MAX: Final = 512
-HTTP_CLIENT_CONNECTIONS_MAX: Final = 64  # from one address
+HTTP_CLIENT_CONNECTIONS_MAX: Final = 64  # from one IPv4 address or IPv6 /64
 HTTP_HEAD_BYTES_MAX: Final = 16 * 1024  # request line and headers
 HTTP_HEAD_SECONDS_MAX: Final = 10  # from a request's first byte until its head is there
 HTTP_IDLE_SECONDS_MAX: Final = 15  # between requests, and before the first

@@ -2,7 +2,8 @@
 
     BASE64URL(canonical {chain, key, member, node, not_after, time}) . BASE64URL(Ed25519 over TAG || those bytes)
 
-It names the chain and the node, so another node cannot use it, and ends within MEMBER_TOKEN_SECONDS_MAX of its time.
+It names the chain and the node, by the address of its pages, to which alone the member brings it: another node cannot
+use it, whatever name that node gives itself. It ends within MEMBER_TOKEN_SECONDS_MAX of its time.
 It signs no act: its tag is its own.
 """
 

@@ -6,7 +6,7 @@ group NAME any|all|K NAME...
 quorum NAME|none
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from msgspec import Struct
 
@@ -14,7 +14,12 @@ from ledger import checkpoint as c
 from ledger import genesis as g
 from ledger import note as n
 from ledger.errors import Malformed, VerifyFailed
-from ledger.limits import POLICY_CHARS_MAX
+from ledger.limits import (
+    POLICY_CHARS_MAX,
+    POLICY_GROUP_LEVELS_MAX,
+    POLICY_GROUPS_MAX,
+    POLICY_NEEDED_DIGITS_MAX,
+)
 
 VALIDATORS_GROUP = "validators"
 
@@ -94,6 +99,7 @@ def parse_policy(text: str) -> Policy:
         raise Malformed("policy", "the log needs a key of type 01, each witness one of type 04")
     if len({key.key for key in witnesses.values()}) != len(witnesses):
         raise Malformed("policy", "two witnesses share a key, so one signer would count twice")
+    _check_groups(groups)
     return Policy(logs[0], witnesses, groups, None if quorums[0] == "none" else quorums[0])
 
 
@@ -113,9 +119,22 @@ def _group(
     if unknown or len(set(members)) != len(members):
         raise Malformed(where, f"members {unknown or members} are unknown or named twice")
     count = {"any": "1", "all": str(len(members))}.get(needed, needed)
-    if not count.isascii() or not count.isdigit() or not 1 <= int(count) <= len(members):
+    is_number = count.isascii() and count.isdigit() and len(count) <= POLICY_NEEDED_DIGITS_MAX
+    if not is_number or not 1 <= int(count) <= len(members):
         raise Malformed(where, f"{needed!r} of {len(members)} members cannot be reached")
     return Group(int(count), tuple(members))
+
+
+def _check_groups(groups: dict[str, Group]) -> None:
+    """Malformed where groups are too many or too deep; each stands after those that it names."""
+    if len(groups) > POLICY_GROUPS_MAX:
+        raise Malformed("policy", f"{len(groups)} groups, at most {POLICY_GROUPS_MAX} are read")
+    levels: dict[str, int] = {}
+    for name, group in groups.items():
+        levels[name] = 1 + max(levels.get(member, 0) for member in group.members)
+    deepest = max(levels.values(), default=0)
+    if deepest > POLICY_GROUP_LEVELS_MAX:
+        raise Malformed("policy", f"groups {deepest} deep, at most {POLICY_GROUP_LEVELS_MAX} are read")
 
 
 def check(policy: Policy, note: bytes, now_ms: int | None, window_ms: int) -> Agreed:
@@ -168,15 +187,17 @@ def _in_window(policy: Policy, times: dict[str, list[int]], now_ms: int | None, 
             for name, found in times.items()
             if any(start <= time <= end for time in found)
         }
-        if _satisfied(policy, str(policy.quorum), counted):
+        if str(policy.quorum) in _satisfied(policy, counted):
             return counted
     seen = ", ".join(f"{name} at {max(found)}" for name, found in times.items()) or "none"
     when = "within one window of each other" if now_ms is None else f"within {window_ms} ms of {now_ms}"
     raise VerifyFailed("quorum", f"quorum {policy.quorum!r} is not reached by cosignatures {when}; found: {seen}")
 
 
-def _satisfied(policy: Policy, name: str, counted: dict[str, int] | Sequence[str]) -> bool:
-    group = policy.groups.get(name)
-    if group is None:
-        return name in counted
-    return sum(_satisfied(policy, member, counted) for member in group.members) >= group.needed
+def _satisfied(policy: Policy, counted: Collection[str]) -> set[str]:
+    """The witnesses and groups that are satisfied; each group once, since they may share members."""
+    names = set(counted)
+    for name, group in policy.groups.items():
+        if sum(member in names for member in group.members) >= group.needed:
+            names.add(name)
+    return names

@@ -7,12 +7,12 @@ import { el } from "./dom.js";
 import { en } from "./en.js";
 import { cannotView, errorView, failedView } from "./failed.js";
 import { goodsView } from "./goods.js";
-import { asked, scanned } from "./link.js";
+import { answerTo, asked, scanned } from "./link.js";
 import { View } from "./names.js";
 import { openView } from "./open.js";
 import { recordsView } from "./records.js";
 import { actions } from "./save.js";
-import { VerifyFailed, readBundle, support, verify } from "./verify/index.js";
+import { VerifyFailed, readBundle, support } from "./verify/index.js";
 import { verdictView } from "./verdict.js";
 import { wayView } from "./way.js";
 import { zh } from "./zh.js";
@@ -94,7 +94,7 @@ async function served(answer) {
   if (body.needs) return show((words) => askLotView(words, scan, body));
   if (body.lots) return unit(body);
   const read = readBundle(text);
-  return check({ ...read, ...asked(scan, read.query), serial: scan.serial, mode: "served", nowMs: Date.now() });
+  return check({ ...read, query: asked(scan, read.query), serial: scan.serial, mode: "served", nowMs: Date.now() });
 }
 
 /** What lies on a carton or pallet: the list is its packer's word, each lot on it is verified. */
@@ -110,7 +110,8 @@ async function verdictOf(path) {
   try {
     const answer = await fetch(path, { headers: { accept: "application/json" } });
     const read = readBundle(await answer.text());
-    return (await verify(read.policy, asked(scanned(path), read.query).query, read.proof, Date.now())).verdict;
+    const query = asked(scanned(path), read.query);
+    return (await answerTo(read.policy, query, read.proof, Date.now())).product.verdict;
   } catch {
     return null;
   }
@@ -128,9 +129,9 @@ async function check(source) {
   if (missing) return show((words) => cannotView(words, words.cannotBecause[missing], source));
   try {
     const began = performance.now();
-    const product = await verify(source.policy, source.query, source.proof, source.nowMs);
+    const { product, closed } = await answerTo(source.policy, source.query, source.proof, source.nowMs);
     const tookMs = performance.now() - began;
-    show((words) => productScreen(words, product, { ...source, tookMs }));
+    show((words) => productScreen(words, product, { ...source, closed, tookMs }));
   } catch (error) {
     if (!(error instanceof VerifyFailed)) throw error;
     show((words) => [failedView(words, error, source), again(words, source)]);

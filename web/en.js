@@ -189,7 +189,7 @@ export const en = {
   unitUnchecked: "not verified, open it to see",
   unitInner: "Cartons and pallets on it", unitParent: "The pallet it stands on",
   unitUnproven: "This list is the packer's word and not proven; the verdict on each lot is verified.",
-  wayClosed: "The voucher in the link opens no place: it may have been replaced, or the node does not show the way.",
+  wayClosed: ["The voucher opened nothing", "Only the code alone was checked: the voucher or shop in the link opened no place. It may have been replaced, or the node does not show the way. Ask the shop for a new voucher, or ask another node."],
   serial: "Serial number", serialUnproven: "{serial} (not proven)",
   unitTitle: "Goods in this carton or pallet", unitWhy: "Choose the lot to look up.", unitOpened: "It was unpacked on {time}.",
 
@@ -199,5 +199,6 @@ export const en = {
   openDrop: "Drop the file here",
   openCode: "A proof file does not say what you scanned: enter the scanned link or code, to make sure that it is about the goods in your hand.",
   openCors: "Nothing could be fetched from {host}: {why}. Open the link in a browser, save the page or download the proof, and choose the file here.",
+  openCodeNot: "The scanned link or code cannot be read: it names no product and lot. Correct it, or empty the field.",
   openNot: "This file is no saved page, JSON bundle or proof file: {why}",
 };

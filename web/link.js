@@ -1,6 +1,8 @@
 // What was scanned, read from a link or code by the reader's own browser: the question that a proof has to answer is
 // never taken from whoever answers it.
 
+import { VERDICTS, positionIn, verify } from "./verify/index.js";
+
 const KEY = /\/(?=(?:00|01|414)\/)/;
 
 /** {product, lot, serial, unit, gln, voucher, site} of a GS1 Digital Link (AI 01, 10, 11, 21, 00, 414), an element
@@ -53,14 +55,24 @@ function ofElements(elements, asked) {
 /** A GTIN of 8, 12 or 13 digits is one of 14 with zeros in front. */
 const padded = (product) => (/^\d{8,13}$/.test(product) ? product.padStart(14, "0") : product);
 
-/** The question to the proof: what was scanned. The node may name the lot of a serial number and the site of a GLN,
- * which are shown so that they can be compared; and it may say that the voucher or site opens nothing, which then is
- * shown, too, as `closed`. */
+/** The question to the proof: all that was scanned, whatever the answer says of it. The node may only name the lot of a
+ * serial number and the site of a GLN, which are shown so that they can be compared. */
 export function asked(scan, answered) {
   const query = { product: scan.product, lot: scan.lot ?? answered.lot };
-  const site = scan.site ?? (scan.gln && answered.site?.endsWith(`/${scan.gln}`) ? answered.site : undefined);
-  if (scan.voucher && answered.voucher) query.voucher = scan.voucher;
-  else if (site && answered.site) query.site = site;
-  const opens = query.voucher ?? query.site;
-  return { query, closed: !opens && Boolean(scan.voucher ?? scan.site ?? scan.gln) };
+  const isOfGln = scan.gln !== undefined && answered.site?.endsWith(`/${scan.gln}`);
+  const site = scan.site ?? (isOfGln ? answered.site : scan.gln);
+  if (scan.voucher) query.voucher = scan.voucher;
+  else if (site !== undefined) query.site = site;
+  return query;
+}
+
+/** {product, closed}: what a proof proves of what was asked. Where it shows no place for a voucher or site, the code
+ * alone is verified, and `closed` says so: whoever answers may have left out a place that has a problem, so that the
+ * verdict is never a good one. */
+export async function answerTo(policy, query, proof, nowMs) {
+  const { product: code, lot } = query;
+  const closed = (query.voucher ?? query.site) !== undefined && positionIn(proof) === null;
+  const product = await verify(policy, closed ? { product: code, lot } : query, proof, nowMs);
+  if (closed && VERDICTS[product.verdict] < VERDICTS.WAY_SHOWN_IN_PART) product.verdict = "WAY_SHOWN_IN_PART";
+  return { product, closed };
 }

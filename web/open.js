@@ -4,7 +4,7 @@
 import { el, leading, plain } from "./dom.js";
 import { policyView } from "./checks.js";
 import { asked, scanned } from "./link.js";
-import { readBundle, readProofFile } from "./verify/index.js";
+import { positionIn, readBundle, readProofFile } from "./verify/index.js";
 
 const MAGIC = "suyuan product proof v1\n";
 const SAVED = /<[s]cript type="application\/json" id="bundle">([^<]*)<\/script>/;
@@ -60,29 +60,40 @@ const unreadable = (why) => new Unreadable((words) => words.openNot.replace("{wh
 async function ofFile(file, code) {
   if (file.size > FILE_BYTES_MAX) throw unreadable(`${file.size} > ${FILE_BYTES_MAX} bytes`);
   const data = new Uint8Array(await file.arrayBuffer());
-  const scan = code.trim() ? scanned(code) : null;
+  const scan = code.trim() ? whole(code) : null;
   if (startsWith(data, MAGIC)) {
-    if (!scan?.lot) throw new Unreadable((words) => words.openCode);
-    return { query: scan, proof: readProofFile(data) };
+    if (!scan) throw new Unreadable((words) => words.openCode);
+    const proof = reading(() => readProofFile(data));
+    return { query: asked(scan, reading(() => positionIn(proof)) ?? {}), proof };
   }
-  const text = new TextDecoder().decode(data);
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(data); // JSON has no byte order mark
   return ofBundle(SAVED.exec(text)?.[1] ?? text, scan);
 }
 
+/** What was scanned names product and lot, or there is nothing that the file could be compared with. */
+function whole(code) {
+  const scan = scanned(code);
+  if (!scan?.product || !scan.lot) throw new Unreadable((words) => words.openCodeNot);
+  return scan;
+}
+
 function ofBundle(text, scan) {
-  let read;
+  const read = reading(() => readBundle(text));
+  return scan ? { ...read, query: asked(scan, read.query) } : read;
+}
+
+function reading(step) {
   try {
-    read = readBundle(text);
+    return step();
   } catch (error) {
     throw unreadable(error.message);
   }
-  return { ...read, ...(scan?.product ? asked(scan, read.query) : {}) };
 }
 
 /** Asks the node that a link names. The question stays that of the link. */
 async function ofLink(link) {
-  const scan = scanned(link);
-  if (!scan?.product || !/^https?:\/\//.test(link.trim())) throw unreadable(link.slice(0, 80));
+  const scan = whole(link);
+  if (!/^https?:\/\//.test(link.trim())) throw unreadable(link.slice(0, 80));
   const address = new URL(link.trim());
   let answer;
   try {

@@ -34,11 +34,12 @@ export function banner(level, words, title, ...below) {
 
 export function verdictView(view, saved) {
   const { words, product } = view;
-  const [title, advice] = words.verdicts[product.verdict];
+  const isWorse = product.verdict !== "WAY_SHOWN_IN_PART";
+  const [title, advice] = view.closed && !isWorse ? words.wayClosed : words.verdicts[product.verdict];
   const asOf = (saved ? words.asOfSaved : words.asOf).replace("{time}", moment(product.as_of_ms));
   return [
     banner(levelOf(product.verdict), words, title,
-      el("p", { class: "advice" }, advice), subject(view), el("p", { class: "small" }, asOf)),
+      el("p", { class: "advice" }, advice), view.closed && isWorse ? el("p", {}, words.wayClosed.join(words.colon)) : null, subject(view), el("p", { class: "small" }, asOf)),
     ...reasons(view),
   ];
 }

@@ -16,7 +16,7 @@ export function wayView(view) {
   const { words, product } = view;
   if (!product.lots.length) return [];
   if (!product.way.length) {
-    return [section(words.way, el("p", {}, view.closed ? words.wayClosed : words.noWay), el("p", {}, words.noWayHow))];
+    return [section(words.way, el("p", {}, view.closed ? words.wayClosed[1] : words.noWay), el("p", {}, words.noWayHow))];
   }
   const stops = inOrder(product.way);
   return [section(words.way,

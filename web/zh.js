@@ -175,7 +175,7 @@ export const zh = {
   askSerial: "序列号未经证明：没有企业向本节点提供序列号清单，因此仍需要批号。",
   unitWorst: "这是箱里最坏的一项结论（{n} 个批次），每个批次的结论见下。", unitChecking: "正在核验…", unitUnchecked: "未能核验，请打开查看",
   unitInner: "其中的箱（托盘）", unitParent: "它所在的托盘", unitUnproven: "这份清单是打包者的说法，未经证明；每个批次的结论经过核验。",
-  wayClosed: "链接中的凭证没有打开任何一处：可能已被更换，也可能节点没有给出来路。",
+  wayClosed: ["凭证没有打开任何一处", "只核验了条码本身：链接中的凭证或门店没有打开任何一处，可能已被更换，也可能节点没有给出来路。请向店家索要新凭证，或向另一个节点查询。"],
   serial: "序列号", serialUnproven: "{serial}（未经证明）",
   unitTitle: "这个箱（托盘）里的货", unitWhy: "请选择要查的批次。", unitOpened: "它已于 {time} 拆开。",
 
@@ -185,5 +185,6 @@ export const zh = {
   openDrop: "把文件放在这里",
   openCode: "证明文件本身不说您扫描了什么：请填入扫描到的链接或码，以确认它说的是您手中的货。",
   openCors: "没能从 {host} 取得记录：{why}。请在浏览器中打开该链接，保存页面或下载证明，再在这里选择文件。",
+  openCodeNot: "扫描到的链接或码读不出来：其中没有商品和批号。请改正，或清空这一栏。",
   openNot: "这个文件不是保存的网页、JSON 证明或证明文件：{why}",
 };

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from client_sdk.client import Client
 from client_sdk.commands.options import Identity, Json, say, unlocked
 from client_sdk.errors import NotFound
 from client_sdk.wire import clock_ms
@@ -21,11 +20,10 @@ def member_link(
     connection, who = unlocked(identity)
     if not connection.web:
         raise NotFound("node.json names no pages; ask the operator for a new one: suyuan-node connection")
-    with Client(connection, who) as member:
-        node, now = member.node_info().node, clock_ms()
+    now = clock_ms()
     token = membertoken.MemberToken(
-        chain=connection.chain_id, key=who.key_id, member=who.member, node=node, not_after=now + minutes * 60_000,
-        time=now,
+        chain=connection.chain_id, key=who.key_id, member=who.member, node=connection.web,
+        not_after=now + minutes * 60_000, time=now,
     )  # fmt: skip
     link = f"{connection.web}/member#{membertoken.sign(token, who.seed)}"
     say(as_json, {"link": link, "minutes": minutes})

@@ -31,7 +31,7 @@ class Members:
         self._app, self._base = app, base
 
     def _member(self, request: Request) -> str:
-        return member_of(self._app, request.scope, time.time_ns() // 1_000_000)
+        return member_of(self._app, self._base, request.scope, time.time_ns() // 1_000_000)
 
     async def me(self, request: Request) -> Response:
         name = self._member(request)

@@ -31,26 +31,28 @@ class Connections:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._open: set[Protocol] = set()
-        self._of_peer: Counter[str] = Counter()
+        self._of_client: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._open)
 
     def admit(self, connection: "Protocol", peer: str) -> bool:
-        """False where there are too many, of all or of this peer; a proxy speaks for many."""
+        """False where there are too many, of all or of this client; a proxy speaks for many."""
         if len(self._open) >= HTTP_CONNECTIONS_MAX:
             return False
-        if self._of_peer[peer] >= HTTP_CLIENT_CONNECTIONS_MAX and not self._clients.is_proxy(peer):
+        client = self._clients.client_of(peer, b"")
+        if self._of_client[client] >= HTTP_CLIENT_CONNECTIONS_MAX and not self._clients.is_proxy(peer):
             return False
         self._open.add(connection)
-        self._of_peer[peer] += 1
+        self._of_client[client] += 1
         return True
 
     def leave(self, connection: "Protocol", peer: str) -> None:
         self._open.discard(connection)
-        self._of_peer[peer] -= 1
-        if not self._of_peer[peer]:
-            del self._of_peer[peer]
+        client = self._clients.client_of(peer, b"")
+        self._of_client[client] -= 1
+        if not self._of_client[client]:
+            del self._of_client[client]
 
     async def sweep(self) -> None:
         while True:

@@ -10,8 +10,9 @@ from node.http.failures import Failure
 _DO = "sign a new one: suyuan member-link"
 
 
-def member_of(app: App, scope: Scope, now_ms: int) -> str:
-    """The member whose token the request carries as `Authorization: Bearer`; Failure where it opens nothing.
+def member_of(app: App, base: str, scope: Scope, now_ms: int) -> str:
+    """The member whose token for the pages at `base` the request carries as `Authorization: Bearer`; Failure where it
+    opens nothing.
 
     A key with limits (a till, an accountant's) opens nothing: what it may sign is bound, what is read here is not.
     """
@@ -20,7 +21,7 @@ def member_of(app: App, scope: Scope, now_ms: int) -> str:
         raise Failure(401, "token.missing", "this page needs a member's token", "Authorization: Bearer TOKEN", _DO)
     try:
         token, signed, signed_by = membertoken.read(text.strip())
-        membertoken.check(token, app.store.head.chain, app.name, now_ms)
+        membertoken.check(token, app.store.head.chain, base, now_ms)
         data = app.view.get(b"m" + e.key_path(token.member, token.key))
         if data is None:
             raise VerifyFailed("member token", f"{token.member} has no such key")

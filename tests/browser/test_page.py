@@ -158,7 +158,13 @@ def test_a_voucher_that_opens_nothing_is_said_so(reader: Reader) -> None:
     alone = reader.scenes["good-code-alone"]
     scanned = replace(alone, query=reader.scenes["good"].query)
     page = reader.scan(scanned, bundle_of(alone))
-    assert "链接中的凭证没有打开任何一处" in section(page, "来路")
+    assert page.locator("section.verdict.careful").count() == 1
+    assert text(page, "h1") == "凭证没有打开任何一处"
+    assert "只核验了条码本身" in text(page, "section.verdict")
+    assert "只核验了条码本身" in section(page, "来路")
+    page.click("#language")
+    assert text(page, "h1") == "The voucher opened nothing"
+    assert "Only the code alone was checked" in text(page, "section.verdict")
 
 
 def test_every_step_of_the_verification_opens(reader: Reader) -> None:

@@ -111,6 +111,7 @@ def test_a_verifier_site_takes_every_file_with_the_network_off(reader: Reader, s
     for name, data in files_of(scene, saved).items():
         if name.endswith("proof"):
             give(page, name, data)
+            page.wait_for_selector("#told:not(:empty)")
             assert "请填入扫描到的链接" in text(page, "#told")
             page.fill("#code", scene.path)
         give(page, name, data)
@@ -135,6 +136,30 @@ def test_a_verifier_site_believes_its_own_policy_and_the_typed_code_alone(reader
     give(page, "bundle.json", other.encode())
     page.wait_for_selector("section.verdict")
     assert text(page, "h1") == "核验未通过"
+    reader.asked.clear()
+
+
+@pytest.mark.parametrize(
+    "code", ["(00)069000001000000004", "06900000000014 BADLOT", "https://x.example/01/06900000000014/10/BAD%LOT"]
+)
+def test_a_code_that_cannot_be_read_is_not_passed_over(reader: Reader, site: Path, code: str) -> None:
+    page = opened(reader, site)
+    page.fill("#code", code)
+    give(page, "bundle.json", bundle_of(reader.scenes["good"]).encode())
+    page.wait_for_selector("#told:not(:empty)")
+    assert "读不出来" in text(page, "#told")
+    assert page.locator("section.verdict").count() == 0
+    reader.asked.clear()
+
+
+def test_a_verifier_site_is_not_told_by_a_bundle_that_a_voucher_opens_nothing(reader: Reader, site: Path) -> None:
+    scene = reader.scenes["good"]
+    page = opened(reader, site)
+    page.fill("#code", f"https://x.example{scene.path}")
+    give(page, "bundle.json", bundle_of(reader.scenes["good-code-alone"]).encode())
+    page.wait_for_selector("section.verdict.careful")
+    assert text(page, "h1") == "凭证没有打开任何一处"
+    assert "只核验了条码本身" in text(page, "section.verdict")
     reader.asked.clear()
 
 

@@ -1,6 +1,7 @@
 """The browser's verifier (web/verify, run by Node) and ledger/proof agree: on the vectors, on every forgery that
 this file makes, on published signatures. The proof tests of tests/unit ask both as well (tests/twins.py)."""
 
+import base64
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,10 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Route
 
+from client_sdk import saved
 from ledger import entries as e
 from ledger import records as r
-from ledger.errors import Malformed
-from ledger.policy import parse_policy
+from ledger.errors import Malformed, VerifyFailed
+from ledger.policy import format_policy, parse_policy
 from ledger.proof.verify import Query, voucher_hash
 from tests import forge, vectors
 from tests.chromium import launched
@@ -72,6 +74,133 @@ def test_vectors(name: str) -> None:
     assert found["product"]["verdict"] == verdict
     [saved] = compare([case._replace(now_ms=None)])
     assert saved["product"]["verdict"] == verdict
+
+
+ASKED = """
+import { answerTo, asked, scanned } from "../link.js";
+import { unbase64 } from "./bytes.js";
+const found = [];
+for (const [link, answered, proof] of given.cases) {
+    try {
+        const query = asked(scanned(link), answered);
+        const { product, closed } = await answerTo(given.policy, query, unbase64(proof), given.now);
+        found.push([product.verdict, closed]);
+    } catch (error) {
+        found.push([error.check, null]);
+    }
+}
+console.log(JSON.stringify(found));
+"""
+
+
+def test_what_was_scanned_stays_in_the_question(tmp_path: Path) -> None:
+    """A node that leaves a place with a problem out, and says that the voucher or shop opens nothing, gains no good
+    verdict by it; neither does its silence about what its proof does show."""
+    world = World(tmp_path / "node").founded()
+    world.hand_over(MAKER, SHOP, 50)
+    world.do(SHOP, world.act(r.Voucher, lot=LOT, site=SHOP.site, voucher=voucher_hash(VOUCHER)))
+    world.do(LAB, world.act(r.Fact, kind=r.FactKind.TEST, adverse=True, subject=world.position_subject(SHOP)))
+    code = {"product": FORMULA, "lot": "#A1"}
+    link = f"https://node.example/01/{FORMULA}/10/A1"
+    honest, lie = (base64.b64encode(world.proof(position=one)).decode() for one in ((SHOP.id, SHOP.site), None))
+    world.do(REGULATOR, world.act(r.Recall, grade=1, reason="x", subject=world.lot_subject()))
+    recalled = base64.b64encode(world.proof()).decode()
+    cases = [
+        [f"{link}?voucher={VOUCHER.hex()}", code, honest], [f"{link}?voucher={VOUCHER.hex()}", code, lie],
+        [f"{link}?voucher={'0' * 32}", code, honest], [f"{link}?site={SHOP.site}", code, lie],
+        [f"{link}?414=6901234000009", code, lie], [f"{link}?voucher={VOUCHER.hex()}", code, recalled],
+        [link, code | {"voucher": VOUCHER.hex()}, lie],
+    ]  # fmt: skip
+    found = run(ASKED, {"policy": format_policy(POLICY), "now": world.now, "cases": cases})
+    world.close()
+    assert found == [
+        ["FAILED_TEST", False], ["WAY_SHOWN_IN_PART", True], ["voucher", None], ["WAY_SHOWN_IN_PART", True],
+        ["WAY_SHOWN_IN_PART", True], ["RECALLED", True], ["GOOD", False],
+    ]  # fmt: skip
+
+
+def _levels(count: int, *names: str) -> str:
+    """Groups over groups, in each level one for each name, of all names of the level below."""
+    levels = [[f"{name}{level}" for name in names] for level in range(count)]
+    witness = next(iter(POLICY.witnesses))
+    below = [[witness], *levels]
+    lines = [f"group {name} any {' '.join(below[at])}" for at, level in enumerate(levels) for name in level]
+    return "\n".join([*lines, f"quorum {levels[-1][0]}"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (f"group g {'0' * 5000}1 {next(iter(POLICY.witnesses))}\nquorum g", "cannot be reached"),
+        (f"group g 00001 {next(iter(POLICY.witnesses))}\nquorum g", "cannot be reached"),
+        (_levels(9, "g"), "groups 9 deep, at most 8 are read"),
+        (_levels(5, *"abcdefghijklm"), "65 groups, at most 64 are read"),
+        (_levels(3000, "g"), "3000 groups, at most 64 are read"),
+        (_levels(8, *"abcdefgh"), None),  # 2^21 ways down to the one witness
+    ],
+    ids=["digits", "five digits", "deep", "wide", "deeper", "shared"],
+)
+def test_a_policy_is_bounded_in_both(tmp_path: Path, lines: str, told: str | None) -> None:
+    head = "\n".join(line for line in format_policy(POLICY).split("\n") if line.startswith(("log", "witness")))
+    text = f"{head}\n{lines}\n"
+    world = World(tmp_path / "node").founded()
+    case = Case(POLICY, Query(product=FORMULA, lot="#A1"), world.proof(), world.now)
+    world.close()
+    program = """
+    import { verify } from "./index.js";
+    import { unbase64 } from "./bytes.js";
+    try {
+        const { verdict } = await verify(given.policy, given.query, unbase64(given.proof), given.now);
+        console.log(JSON.stringify(verdict));
+    } catch (error) {
+        console.log(JSON.stringify(error.message));
+    }
+    """
+    query = {"product": FORMULA, "lot": "#A1"}
+    given = {"policy": text, "query": query, "proof": base64.b64encode(case.proof).decode(), "now": world.now}
+    found = run(program, given)
+    if told is None:
+        assert found == of_python(case._replace(trusted=parse_policy(text)))["product"]["verdict"] == "GOOD"
+        return
+    assert told in found
+    with pytest.raises(Malformed, match=told):
+        parse_policy(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "taken"),
+    [
+        ("", "", True),
+        ("", "\ufeff", False),
+        ("YWJjZA==", "YWJjZB==", False),
+        ("YWJjZA==", "YWJjZA", False),
+        ('"#A1"', '"#A1", "voucher": null', False),
+        ('"#A1"', '"#A1", "site": null', False),
+        ('"#A1"', '"#A1", "voucher": "zz"', False),
+        ('"#A1"', f'"#A1", "voucher": "{"0" * 32}\\n"', False),
+        ('"#A1"', f'"#A1", "voucher": "{"0" * 32}"', True),
+        ('"log"', '"\\ud800"', False),
+        ('"log"', '"\\ud83d\\ude00"', True),
+    ],
+)
+def test_both_read_the_same_bundles(old: str, new: str, taken: bool) -> None:
+    query = {"product": FORMULA, "lot": "#A1"}
+    text = json.dumps({"format": saved.BUNDLE_FORMAT, "query": query, "proof": "YWJjZA==", "policy": "log"})
+    text = text.replace(old, new, 1)
+    program = """
+    import { readBundle } from "./index.js";
+    try {
+        console.log(JSON.stringify(new TextDecoder().decode(readBundle(given).proof)));
+    } catch (error) {
+        console.log(JSON.stringify([error.check]));
+    }
+    """
+    if taken:
+        assert run(program, text) == saved.proof_of(text.encode()).decode() == "abcd"
+        return
+    assert run(program, text) == ["bundle"]
+    with pytest.raises(VerifyFailed, match="is expected"):
+        saved.proof_of(text.encode())
 
 
 @pytest.fixture(scope="module")

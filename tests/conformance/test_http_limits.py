@@ -4,11 +4,13 @@ about addresses."""
 import ipaddress
 import socket
 from collections.abc import Iterator
+from unittest.mock import MagicMock
 
 import pytest
 
 from ledger.limits import HTTP_BURST_SECONDS_MAX, HTTP_CLIENT_CONNECTIONS_MAX, HTTP_CLIENTS_ENTRIES_MAX
 from node.http.clients import Clients
+from node.http.protocol import Connections
 from tests.network import Network
 from tests.web import Web
 from tests.world import REGULATOR
@@ -153,3 +155,14 @@ def test_many_addresses_are_forgotten_in_order() -> None:
         clients.take(str(number), 0.0)
     assert len(clients._paid_until) == HTTP_CLIENTS_ENTRIES_MAX
     assert "0" not in clients._paid_until
+
+
+def test_a_household_with_many_addresses_is_one_client_to_connections_too() -> None:
+    connections = Connections(Clients(1, PROXIES))
+    household = [f"2001:db8::{number:x}" for number in range(HTTP_CLIENT_CONNECTIONS_MAX + 1)]
+    held = [MagicMock() for _ in household]
+    admitted = [connections.admit(one, peer) for one, peer in zip(held, household, strict=True)]
+    assert admitted == [True] * HTTP_CLIENT_CONNECTIONS_MAX + [False]
+    assert connections.admit(MagicMock(), "2001:db8:0:1::1")
+    connections.leave(held[0], household[0])
+    assert connections.admit(MagicMock(), household[-1])

@@ -14,7 +14,7 @@ from ledger import identifiers, membertoken
 from ledger import records as r
 from ledger.errors import Malformed
 from ledger.membertoken import MemberToken
-from tests.network import PASSPHRASE, Network, run
+from tests.network import NAME, PASSPHRASE, Network, run
 from tests.web import Answer, Web
 from tests.world import DEALER, LOT, MAKER, SHOP
 
@@ -51,7 +51,7 @@ def identity(network: Network, who: Any = MAKER) -> keys.Identity:
 def fields(network: Network, who: Any = MAKER, **changed: Any) -> MemberToken:
     now, own = clock_ms(), identity(network, who)
     with network.reader() as reader:
-        node, chain = reader.node_info().node, reader.connection.chain_id
+        node, chain = reader.connection.web, reader.connection.chain_id
     token = MemberToken(chain=chain, key=own.key_id, member=own.member, node=node, not_after=now + 60_000, time=now)
     return structs.replace(token, **changed)
 
@@ -65,6 +65,7 @@ def test_the_command_signs_a_link_that_opens_the_page(network: Network, web: Web
     link = json.loads(told.stdout)["link"]
     page, _, token = link.partition("#")
     assert page == f"http://127.0.0.1:{web.port}/member"
+    assert membertoken.read(token)[0].node == page.removesuffix("/member")
     me = asked(web, token)
     assert (me.status, me.json()["member"]) == (200, MAKER.id)
     assert me.headers["cache-control"] == "no-store"
@@ -115,7 +116,8 @@ def test_without_a_token_nothing_opens(web: Web) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"node": "another"},
+        {"node": "http://another.example"},
+        {"node": f"{NAME}/validator-1"},  # any node can say that this is its name
         {"chain": bytes(32)},
         {"member": DEALER.id},
         {"key": bytes(8)},

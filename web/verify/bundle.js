@@ -63,6 +63,7 @@ function checkFields(value, what, required, optional = []) {
   for (const name of required) expect(Object.hasOwn(value, name), "bundle", `${what} lacks ${name}`);
   for (const [name, one] of Object.entries(value)) {
     expect(required.includes(name) || optional.includes(name), "bundle", `${what} has a field ${name}, which is unknown`);
-    expect(typeof one === "string" || name === "query", "bundle", `${name} is not a text`);
+    const isText = typeof one === "string" && !/\p{Surrogate}/u.test(one);
+    expect(isText || name === "query", "bundle", `${name} is not a text`);
   }
 }

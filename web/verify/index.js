@@ -41,6 +41,9 @@ export async function verify(policyText, query, proof, nowMs) {
   }
 }
 
+/** The position {owner, site} that a proof shows, unverified; null where it is about the code alone. */
+export const positionIn = (proof) => checking("format", () => decode(ProductProof, proof)).position;
+
 function walk(policy, query, proof, nowMs, signatures) {
   const shown = checking("format", () => decode(ProductProof, proof));
   const isAsked = shown.product === query.product && shown.lot === query.lot;

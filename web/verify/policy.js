@@ -23,6 +23,7 @@ export function parsePolicy(text) {
   expect(kinds, "policy", "the log needs a key of type 01, each witness one of type 04");
   const distinct = new Set(keys.map((key) => hex(key.key))).size === keys.length;
   expect(distinct, "policy", "two witnesses share a key, so one signer would count twice");
+  checkGroups(groups);
   return { log: logs[0], witnesses, groups, quorum: quorums[0] === "none" ? null : quorums[0] };
 }
 
@@ -51,9 +52,20 @@ function group(where, needed, members, witnesses, groups) {
   expect(unknown.length === 0 && distinct, where, `members ${members.join(", ")} are unknown or named twice`);
   const words = { any: "1", all: String(members.length) };
   const count = Object.hasOwn(words, needed) ? words[needed] : needed;
-  const reachable = /^[0-9]+$/.test(count) && Number(count) >= 1 && Number(count) <= members.length;
+  const isNumber = /^[0-9]+$/.test(count) && count.length <= LIMITS.POLICY_NEEDED_DIGITS_MAX;
+  const reachable = isNumber && Number(count) >= 1 && Number(count) <= members.length;
   expect(reachable, where, `${needed} of ${members.length} members cannot be reached`);
   return { needed: Number(count), members };
+}
+
+/** Groups are not too many nor too deep; each stands after those that it names. */
+function checkGroups(groups) {
+  const [count, levels] = [LIMITS.POLICY_GROUPS_MAX, LIMITS.POLICY_GROUP_LEVELS_MAX];
+  expect(groups.size <= count, "policy", `${groups.size} groups, at most ${count} are read`);
+  const found = new Map();
+  for (const [name, { members }] of groups) found.set(name, 1 + Math.max(...members.map((member) => found.get(member) ?? 0)));
+  const deepest = Math.max(0, ...found.values());
+  expect(deepest <= levels, "policy", `groups ${deepest} deep, at most ${levels} are read`);
 }
 
 /** The checkpoint in `data`, if the policy's log signed it and the quorum cosigned it in time: {note, checkpoint,
@@ -99,15 +111,18 @@ function inWindow(policy, times, now) {
       const inside = found.filter((time) => start <= time && time <= end);
       if (inside.length > 0) counted.set(name, Math.max(...inside));
     }
-    if (satisfied(policy, policy.quorum, counted)) return counted;
+    if (satisfied(policy, counted).has(policy.quorum)) return counted;
   }
   const seen = [...times].map(([name, found]) => `${name} at ${Math.max(...found)}`).join(", ") || "none";
   const when = now === null ? "within one window of each other" : `within ${window} ms of ${now}`;
   throw new VerifyFailed("quorum", `quorum ${policy.quorum} is not reached by cosignatures ${when}; found: ${seen}`);
 }
 
-function satisfied(policy, name, counted) {
-  const { needed, members } = policy.groups.get(name) ?? { needed: 1, members: null };
-  if (members === null) return counted.has(name);
-  return members.filter((member) => satisfied(policy, member, counted)).length >= needed;
+/** The witnesses and groups that are satisfied; each group once, since they may share members. */
+function satisfied(policy, counted) {
+  const names = new Set(counted.keys());
+  for (const [name, { needed, members }] of policy.groups) {
+    if (members.filter((member) => names.has(member)).length >= needed) names.add(name);
+  }
+  return names;
 }
