@@ -58,9 +58,9 @@ PROOF_BYTES_MAX: Final = 4 * 1024 * 1024
 NOTE_BYTES_MAX: Final = 64 * 1024
 NOTE_SIGNATURES_MAX: Final = 64
 POLICY_CHARS_MAX: Final = 64 * 1024
-POLICY_GROUPS_MAX: Final = 64
+POLICY_GROUP_ENTRIES_MAX: Final = 64
 POLICY_GROUP_LEVELS_MAX: Final = 8  # of groups within groups
-POLICY_NEEDED_DIGITS_MAX: Final = 4  # of how many members a group needs
+POLICY_NEEDED_CHARS_MAX: Final = 4  # digits of how many members a group needs
 INCLUSION_HASHES_MAX: Final = 63
 
 # Serving (node)

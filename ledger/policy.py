@@ -16,9 +16,9 @@ from ledger import note as n
 from ledger.errors import Malformed, VerifyFailed
 from ledger.limits import (
     POLICY_CHARS_MAX,
+    POLICY_GROUP_ENTRIES_MAX,
     POLICY_GROUP_LEVELS_MAX,
-    POLICY_GROUPS_MAX,
-    POLICY_NEEDED_DIGITS_MAX,
+    POLICY_NEEDED_CHARS_MAX,
 )
 
 VALIDATORS_GROUP = "validators"
@@ -119,7 +119,7 @@ def _group(
     if unknown or len(set(members)) != len(members):
         raise Malformed(where, f"members {unknown or members} are unknown or named twice")
     count = {"any": "1", "all": str(len(members))}.get(needed, needed)
-    is_number = count.isascii() and count.isdigit() and len(count) <= POLICY_NEEDED_DIGITS_MAX
+    is_number = count.isascii() and count.isdigit() and len(count) <= POLICY_NEEDED_CHARS_MAX
     if not is_number or not 1 <= int(count) <= len(members):
         raise Malformed(where, f"{needed!r} of {len(members)} members cannot be reached")
     return Group(int(count), tuple(members))
@@ -127,8 +127,8 @@ def _group(
 
 def _check_groups(groups: dict[str, Group]) -> None:
     """Malformed where groups are too many or too deep; each stands after those that it names."""
-    if len(groups) > POLICY_GROUPS_MAX:
-        raise Malformed("policy", f"{len(groups)} groups, at most {POLICY_GROUPS_MAX} are read")
+    if len(groups) > POLICY_GROUP_ENTRIES_MAX:
+        raise Malformed("policy", f"{len(groups)} groups, at most {POLICY_GROUP_ENTRIES_MAX} are read")
     levels: dict[str, int] = {}
     for name, group in groups.items():
         levels[name] = 1 + max(levels.get(member, 0) for member in group.members)

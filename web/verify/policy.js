@@ -52,7 +52,7 @@ function group(where, needed, members, witnesses, groups) {
   expect(unknown.length === 0 && distinct, where, `members ${members.join(", ")} are unknown or named twice`);
   const words = { any: "1", all: String(members.length) };
   const count = Object.hasOwn(words, needed) ? words[needed] : needed;
-  const isNumber = /^[0-9]+$/.test(count) && count.length <= LIMITS.POLICY_NEEDED_DIGITS_MAX;
+  const isNumber = /^[0-9]+$/.test(count) && count.length <= LIMITS.POLICY_NEEDED_CHARS_MAX;
   const reachable = isNumber && Number(count) >= 1 && Number(count) <= members.length;
   expect(reachable, where, `${needed} of ${members.length} members cannot be reached`);
   return { needed: Number(count), members };
@@ -60,7 +60,7 @@ function group(where, needed, members, witnesses, groups) {
 
 /** Groups are not too many nor too deep; each stands after those that it names. */
 function checkGroups(groups) {
-  const [count, levels] = [LIMITS.POLICY_GROUPS_MAX, LIMITS.POLICY_GROUP_LEVELS_MAX];
+  const [count, levels] = [LIMITS.POLICY_GROUP_ENTRIES_MAX, LIMITS.POLICY_GROUP_LEVELS_MAX];
   expect(groups.size <= count, "policy", `${groups.size} groups, at most ${count} are read`);
   const found = new Map();
   for (const [name, { members }] of groups) found.set(name, 1 + Math.max(...members.map((member) => found.get(member) ?? 0)));
