@@ -343,7 +343,8 @@ def test_a_breach_on_the_way_is_measured_and_stays_with_the_goods(typed: Typed) 
     for about in (position, ("--product", PRODUCT), ("--member", DEALER.id), ("--site", DEALER.site)):
         typed.ok(LAB, "fact", "inspect", *about, "--document", "JC-2026-7", "--adverse")
     assert typed.ok(MAKER, "show", "site", DEALER.site).row["adverse"] == 1
-    declared(typed, PRODUCT)
+    warmer = typed.run(MAKER, "register", "--product", PRODUCT, "--name", "婴幼儿配方乳粉", "--temp-max", "25")
+    assert "a regulator loosens temperature limits" in warmer.err
 
 
 def test_a_public_shop_opens_the_way_of_its_goods(typed: Typed) -> None:

@@ -275,7 +275,8 @@ class Strange:
         who, site, lot, stock = self.place(own=True)
         more = [other for owner, where, other, _ in self.positions if (owner, where) == (who.id, site)]
         inputs = list(dict.fromkeys([lot, *(self.random.sample(more, min(len(more), self.random.randrange(3))))]))
-        made = [self.pick([*LOTS, f"{self.pick(PRODUCTS)}#T{self.random.randrange(300)}"]) for _ in range(2)]
+        new = [f"{product}#T{self.random.randrange(300)}" for product in (HELD, HELD, self.pick(PRODUCTS))]
+        made = [self.pick([self.pick(LOTS), *new, *new]) for _ in range(self.random.randrange(1, 3))]
         made = [lot for lot in dict.fromkeys(made) if lot not in inputs] or [f"{POWDER}#T0"]
         outputs = [r.Output(lot=lot, production=self.pick(DAYS), expiry=self.day()) for lot in made]
         amounts = r.Transformed(
