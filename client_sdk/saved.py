@@ -11,7 +11,6 @@ from ledger.errors import VerifyFailed
 from ledger.limits import PROOF_BYTES_MAX
 from ledger.proof import format as f
 
-BUNDLE_FORMAT: Final = "suyuan product bundle v1"
 _SAVED_PAGE: Final = re.compile(rb'<script type="application/json" id="bundle">([^<]*)</script>')
 _FORMS: Final = "a saved page, a JSON bundle or a proof file is expected"
 
@@ -46,8 +45,8 @@ def proof_of(data: bytes) -> bytes:
         raise VerifyFailed("file", f"{_FORMS}: {error}") from None
     if base64.b64encode(proof).decode() != bundle.proof:
         raise VerifyFailed("file", f"{_FORMS}: its proof is not in the one base64 of its bytes")
-    if bundle.format != BUNDLE_FORMAT:
-        raise VerifyFailed("file", f"a bundle of format {BUNDLE_FORMAT!r} is expected, not {bundle.format!r}")
+    if bundle.format != f.BUNDLE_FORMAT:
+        raise VerifyFailed("file", f"a bundle of format {f.BUNDLE_FORMAT!r} is expected, not {bundle.format!r}")
     if len(proof) > PROOF_BYTES_MAX:
         raise VerifyFailed("file", f"a proof of {len(proof)} bytes, at most {PROOF_BYTES_MAX} are read")
     return proof

@@ -14,6 +14,7 @@ from ledger.errors import Malformed, Refused, SuyuanError
 from ledger.hashing import TAG_VOUCHER, digest
 from ledger.identifiers import check_lot_id, check_member_id, check_product_id, check_site_id, check_sscc
 from ledger.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX, REFS_ENTRIES_MAX
+from ledger.links import VOUCHER_BYTES
 from ledger.proof.build import product_proof
 from ledger.storage.chainstore import ChainStore, ChainView
 from node.admission import Admission, Unsigned
@@ -26,7 +27,6 @@ from node.openings import Openings
 from node.parties import is_regulator
 from node.private import PrivateStore
 
-VOUCHER_BYTES = 16
 OPENS_NOTHING = "this voucher opens nothing here; it may have been replaced"
 
 

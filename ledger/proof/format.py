@@ -23,6 +23,7 @@ from ledger.limits import FACTS_SHOWN_MAX, PROOF_BYTES_MAX
 from ledger.records import Hash, MemberId, ProductId, SiteId
 
 MAGIC: Final = b"suyuan product proof v1\n"
+BUNDLE_FORMAT: Final = "suyuan product bundle v1"  # the same as JSON, with the question
 
 
 class ShownChain(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

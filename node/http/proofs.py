@@ -15,6 +15,7 @@ from msgspec import Struct
 from ledger.custody.step import keeper_of
 from ledger.limits import HTTP_PROOFS_BYTES_MAX, HTTP_PROOFS_REQUESTS_MAX
 from ledger.links import Code
+from ledger.proof.format import BUNDLE_FORMAT
 from ledger.storage.chainstore import ChainView
 from node.app import App, base_of
 from node.engine import Overloaded
@@ -22,7 +23,6 @@ from node.errors import NotFound
 from node.http.answers import Content
 
 T = TypeVar("T")
-BUNDLE_FORMAT: Final = "suyuan product bundle v1"
 WORKERS: Final = 2
 RETRY_AFTER_MS: Final = 1000
 

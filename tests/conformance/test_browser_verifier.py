@@ -18,6 +18,7 @@ from ledger import entries as e
 from ledger import records as r
 from ledger.errors import Malformed, VerifyFailed
 from ledger.policy import format_policy, parse_policy
+from ledger.proof import format as f
 from ledger.proof.verify import Query, voucher_hash
 from tests import forge, vectors
 from tests.chromium import launched
@@ -185,7 +186,7 @@ def test_a_policy_is_bounded_in_both(tmp_path: Path, lines: str, told: str | Non
 )
 def test_both_read_the_same_bundles(old: str, new: str, taken: bool) -> None:
     query = {"product": FORMULA, "lot": "#A1"}
-    text = json.dumps({"format": saved.BUNDLE_FORMAT, "query": query, "proof": "YWJjZA==", "policy": "log"})
+    text = json.dumps({"format": f.BUNDLE_FORMAT, "query": query, "proof": "YWJjZA==", "policy": "log"})
     text = text.replace(old, new, 1)
     program = """
     import { readBundle } from "./index.js";

@@ -93,7 +93,7 @@ def test_a_node_serves_the_modules_in_one_and_the_form_of_a_saved_page() -> None
 
 PROOF = b"\x80proof"
 BUNDLE = {
-    "format": saved.BUNDLE_FORMAT,
+    "format": f.BUNDLE_FORMAT,
     "query": {"product": "06900000000014", "lot": "#A1"},
     "policy": "",
     "proof": base64.b64encode(PROOF).decode(),
