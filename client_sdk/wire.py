@@ -33,8 +33,8 @@ BUSY_AGAIN_MS: Final = 1000  # where a node is overloaded and gives no hint
 
 _SERVICE: Final = "suyuan.v1.Ledger"
 _READS: Final = (
-    "FindRefs", "GetCheckpoint", "GetNodeInfo", "GetPrivate", "GetProductProof", "GetReceipt", "ListClaims",
-    "ListHandovers", "ListOwnEnvelopes", "ListPositions", "Lookup",
+    "FindRefs", "GetCheckpoint", "GetNodeInfo", "GetPolicy", "GetPrivate", "GetProductProof", "GetReceipt",
+    "ListClaims", "ListHandovers", "ListOwnEnvelopes", "ListPositions", "Lookup",
 )  # fmt: skip
 """Calls that change nothing, so that they may be made again whenever no answer came."""
 

@@ -118,6 +118,11 @@ MAPPING_ENTRIES_MAX: Final = 100_000
 FREE_BYTES_MIN: Final = 16 * 1024 * 1024  # the smallest reserve that may be set: a block, its rows, and a compaction
 FREE_ENTRIES_MIN: Final = 256  # inodes: files that can still be made
 
+# Validators and their policies
+VALIDATORS_ENTRIES_MAX: Final = 32  # what every reader of a C2SP policy is expected to take
+POLICY_LIFETIME_MS_MIN: Final = 24 * 3600 * 1000  # of a new policy: time to name the next one
+POLICY_STEPS_ENTRIES_MAX: Final = 64  # changes of validators that a reader follows in one go
+
 # A network of validators (node)
 ABCI_MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024  # from the node's own CometBFT: a block, its votes, and room
 ENVELOPE_TX_BYTES_MAX: Final = ENVELOPE_BYTES_MAX + 16 * 1024  # of an envelope, packed, that cannot be packed smaller

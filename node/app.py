@@ -7,16 +7,18 @@ from functools import partial
 from msgspec import Struct
 
 from ledger import entries as e
+from ledger import policy as p
 from ledger import state as s
 from ledger.custody.inforce import in_force_now
 from ledger.custody.step import keeper_of
 from ledger.errors import Malformed, Refused, SuyuanError
 from ledger.hashing import TAG_VOUCHER, digest
 from ledger.identifiers import check_lot_id, check_member_id, check_product_id, check_site_id, check_sscc
-from ledger.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX, REFS_ENTRIES_MAX
+from ledger.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX, POLICY_STEPS_ENTRIES_MAX, REFS_ENTRIES_MAX
 from ledger.links import VOUCHER_BYTES
 from ledger.proof.build import product_proof
 from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.succession import STEP
 from node.admission import Admission, Unsigned
 from node.disk import Disk
 from node.engine import Done, Engine, Outcome, Overloaded, ReadOnly
@@ -26,6 +28,7 @@ from node.metrics import Metrics
 from node.openings import Openings
 from node.parties import is_regulator
 from node.private import PrivateStore
+from node.succession import Succession
 
 OPENS_NOTHING = "this voucher opens nothing here; it may have been replaced"
 
@@ -51,9 +54,17 @@ class Held(Struct, frozen=True):
 
 class App:
     def __init__(
-        self, store: ChainStore, engine: Engine, metrics: Metrics, private: PrivateStore, disk: Disk, name: str = ""
+        self,
+        store: ChainStore,
+        engine: Engine,
+        metrics: Metrics,
+        private: PrivateStore,
+        disk: Disk,
+        succession: Succession,
+        name: str = "",
     ) -> None:
         self.store = store
+        self.succession = succession
         self.disk = disk
         self.name = name or store.genesis.validators[0].name
         self.feed = Feed(store)
@@ -136,6 +147,17 @@ class App:
     def view(self) -> ChainView:
         return self.engine.view
 
+    @property
+    def trusted(self) -> p.Policy:
+        """The policy in force, with those before it where this node can show how they led to it."""
+        entry, known = s.policy_in(self.view), self.succession.trusted
+        return known if known.number == entry.number else p.of_entry(self.store.genesis.name, entry)
+
+    def policy(self, known: int) -> tuple[bytes, list[bytes]]:
+        """The policy in force, and the steps that lead to it from policy `known`, as far as this node has them."""
+        steps = self.succession.since(known)[:POLICY_STEPS_ENTRIES_MAX]
+        return e.POLICY.encode(s.policy_in(self.view)), [STEP.encode(step) for step in steps]
+
     def receipt(self, envelope_id: bytes) -> Receipt:
         view = self.view
         accepted = _row(view.get(b"e" + envelope_id), s.ACCEPTED.decode_trusted)
@@ -162,7 +184,7 @@ class App:
     def proof_at(self, view: ChainView, product: str, lot: str, position: tuple[str, str] | None) -> bytes:
         if view.head.header is None:
             raise NotFound("the ledger holds no block yet")
-        return product_proof(view, product, lot, position)
+        return product_proof(view, product, lot, position, self.succession.since(0))
 
     def opened(
         self, view: ChainView, product: str, lot: str, voucher: bytes | None, site: str | None

@@ -295,6 +295,11 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
             raise Malformed("subject", "name a product, lot, member, site or unit")
         return pb.LookupResponse(entry=self.app.lookup(kind, getattr(request, kind)))
 
+    @unary
+    async def GetPolicy(self, request: pb.GetPolicyRequest, context: Context) -> pb.GetPolicyResponse:  # noqa: N802
+        entry, steps = self.app.policy(request.known)
+        return pb.GetPolicyResponse(entry=entry, steps=steps)
+
     @streaming
     async def StreamBlocks(  # noqa: N802
         self, request: pb.StreamBlocksRequest, context: Context

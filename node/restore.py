@@ -24,8 +24,17 @@ from ledger.storage.blockfile import BlockFiles
 from ledger.storage.chainstore import ChainStore, read_genesis
 from ledger.storage.check import Links, chain_of_files, follow
 from ledger.storage.tilefiles import PUBLIC_FOLDER
-from node import files
-from node.backup import MANIFEST, PRIVATE_FILES, Manifest, Progress, header_at, read_manifest, sums
+from node import files, peers, succession
+from node.backup import (
+    MANIFEST,
+    PRIVATE_FILES,
+    Manifest,
+    Progress,
+    header_at,
+    read_manifest,
+    small_files,
+    sums,
+)
 from node.check import GENESIS_FILE, check_folder
 from node.config import CONFIG_FILE, write_policy
 from node.private import ROWS_FILE
@@ -35,7 +44,18 @@ PART: Final = "restore.part"
 READY: Final = "restore.ready"
 BEFORE: Final = "before-restore"
 STALE: Final = ("index", PUBLIC_FOLDER, f"{ROWS_FILE}-journal")
-NODE_FILES: Final = (GENESIS_FILE, "keys", CONFIG_FILE, "policy.txt", *PRIVATE_FILES, *STALE, "blocks")
+NODE_FILES: Final = (
+    GENESIS_FILE,
+    "keys",
+    peers.OWN_FILE,
+    peers.FOLDER,
+    succession.FOLDER,
+    CONFIG_FILE,
+    "policy.txt",
+    *PRIVATE_FILES,
+    *STALE,
+    "blocks",
+)
 CERTIFICATES: Final = ("keys/ca.key", "keys/ca.pem", "keys/server.key", "keys/server.pem")
 DERIVED: Final = ("index", PUBLIC_FOLDER, "policy.txt")
 OTHER_BACKUP: Final = "Use another backup"
@@ -197,7 +217,7 @@ def _assemble(
             files.append(dest / "blocks" / name, part / "blocks" / name, 0, size, lambda _: None)
         _take_later_blocks(data, part, links)
         _copy_small(dest / manifest.folder, manifest, data, part, flaws)
-        write_policy(part, read_genesis(part))
+        write_policy(part, succession.trusted_in(part))
         notes = _private_store(dest / manifest.folder, data, part, links.size, flaws, private)
         for folder in (part / "blocks", part / "keys", part):
             files.sync_folder(folder)
@@ -211,8 +231,7 @@ def _assemble(
 
 def _copy_small(saved: Path, manifest: Manifest, data: Path, part: Path, flaws: set[str]) -> None:
     """What is sound in `data`, and from the backup what is not."""
-    own = [path for path in (data / GENESIS_FILE, data / CONFIG_FILE, *data.glob("keys/*")) if path.is_file()]
-    stays = {name for path in own if _stays(data, name := path.relative_to(data).as_posix(), flaws)}
+    stays = {name for path in small_files(data) if _stays(data, name := path.relative_to(data).as_posix(), flaws)}
     for name in stays:
         files.copy(data / name, part / name)
     for name in manifest.files.keys() - stays - set(PRIVATE_FILES):

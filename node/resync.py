@@ -14,6 +14,7 @@ from ledger.errors import Malformed
 from ledger.storage.blockfile import BlockFiles, sync_folder
 from ledger.storage.chainstore import ChainStore, read_genesis
 from ledger.storage.tilefiles import PUBLIC_FOLDER
+from node import peers
 from node.engine.cometbft import progress
 from node.engine.cometbft.home import FOLDER, VOTED
 
@@ -26,8 +27,8 @@ def resync(data: Path, now: dt.datetime) -> Path:
     or where nobody has the chain besides."""
     genesis = read_genesis(data)
     home = data / FOLDER
-    if len(genesis.validators) == 1 or not (home / "config").is_dir():
-        raise Malformed(str(data), "no other validator has this chain; see suyuan-node restore")
+    if not peers.others(data) or not home.is_dir():
+        raise Malformed(str(data), "no other node has this chain; see suyuan-node restore")
     if (data / "blocks").is_dir():
         BlockFiles(data, b"", writer=True).close()  # InUse where the node runs
     aside = data / f"{BEFORE}-{now:%Y%m%dT%H%M%SZ}"

@@ -21,8 +21,9 @@ import structlog
 from prometheus_client import start_http_server
 
 from ledger.errors import SuyuanError
+from ledger.state import policy_in
 from ledger.storage.chainstore import ChainStore
-from node import logs, notify, tls
+from node import logs, notify, peers, tls
 from node.app import App
 from node.config import Settings
 from node.disk import LOOK_AGAIN_SECONDS, Disk
@@ -35,6 +36,8 @@ from node.metrics import Metrics
 from node.private import ROWS_FILE, PrivateStore
 from node.publish import publish
 from node.receipts import CheckpointSigner
+from node.rotation import take_next
+from node.succession import Succession
 
 ENDPOINTS_FILE = "endpoints.json"
 GRACE_SECONDS = 5
@@ -56,10 +59,12 @@ def open_store(settings: Settings) -> ChainStore:
     return ChainStore.open(settings.data, progress)
 
 
-def signer_of(store: ChainStore, keys: Path) -> CheckpointSigner:
-    genesis = store.genesis
-    log_seed, validator = (load_own(keys, name, genesis) for name in (LOG_KEY, VALIDATOR_KEY))
-    return CheckpointSigner(genesis.name, log_seed, own_validator(genesis, validator), validator)
+def signer_of(store: ChainStore, data: Path) -> CheckpointSigner:
+    """By the node's own keys, which are those of its peer.json, or of the genesis."""
+    peer = peers.own(data)
+    known = store.genesis.validators if peer is None else [peer.validator]
+    log_seed, validator = (load_own(data / "keys", name, known) for name in (LOG_KEY, VALIDATOR_KEY))
+    return CheckpointSigner(store.genesis.name, log_seed, own_validator(known, validator), validator)
 
 
 async def run(settings: Settings) -> None:
@@ -94,12 +99,14 @@ def _share_the_interpreter() -> None:
 
 async def _serve(settings: Settings, store: ChainStore) -> None:
     keys = settings.data / "keys"
-    signer = signer_of(store, keys)
-    engine, listening = await open_engine(settings, store, signer, clock_ms)
+    take_next(settings.data, policy_in(store))
+    signer = signer_of(store, settings.data)
+    succession = Succession(settings.data, store.genesis)
+    engine, listening = await open_engine(settings, store, signer, succession, clock_ms)
     disk = Disk(settings.data, settings.free_bytes_min)
     metrics = _metrics(store, engine, disk, _certificate(keys))
     with closing(_private_store(settings.data)) as private:
-        app = App(store, engine, metrics, private, disk, signer.validator)
+        app = App(store, engine, metrics, private, disk, succession, signer.validator)
         server, members, readers = await serve(app, keys, settings.host, settings.members_port, settings.readers_port)
         site = Site(app, settings)
         web = _serve_metrics(settings, metrics)

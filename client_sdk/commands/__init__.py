@@ -11,6 +11,7 @@ from client_sdk.commands import (
     columns,
     correcting,
     facts,
+    governing,
     identity,
     member_keys,
     members,
@@ -38,7 +39,7 @@ app = typer.Typer(
     help="Custody of food: submit, read, verify, audit.",
 )
 PANELS = {
-    "Members, keys, sites, products": (identity, members, member_keys, products),
+    "Members, keys, sites, products": (identity, members, member_keys, products, governing),
     "Trade": (trade, books, columns),
     "Own stock": (stock, units, correcting),
     "Facts, holds, recalls": (facts, scopes),

@@ -28,7 +28,7 @@ from ledger import merkle, statemap, tiles
 from ledger import state as s
 from ledger.encoding import Codec
 from ledger.envelope import ENVELOPE, HEADER, Envelope, envelope_leaf, open_envelope
-from ledger.errors import Damaged, Malformed, SuyuanError, WriteFailed
+from ledger.errors import Damaged, Malformed, SuyuanError, UnknownRules, WriteFailed
 from ledger.limits import TILE_HASHES
 from ledger.plan import Checked, Head, Plan, genesis_head, genesis_writes, plan_block
 from ledger.storage.blockfile import REFETCH, BlockFiles, Location
@@ -222,6 +222,8 @@ class ChainStore:
             draft = s.Draft(self._index, self.cache)
             checked = [verified_under(wire, self.head.chain, draft) for wire in block.envelopes]
             plan = plan_block(self.head, self._index, checked, header.time, self.cache)
+        except UnknownRules:
+            raise
         except (SuyuanError, ValueError) as error:
             raise Damaged(where, str(error), REFETCH) from error
         if plan.block != payload:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from msgspec import structs
 
-from ledger.storage.chainstore import ChainStore, read_genesis
+from ledger.storage.chainstore import ChainStore
 from node.backup import Manifest, back_up
 from node.check import check_folder
 from node.commands.options import Data, Json, Progress, say, warn
@@ -18,6 +18,7 @@ from node.restore import Restored
 from node.restore import restore as restore_from
 from node.resync import resync as fetch_anew
 from node.run import calm_garbage_collector, clock_ms
+from node.succession import trusted_in
 
 
 def check(
@@ -44,7 +45,7 @@ def rebuild(data: Data, as_json: Json = False) -> None:
     """Make index, tiles and policy.txt anew from the block files and the genesis."""
     calm_garbage_collector()
     store = ChainStore.rebuild(data, Progress("block"))
-    write_policy(data, read_genesis(data))
+    write_policy(data, trusted_in(data))
     try:
         say(as_json, {"height": store.head.height, "leaves": store.head.log.size})
     finally:

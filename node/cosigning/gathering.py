@@ -14,6 +14,7 @@ from ledger import checkpoint as c
 from ledger import genesis as g
 from ledger import note as n
 from ledger.errors import Malformed, SuyuanError, VerifyFailed
+from ledger.governance import quorum_size
 from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, WITNESS_WINDOW_MS
 from ledger.storage.chainstore import ChainView
 
@@ -50,7 +51,7 @@ class Gathering:
     def __init__(self, genesis: g.Genesis, view: ChainView) -> None:
         self._origin = genesis.name
         self._keys: Final = {v.name: n.VerifierKey(v.name, n.COSIGNATURE, v.key) for v in genesis.validators}
-        self._needed = g.quorum_size(len(genesis.validators))
+        self._needed = quorum_size(len(genesis.validators))
         self._heads: OrderedDict[int, Head] = OrderedDict()
         self._early: dict[str, OrderedDict[int, tuple[str, n.NoteSignature]]] = {
             name: OrderedDict() for name in self._keys

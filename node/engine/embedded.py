@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from ledger import state as s
 from ledger.errors import SuyuanError
 from ledger.limits import (
     BLOCK_BYTES_MAX,
@@ -26,6 +27,7 @@ from node.engine import ClockWrong, Done, Outcome, Overloaded, Stopped
 from node.engine.clock import Clock
 from node.engine.isolate import INTERNAL_ERRORS, internal_verdict
 from node.receipts import CheckpointSigner
+from node.succession import Succession, step_at
 
 COSIGN_AGAIN_SECONDS = 60
 RETRY_AFTER_MS = 200
@@ -45,6 +47,7 @@ class Embedded:
         self,
         store: ChainStore,
         signer: CheckpointSigner,
+        succession: Succession,
         clock_ms: Callable[[], int],
         envelopes_max: int,
         bytes_max: int,
@@ -53,6 +56,7 @@ class Embedded:
     ) -> None:
         self._store = store
         self._signer = signer
+        self._succession = succession
         last_block_ms = None if store.head.header is None else store.head.time
         self._clock = Clock(clock_ms, steady_ms, last_block_ms, clock_is_right)
         self._envelopes_max = envelopes_max
@@ -146,6 +150,8 @@ class Embedded:
         if plan.block is not None:
             self.blocks_made += 1
             self.view = self._cosign()
+            if plan.draft.wrote(s.POLICY_KEY):
+                self._succession.add(step_at(self.view, self.view.checkpoint))
         return [self._outcome(verdict) for verdict in plan.verdicts]
 
     def _isolate(self, batch: list[tuple[Checked, Done]]) -> list[Outcome | SuyuanError]:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from ledger.custody.step import keeper_of
 from ledger.limits import HTTP_PROOFS_BYTES_MAX, HTTP_PROOFS_REQUESTS_MAX
 from ledger.links import Code
+from ledger.policy import format_policy
 from ledger.proof.format import BUNDLE_FORMAT
 from ledger.storage.chainstore import ChainView
 from node.app import App, base_of
@@ -37,8 +38,8 @@ class Proven(Struct, frozen=True):
 
 
 class Proofs:
-    def __init__(self, app: App, policy: str) -> None:
-        self._app, self._policy = app, policy
+    def __init__(self, app: App) -> None:
+        self._app = app
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="proofs")
         self._waiting = 0
         self._view: ChainView | None = None
@@ -102,7 +103,7 @@ class Proofs:
             "format": BUNDLE_FORMAT,
             "query": query,
             "proof": base64.b64encode(proof).decode(),
-            "policy": self._policy,
+            "policy": format_policy(self._app.trusted),
         }
         content = Content(msgspec.json.encode(bundle), "application/json", packs=True)
         content.packed()

@@ -5,7 +5,6 @@ from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ledger import policy
 from ledger.errors import SuyuanError
 from node.app import App
 from node.config import Settings
@@ -38,7 +37,7 @@ class Site:
 
 def make_site(app: App, base: str) -> FastAPI:
     files = pages.load()
-    proofs = Proofs(app, policy.format_policy(policy.of_genesis(app.store.genesis)))
+    proofs = Proofs(app)
     site = FastAPI(
         title="Suyuan node",
         description=_ABOUT,

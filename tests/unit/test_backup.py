@@ -149,7 +149,12 @@ def test_lost_files_do_not_keep_the_blocks_from_being_saved(data: Path, dest: Pa
     shutil.rmtree(data / "keys")
     (data / "node.toml").unlink()
     made = save(data, dest)
-    assert {flaw.split(":")[0] for flaw in made.flaws} == {"keys/log.key", "keys/validator.key", "keys/ca.pem"}
+    assert {flaw.split(":")[0] for flaw in made.flaws} == {
+        "keys/log.key",
+        "keys/validator.key",
+        "keys/consensus.key",
+        "keys/ca.pem",
+    }
     assert made.manifest.height == head(data)[0]
 
 
@@ -439,6 +444,7 @@ def test_a_manifest_says_what_a_backup_holds(data: Path, dest: Path) -> None:
     assert told["name"] == "test.example/log"
     assert set(told["files"]) == {
         "genesis.json", "policy.txt", "node.toml", "private.db", "private.dat", "keys/log.key", "keys/validator.key",
+        "keys/consensus.key",
         "keys/ca.key", "keys/ca.pem", "keys/server.key", "keys/server.pem",
     }  # fmt: skip
     assert told["files"]["policy.txt"]["sha256"] == files.sha256(data / "policy.txt")

@@ -24,12 +24,14 @@ from node.engine.cometbft.booked import Receipts
 from node.engine.cometbft.broadcast import Broadcaster
 from node.engine.cometbft.checker import Checker
 from node.engine.cometbft.dispatch import Dispatch
-from node.engine.cometbft.home import ABCI_SOCKET, FOLDER, RPC_SOCKET, allowed_peers, chain_name
+from node.engine.cometbft.home import ABCI_SOCKET, FOLDER, RPC_SOCKET, address_of, chain_name, write_config
 from node.engine.cometbft.intake import Intake
 from node.engine.cometbft.process import keep_running, require_version
 from node.engine.cometbft.progress import Progress
 from node.engine.cometbft.server import AbciServer
 from node.engine.cometbft.transactions import name_of, pack
+from node.peers import Peer
+from node.succession import Succession
 from proto.abci import abci_pb2 as pb
 
 COSIGN_AGAIN_SECONDS: Final = 60
@@ -44,16 +46,19 @@ class Cometbft:
         self,
         store: ChainStore,
         cosigner: Cosigner,
+        succession: Succession,
         data: Path,
         program: Path,
-        peers: Sequence[str],
+        listen: str,
+        peers: Sequence[Peer],
         clock_ms: Callable[[], int],
         intake: Intake,
     ) -> None:
         self._store, self._cosigner, self._clock_ms = store, cosigner, clock_ms
         self._home, self._program = data / FOLDER, program
         self._loop = asyncio.get_running_loop()
-        allowed = allowed_peers(self._home)
+        write_config(self._home, data / "keys", store.genesis, listen, peers)
+        allowed = frozenset(address_of(peer.peer) for peer in peers)
         self._progress = Progress(self._home, store.head)
         self._checker = Checker(store.head.chain, store)
         self._application = Application(store, self._checker, self._progress)
@@ -62,7 +67,9 @@ class Cometbft:
         self._dispatch = Dispatch(self._application, self._worker, self._commit, chain, allowed)
         self._server = AbciServer(self._answer)
         self._gathering = Gathering(store.genesis, self._cosign())
-        self._exchange = Exchange(peers, self._heard, lambda: self._gathering.newest.checkpoint)
+        self._exchange = Exchange(
+            [peer.cosign for peer in peers], self._heard, lambda: self._gathering.newest.checkpoint
+        )
         self._intake = intake
         self._receipts = Receipts(lambda leaf, view: store.inclusion_proof(leaf, view.head.log))
         self._failure: asyncio.Future[None] = self._loop.create_future()

@@ -453,6 +453,20 @@ class LookupResponse(_message.Message):
     entry: bytes
     def __init__(self, entry: _Optional[bytes] = ...) -> None: ...
 
+class GetPolicyRequest(_message.Message):
+    __slots__ = ("known",)
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
+    known: int
+    def __init__(self, known: _Optional[int] = ...) -> None: ...
+
+class GetPolicyResponse(_message.Message):
+    __slots__ = ("entry", "steps")
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    entry: bytes
+    steps: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, entry: _Optional[bytes] = ..., steps: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
 class StreamBlocksRequest(_message.Message):
     __slots__ = ("from_height",)
     FROM_HEIGHT_FIELD_NUMBER: _ClassVar[int]
