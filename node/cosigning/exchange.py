@@ -37,10 +37,10 @@ class Exchange:
             waiting.append(note)
             self._wake[peer].set()
 
-    async def listen(self, host: str, port: int) -> int:
-        """Serve; the port. OSError where it cannot be listened on."""
+    async def listen(self, host: str, port: int, *others: web.RouteDef) -> int:
+        """Serve, and the others' routes too; the port. OSError where it cannot be listened on."""
         app = web.Application(client_max_size=NOTE_BYTES_MAX)
-        app.router.add_post(PATH, self._answer)
+        app.add_routes([web.post(PATH, self._answer), *others])
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()

@@ -5,17 +5,18 @@ the block is stored here. Until the first quorum, the newest version is shown wi
 """
 
 from collections import OrderedDict
-from typing import Final
 
 import structlog
 from msgspec import Struct
 
 from ledger import checkpoint as c
-from ledger import genesis as g
 from ledger import note as n
 from ledger.errors import Malformed, SuyuanError, VerifyFailed
-from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, WITNESS_WINDOW_MS
+from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX
 from ledger.storage.chainstore import ChainView
+from node.cosigning.clock import CosignerClock
+from node.cosigning.evidence import Evidence
+from node.cosigning.validators import Validators
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,6 @@ class Head(Struct):
 
     view: ChainView
     text: str
-    log_line: n.NoteSignature
     lines: Lines
     against: Lines
 
@@ -47,13 +47,11 @@ class Head(Struct):
 class Gathering:
     """Used in the event loop alone."""
 
-    def __init__(self, genesis: g.Genesis, view: ChainView) -> None:
-        self._origin = genesis.name
-        self._keys: Final = {v.name: n.VerifierKey(v.name, n.COSIGNATURE, v.key) for v in genesis.validators}
-        self._needed = g.quorum_size(len(genesis.validators))
+    def __init__(self, validators: Validators, view: ChainView, clock: CosignerClock, evidence: Evidence) -> None:
+        self._validators, self._clock, self._evidence = validators, clock, evidence
         self._heads: OrderedDict[int, Head] = OrderedDict()
         self._early: dict[str, OrderedDict[int, tuple[str, n.NoteSignature]]] = {
-            name: OrderedDict() for name in self._keys
+            name: OrderedDict() for name in validators.keys
         }
         self.view = view
         self.newest = view
@@ -67,7 +65,7 @@ class Gathering:
         note = n.parse(view.checkpoint)
         head = self._heads.get(size)
         if head is None:
-            head = self._heads[size] = Head(view, note.text, note.signatures[0], {}, {})
+            head = self._heads[size] = Head(view, note.text, {}, {})
             self._take_early(size, head)
         head.lines.update((line.name, line) for line in note.signatures[1:])
         self.newest = head.view
@@ -75,14 +73,15 @@ class Gathering:
             self._heads.popitem(last=False)
         return self._show(size, head)
 
-    def heard(self, data: bytes, now_ms: int) -> bool:
+    def heard(self, data: bytes) -> bool:
         """Another validator's cosignatures of a head; whether what readers get changed. Malformed or VerifyFailed
         where the note is not one of this log, or a validator's line in it does not hold."""
         note = n.parse(data)
         checkpoint = c.parse(note.text)
-        if checkpoint.origin != self._origin:
-            raise Malformed("checkpoint", f"it is of log {checkpoint.origin!r}, this is {self._origin!r}")
-        lines = self._verified(note, now_ms)
+        origin = self._validators.origin
+        if checkpoint.origin != origin:
+            raise Malformed("checkpoint", f"it is of log {checkpoint.origin!r}, this is {origin!r}")
+        lines = self._verified(note)
         head = self._heads.get(checkpoint.size)
         if head is not None:
             return self._merge(checkpoint.size, head, note.text, lines)
@@ -94,14 +93,15 @@ class Gathering:
                     early.popitem(last=False)
         return False
 
-    def _verified(self, note: n.Note, now_ms: int) -> Lines:
+    def _verified(self, note: n.Note) -> Lines:
         """The lines of validators that hold, and whose time readers would believe."""
         lines: Lines = {}
-        for name, key in self._keys.items():
+        for name, key in self._validators.keys.items():
             for line in n.find(note, key):
                 time_ms = 1000 * (n.verify(note, key, line) or 0)
-                if abs(time_ms - now_ms) > WITNESS_WINDOW_MS:
-                    log.warning("a cosignature's time is far off", validator=name, by_ms=time_ms - now_ms)
+                self._clock.heard(name, time_ms)
+                if not self._clock.is_near(time_ms):
+                    log.warning("a cosignature's time is far off", validator=name, time_ms=time_ms)
                     continue
                 lines[name] = line
         if not lines:
@@ -110,15 +110,22 @@ class Gathering:
 
     def _merge(self, size: int, head: Head, text: str, lines: Lines) -> bool:
         if text != head.text:
-            head.against.update(lines)
-            by = sorted(head.against)
-            log.error("TWO HISTORIES: another head is cosigned", mine=head.text, theirs=text, by=by)
-            if len(by) > len(self._keys) - self._needed:
-                raise OutOfHistory(head.text, text, by)
+            self._against(size, head, text, lines)
             return False
         newer = {name: line for name, line in lines.items() if _time(line) > _time(head.lines.get(name))}
         head.lines.update(newer)
         return bool(newer) and self._show(size, head)
+
+    def _against(self, size: int, head: Head, text: str, lines: Lines) -> None:
+        """Validators cosigned another head of this size. They say it again each minute; it is told once of each."""
+        new = not lines.keys() <= head.against.keys()
+        head.against.update(lines)
+        by = sorted(head.against)
+        if new:
+            kept = self._evidence.keep(size, head.view.checkpoint, n.serialise(n.Note(text, list(lines.values()))))
+            log.error("TWO HISTORIES: another head is cosigned", mine=head.text, theirs=text, by=by, kept=kept)
+        if len(by) > len(self._validators.keys) - self._validators.needed:
+            raise OutOfHistory(head.text, text, by)
 
     def _take_early(self, size: int, head: Head) -> None:
         for name, early in self._early.items():
@@ -129,11 +136,11 @@ class Gathering:
 
     def _show(self, size: int, head: Head) -> bool:
         """Readers get this version, if nothing better is there."""
-        enough = len(head.lines) >= self._needed
+        enough = len(head.lines) >= self._validators.needed
         if not enough and self.witnessed:
             return False
-        order = [head.lines[name] for name in self._keys if name in head.lines]
-        head.view.checkpoint = n.serialise(n.Note(head.text, [head.log_line, *order]))
+        order = [head.lines[name] for name in self._validators.keys if name in head.lines]
+        head.view.checkpoint = n.serialise(n.merged(n.parse(head.view.checkpoint), order))
         self.view, self.witnessed = head.view, enough
         if enough:
             while next(iter(self._heads)) < size:

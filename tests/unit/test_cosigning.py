@@ -15,9 +15,12 @@ from ledger.encoding import Codec
 from ledger.errors import Damaged, Malformed, SuyuanError, VerifyFailed
 from ledger.plan import Verdict
 from ledger.storage.chainstore import ChainStore, ChainView
+from node.cosigning.clock import CosignerClock
 from node.cosigning.cosigner import Cosigner
+from node.cosigning.evidence import FOLDER, Evidence
 from node.cosigning.exchange import PATH, Exchange
 from node.cosigning.gathering import Gathering, OutOfHistory
+from node.cosigning.validators import of_genesis
 from node.engine import Outcome, Overloaded, Stopped
 from node.engine.cometbft import booked, intake
 from node.engine.cometbft.booked import Receipts
@@ -134,6 +137,7 @@ def test_another_history_is_never_cosigned(tmp_path: Path, world: World) -> None
 
 
 POLICY = policy.of_genesis(network_genesis())
+VALIDATORS = of_genesis(network_genesis())
 
 
 def view(world: World) -> ChainView:
@@ -150,48 +154,69 @@ def agreed(found: ChainView) -> int:
     return len(policy.check(POLICY, found.checkpoint, NOW, limits.WITNESS_WINDOW_MS).times_ms)
 
 
-def test_readers_get_the_newest_version_that_a_quorum_cosigned(world: World) -> None:
-    gathering = Gathering(network_genesis(), view(world))
+class Time:
+    """Both clocks of a validator, as told."""
+
+    def __init__(self) -> None:
+        self.wall_ms = self.steady_ms = NOW
+
+    def clock(self) -> CosignerClock:
+        return CosignerClock(NAMES[0], VALIDATORS, lambda: self.wall_ms, lambda: self.steady_ms)
+
+    def passes(self, by_ms: int) -> None:
+        self.wall_ms += by_ms
+        self.steady_ms += by_ms
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def gathering(world: World, time: Time, tmp_path: Path) -> Gathering:
+    return Gathering(VALIDATORS, view(world), time.clock(), Evidence(tmp_path))
+
+
+def test_readers_get_the_newest_version_that_a_quorum_cosigned(world: World, gathering: Gathering) -> None:
     first = gathering.view
-    gathering.heard(head_note(world, 1), NOW)
+    gathering.heard(head_note(world, 1))
     with pytest.raises(VerifyFailed, match="quorum"):
         agreed(gathering.view)
-    assert gathering.heard(head_note(world, 2), NOW)
+    assert gathering.heard(head_note(world, 2))
     assert (gathering.view, agreed(first)) == (first, 3)
     world.do(MAKER, world.sell(MAKER, 1))
     second = view(world)
     assert not gathering.stored(second)
     assert (gathering.view, gathering.newest) == (first, second)
-    assert not gathering.heard(head_note(world, 3), NOW)
-    assert gathering.heard(head_note(world, 2), NOW)
+    assert not gathering.heard(head_note(world, 3))
+    assert gathering.heard(head_note(world, 2))
     assert (gathering.view, agreed(second)) == (second, 3)
-    assert gathering.heard(head_note(world, 1), NOW)
+    assert gathering.heard(head_note(world, 1))
     assert agreed(second) == 4
 
 
-def test_cosignatures_may_come_before_the_block(world: World) -> None:
-    gathering = Gathering(network_genesis(), view(world))
+def test_cosignatures_may_come_before_the_block(world: World, gathering: Gathering) -> None:
     world.do(MAKER, world.sell(MAKER, 1))
     for number in (1, 2):
-        assert not gathering.heard(head_note(world, number), NOW)
+        assert not gathering.heard(head_note(world, number))
     second = view(world)
     assert gathering.stored(second)
     assert (gathering.view, agreed(second)) == (second, 3)
 
 
-def test_the_unchanged_head_is_cosigned_again(world: World) -> None:
-    gathering = Gathering(network_genesis(), view(world))
-    gathering.heard(head_note(world, 1, 2), NOW)
+def test_the_unchanged_head_is_cosigned_again(world: World, gathering: Gathering, time: Time) -> None:
+    gathering.heard(head_note(world, 1, 2))
     later = NOW + limits.WITNESS_WINDOW_MS
+    time.passes(limits.WITNESS_WINDOW_MS)
     for number in (1, 2):
-        assert gathering.heard(head_note(world, number, now_ms=later), later)
+        assert gathering.heard(head_note(world, number, now_ms=later))
     gathering.stored(world.store.view(head_note(world, 0, now_ms=later)))
     agreed_at = policy.check(POLICY, gathering.view.checkpoint, later, limits.WITNESS_WINDOW_MS).oldest_ms
     assert agreed_at == later // 1000 * 1000
 
 
-def test_what_counts_for_no_reader_counts_for_no_quorum(world: World) -> None:
-    gathering = Gathering(network_genesis(), view(world))
+def test_what_counts_for_no_reader_counts_for_no_quorum(world: World, gathering: Gathering) -> None:
     log = world.store.head.log
     own = n.parse(head_note(world, 1))
     forged = n.NoteSignature(NAMES[1], own.signatures[1].key_id, bytes(72))
@@ -206,35 +231,35 @@ def test_what_counts_for_no_reader_counts_for_no_quorum(world: World) -> None:
     }
     for data in bad.values():
         with pytest.raises((Malformed, VerifyFailed)):
-            gathering.heard(data, NOW)
-    assert not gathering.heard(note(log.size, bytes(32), [3], NOW), NOW)  # one says so of another history
+            gathering.heard(data)
+    assert not gathering.heard(note(log.size, bytes(32), [3], NOW))  # one says so of another history
     assert not gathering.witnessed
-    assert gathering.heard(head_note(world, 1, 2), NOW)
+    assert gathering.heard(head_note(world, 1, 2))
 
 
 @pytest.mark.parametrize("early", [False, True])
-def test_who_stands_outside_the_others_history_is_told_and_goes_no_further(world: World, early: bool) -> None:
-    gathering = Gathering(network_genesis(), view(world))
+def test_who_stands_outside_the_others_history_is_told_and_goes_no_further(
+    world: World, gathering: Gathering, early: bool
+) -> None:
     world.do(MAKER, world.sell(MAKER, 1))
     log = world.store.head.log
     other, third = (note(log.size, bytes(32), [number], NOW) for number in (1, 2))
     if early:
-        gathering.heard(other, NOW)
-        gathering.heard(third, NOW)
+        gathering.heard(other)
+        gathering.heard(third)
         with pytest.raises(OutOfHistory, match=r"validator-2, .*validator-3 cosigned"):
             gathering.stored(view(world))
         return
     gathering.stored(view(world))
-    gathering.heard(other, NOW)
-    gathering.heard(other, NOW)
+    gathering.heard(other)
+    gathering.heard(other)
     with pytest.raises(OutOfHistory, match="suyuan-node resync"):
-        gathering.heard(third, NOW)
+        gathering.heard(third)
 
 
-def test_what_waits_is_bounded(world: World) -> None:
-    gathering = Gathering(network_genesis(), view(world))
+def test_what_waits_is_bounded(world: World, gathering: Gathering) -> None:
     for size in range(1000, 1000 + 2 * limits.COSIGNED_HEADS_ENTRIES_MAX):
-        gathering.heard(note(size, bytes(32), [1], NOW), NOW)
+        gathering.heard(note(size, bytes(32), [1], NOW))
     assert len(gathering._early[NAMES[1]]) == limits.COSIGNED_HEADS_ENTRIES_MAX
     for _ in range(limits.COSIGNED_HEADS_ENTRIES_MAX + 3):
         world.do(MAKER, world.sell(MAKER, 1))
@@ -282,9 +307,8 @@ async def test_who_cannot_be_reached_is_told_later(world: World, monkeypatch: py
     await a.close()
 
 
-async def test_nonsense_gets_one_clear_line(world: World) -> None:
-    gathering = Gathering(network_genesis(), view(world))
-    exchange = Exchange([], lambda data: void(gathering.heard(data, NOW)), lambda: b"x")
+async def test_nonsense_gets_one_clear_line(world: World, gathering: Gathering) -> None:
+    exchange = Exchange([], lambda data: void(gathering.heard(data)), lambda: b"x")
     url = f"http://127.0.0.1:{await exchange.listen('127.0.0.1', 0)}{PATH}"
     async with ClientSession() as session:
         for data, status in ((b"hello", 400), (b"x" * (limits.NOTE_BYTES_MAX + 1), 413), (head_note(world, 1), 200)):
