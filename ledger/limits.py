@@ -127,6 +127,7 @@ PEER_ANSWER_SECONDS_MAX: Final = 5
 WITNESS_WAIT_MS_MAX: Final = 5_000  # that a receipt waits for the quorum; then it says what is there
 WITNESS_REQUESTS_MAX: Final = 16  # to this validator's witness endpoint that wait for the one before
 EVIDENCE_ENTRIES_MAX: Final = 16  # of two histories, that a node keeps: two notes each
+OUTSIDE_WITNESSES_ENTRIES_MAX: Final = 16
 OUTSIDE_WAIT_SECONDS_MAX: Final = 2  # that a new version waits for the outside witnesses before readers get it
 OUTSIDE_PAUSE_SECONDS_MAX: Final = 30  # between tries to reach an outside witness
 COSIGNER_CLOCK_OFF_MS_MAX: Final = 120_000  # of a validator, against the others' cosignatures, one a minute

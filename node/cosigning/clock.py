@@ -2,9 +2,9 @@
 
 A cosignature from the future would make an old head look fresh one day. The others' cosignatures carry their times,
 under their signatures: each says that it is at least so late. Where those that were heard in the last minutes are a
-quorum with this one, their median, the lower of two, lies within what honest ones say. A clock that is further from it
-than the bound is told loudly, with the figure; what is signed carries the earlier of both times, and what is heard may
-be near either. Until so many were heard, and where a validator stands alone, its own clock is all there is.
+quorum with this one, their median, the lower of two, lies within what honest ones say. A clock that is further from
+it than the bound is told loudly, with the figure; what is signed carries the earlier of both times, and what is heard
+may be near either. Until so many were heard, and where a validator stands alone, its own clock is all there is.
 """
 
 from collections.abc import Callable
@@ -44,8 +44,8 @@ class CosignerClock:
         self._differs_since_ms: int | None = None
 
     def heard(self, name: str, time_ms: int) -> None:
-        """A validator signed that it was `time_ms`; one's own word, handed back, says nothing. A signature may have been
-        on its way for long, so the latest of the last minutes counts."""
+        """A validator signed that it was `time_ms`; one's own word, handed back, says nothing. A signature may have
+        been on its way for long, so the latest of the last minutes counts."""
         if name == self._own:
             return
         now = self._steady_ms()
@@ -54,7 +54,7 @@ class CosignerClock:
             self._heard[name] = Heard(time_ms - now, now)
 
     def is_near(self, time_ms: int) -> bool:
-        """Whether readers would believe a cosignature of this time: inside their window, by this clock or the others'."""
+        """Whether readers would believe a cosignature of this time: in their window, by this clock or the others'."""
         wall = self._wall_ms()
         return min(abs(time_ms - wall), abs(time_ms - wall + self._ahead_ms())) <= WITNESS_WINDOW_MS
 

@@ -53,7 +53,7 @@ class Cosigner:
         """The note over a head that is stored here: signed by the log's key, and cosigned where it extends
         everything that this validator ever signed."""
         last = self._slots.value
-        if self._stopped or last is not None and not self._extends(last, size, root, prove):
+        if self._stopped or (last is not None and not self._extends(last, size, root, prove)):
             return self._signer.sign_log(size, root)
         if last is None or last.size != size:
             self._slots.store(LastSigned(root=root, size=size))

@@ -1,8 +1,8 @@
 """This validator as a C2SP witness of its own chain's log, for whoever asks: POST /add-checkpoint.
 
-It signs nothing that the block's end would not sign: a head that this node executed and stored itself, the newest one,
-under the same root. So whoever asks gets the newest cosignature, or learns how far it reaches. Everything is decided
-in the engine's worker, where blocks are stored and cosigned, so nothing comes in between.
+It signs nothing that the block's end would not sign: the newest head that this node executed and stored itself, under
+the same root. So whoever asks gets the newest cosignature, or learns how far it reaches. Everything is decided in the
+engine's worker, where blocks are stored and cosigned, so nothing comes in between.
 
 A head that the log's key signed, and that differs from what is stored here at its size, is a fork: both are kept.
 """
@@ -31,7 +31,7 @@ RETRY_AFTER_SECONDS: Final = 1
 log = structlog.get_logger(__name__)
 
 
-class Answer(Exception):  # noqa: N818
+class Answer(Exception):
     """What is answered instead of a cosignature."""
 
     def __init__(self, status: int, text: str, content_type: str = "text/plain") -> None:

@@ -17,7 +17,7 @@ from ledger.plan import Verdict
 from ledger.storage.chainstore import ChainStore, ChainView
 from node.cosigning.clock import CosignerClock
 from node.cosigning.cosigner import Cosigner
-from node.cosigning.evidence import FOLDER, Evidence
+from node.cosigning.evidence import Evidence
 from node.cosigning.exchange import PATH, Exchange
 from node.cosigning.gathering import Gathering, OutOfHistory
 from node.cosigning.validators import of_genesis
