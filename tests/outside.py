@@ -106,7 +106,9 @@ class LiteWitness:
 
     def _prepare(self) -> None:
         with sqlite3.connect(self.folder / "db") as db:
-            db.execute("CREATE TABLE log (origin TEXT PRIMARY KEY, tree_size INTEGER NOT NULL, tree_hash TEXT NOT NULL)")
+            db.execute(
+                "CREATE TABLE log (origin TEXT PRIMARY KEY, tree_size INTEGER NOT NULL, tree_hash TEXT NOT NULL)"
+            )
             db.execute("CREATE TABLE key (origin TEXT NOT NULL, key TEXT NOT NULL)")
             empty = b64encode(merkle.EMPTY_ROOT).decode()
             db.execute("INSERT INTO log VALUES (?, 0, ?)", (self.logs[0].name, empty))
