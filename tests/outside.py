@@ -5,6 +5,7 @@ It takes its key from an ssh-agent and its logs from an SQLite file; both are ma
 
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import time
@@ -45,6 +46,12 @@ def program(folder: Path) -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(f"no outside witness, which CI must have: {trouble}")
     pytest.skip(f"no outside witness: {trouble}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -113,13 +120,13 @@ class LiteWitness:
             empty = b64encode(merkle.EMPTY_ROOT).decode()
             db.execute("INSERT INTO log VALUES (?, 0, ?)", (self.logs[0].name, empty))
             db.executemany("INSERT INTO key VALUES (?, ?)", [(key.name, str(key)) for key in self.logs])
-        socket, key = self.folder / "agent", self.folder / "key"
+        at, key = self.folder / "agent", self.folder / "key"
         key.touch(0o600)
         key.write_text(openssh_key())
-        self._agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
-        while not socket.exists():
+        self._agent = subprocess.Popen(["ssh-agent", "-D", "-a", at], stdout=subprocess.DEVNULL)
+        while not at.exists():
             time.sleep(0.01)
-        environment = os.environ | {"SSH_AUTH_SOCK": str(socket)}
+        environment = os.environ | {"SSH_AUTH_SOCK": str(at)}
         subprocess.run(["ssh-add", "-q", key], env=environment, check=True, capture_output=True)
 
 

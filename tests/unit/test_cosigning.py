@@ -17,15 +17,17 @@ from ledger.plan import Verdict
 from ledger.storage.chainstore import ChainStore, ChainView
 from node.cosigning.clock import CosignerClock
 from node.cosigning.cosigner import Cosigner
-from node.cosigning.evidence import Evidence
+from node.cosigning.evidence import FOLDER, Evidence
 from node.cosigning.exchange import PATH, Exchange
 from node.cosigning.gathering import Gathering, OutOfHistory
 from node.cosigning.validators import of_genesis
 from node.engine import Outcome, Overloaded, Stopped
-from node.engine.cometbft import booked, intake
+from node.engine.cometbft import booked, home, intake
 from node.engine.cometbft.booked import Receipts
 from node.engine.cometbft.broadcast import Taken
+from node.engine.cometbft.engine import Cometbft
 from node.engine.cometbft.intake import Intake
+from node.engine.cometbft.transactions import pack
 from node.receipts import CheckpointSigner
 from node.slots import SLOT_BYTES, Slots
 from tests.validators import NAMES, SEEDS, network_genesis, note
@@ -257,6 +259,19 @@ def test_who_stands_outside_the_others_history_is_told_and_goes_no_further(
         gathering.heard(third)
 
 
+def test_two_histories_are_kept_and_told_once_of_each_validator(
+    world: World, gathering: Gathering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = world.store.head.log
+    other = note(log.size, bytes(32), [1], NOW)
+    for now in (NOW, NOW, NOW + 60_000):
+        assert not gathering.heard(note(log.size, bytes(32), [1], now))
+    here, there = sorted((tmp_path / FOLDER).glob("*.txt"))
+    assert here.read_bytes() == gathering.view.checkpoint
+    assert n.parse(there.read_bytes()).signatures == n.parse(other).signatures[1:]
+    assert capsys.readouterr().out.count("TWO HISTORIES") == 1
+
+
 def test_what_waits_is_bounded(world: World, gathering: Gathering) -> None:
     for size in range(1000, 1000 + 2 * limits.COSIGNED_HEADS_ENTRIES_MAX):
         gathering.heard(note(size, bytes(32), [1], NOW))
@@ -265,6 +280,77 @@ def test_what_waits_is_bounded(world: World, gathering: Gathering) -> None:
         world.do(MAKER, world.sell(MAKER, 1))
         gathering.stored(view(world))
     assert len(gathering._heads) == limits.COSIGNED_HEADS_ENTRIES_MAX
+
+
+# The time that is signed
+
+MINUTE_MS = 60_000
+
+
+def stamped(clock: CosignerClock, time: Time, others_ms: int, *by: int) -> int:
+    """What is signed when these validators were heard, whose clocks differ by so much from the steady one."""
+    for number in by:
+        clock.heard(NAMES[number], time.steady_ms + others_ms)
+    return clock.stamp_ms() - time.steady_ms
+
+
+def test_a_clock_that_runs_ahead_signs_the_others_time(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = time.clock()
+    time.wall_ms += 10 * MINUTE_MS
+    assert stamped(clock, time, 0) == 10 * MINUTE_MS  # nobody was heard
+    assert stamped(clock, time, 0, 0, 1) == 10 * MINUTE_MS  # its own word and one other are no quorum
+    assert stamped(clock, time, 0, 2) == 0
+    assert capsys.readouterr().out == ""
+    time.passes(MINUTE_MS)
+    assert stamped(clock, time, 0, 1, 2) == 0
+    said = capsys.readouterr().out
+    assert "THE CLOCK IS WRONG" in said
+    assert "600" in said
+    time.wall_ms = time.steady_ms
+    for _ in range(2):
+        time.passes(MINUTE_MS)
+        assert stamped(clock, time, 0, 1, 2, 3) == 0
+    assert capsys.readouterr().out.count("the clock agrees") == 1
+
+
+def test_a_clock_that_runs_behind_is_told_and_signs_no_later_time(
+    time: Time, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = time.clock()
+    time.wall_ms -= 10 * MINUTE_MS
+    for _ in range(2):
+        time.passes(MINUTE_MS)
+        assert stamped(clock, time, 0, 1, 2, 3) == -10 * MINUTE_MS
+    assert "-600" in capsys.readouterr().out
+
+
+def test_a_liar_moves_nobodys_time(time: Time) -> None:
+    for lie in (-100 * MINUTE_MS, 100 * MINUTE_MS):
+        clock = time.clock()
+        stamped(clock, time, lie, 3)
+        assert stamped(clock, time, 0, 1, 2) == 0
+        time.wall_ms += 10 * MINUTE_MS
+        assert stamped(clock, time, 0, 1, 2) == 0
+        time.wall_ms -= 10 * MINUTE_MS
+
+
+def test_what_was_said_long_ago_says_nothing_of_the_time(time: Time) -> None:
+    clock = time.clock()
+    stamped(clock, time, 0, 1, 2, 3)
+    time.passes(10 * MINUTE_MS)
+    assert stamped(clock, time, -9 * MINUTE_MS, 1) == 0  # one old cosignature that comes now
+    time.wall_ms += 10 * MINUTE_MS
+    assert stamped(clock, time, 0, 1, 2) == 0
+
+
+def test_with_a_wrong_clock_the_others_are_still_heard(world: World, gathering: Gathering, time: Time) -> None:
+    time.wall_ms += 11 * MINUTE_MS
+    with pytest.raises(VerifyFailed):
+        gathering.heard(head_note(world, 1))
+    gathering.heard(head_note(world, 2))
+    assert not gathering.witnessed
+    gathering.heard(head_note(world, 1))
+    assert gathering.witnessed
 
 
 # The exchange
@@ -398,3 +484,38 @@ async def test_a_full_pool_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(Overloaded):
         taking.take(b"x" * 1000, done)
     assert (len(taking), len(taking.give_up()), len(taking)) == (1, 1, 0)
+
+
+# A node outside the others' history
+
+
+async def test_it_takes_cosigns_and_answers_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.world.genesis", network_genesis)
+    world = World(tmp_path)
+    keys = home.Keys(SEEDS[0], SEEDS[0])
+    own = home.Validator(NAMES[0], bytes(32), "0" * 40, "127.0.0.1:9000")
+    home.write_home(tmp_path / home.FOLDER, network_genesis(), [own], own, keys)
+    cosigner = Cosigner(tmp_path, signer())
+    engine = Cometbft(world.store, cosigner, tmp_path, Path("cometbft"), [], lambda: NOW, Intake(10, 1 << 20))
+    world.founded()
+    engine._signed(engine._cosign())
+    found, done = outcomes()
+    wire = world.envelope(MAKER, [world.seal(world.sell(MAKER, 1))])
+    engine._intake.take(pack(wire), done)
+    log = world.store.head.log
+    for number in (1, 2):
+        engine._heard(note(log.size, bytes(32), [number], NOW))
+    with pytest.raises(OutOfHistory, match="validator-2"):
+        await engine._until_failure()
+    with pytest.raises(Stopped):
+        engine.offer(world.check(wire), done)
+    decided = engine._application.finalize(1, world.now, [pack(wire)])
+    await asyncio.get_running_loop().run_in_executor(engine._worker, engine._commit)
+    for number in (1, 2, 3):
+        engine._heard(head_note(world, number))
+    engine._answer_receipts()
+    assert (decided.verdicts[0].leaf, found) == (log.size, [])
+    assert lines(sign(cosigner, world.store)) == 0
+    await engine._stop()
+    assert [type(one) for one in found] == [Stopped]
+    world.close()
