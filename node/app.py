@@ -53,6 +53,8 @@ class Held(Struct, frozen=True):
 
 
 class App:
+    """`shown` gives the version for readers, where it is not the engine's newest one."""
+
     def __init__(
         self,
         store: ChainStore,
@@ -62,7 +64,9 @@ class App:
         disk: Disk,
         succession: Succession,
         name: str = "",
+        shown: Callable[[], ChainView] | None = None,
     ) -> None:
+        self._shown = shown or (lambda: engine.view)
         self.store = store
         self.succession = succession
         self.disk = disk
@@ -158,17 +162,28 @@ class App:
         steps = self.succession.since(known)[:POLICY_STEPS_ENTRIES_MAX]
         return e.POLICY.encode(s.policy_in(self.view)), [STEP.encode(step) for step in steps]
 
+    @property
+    def shown(self) -> ChainView:
+        """The version for whoever verifies: outside witnesses cosigned it too, or were waited for."""
+        return self._shown()
+
     def receipt(self, envelope_id: bytes) -> Receipt:
-        view = self.view
+        view = self.shown
         accepted = _row(view.get(b"e" + envelope_id), s.ACCEPTED.decode_trusted)
+        if accepted is None:
+            view = self.view
+            accepted = _row(view.get(b"e" + envelope_id), s.ACCEPTED.decode_trusted)
         if accepted is None:
             raise NotFound(f"no envelope {envelope_id.hex()} was accepted here")
         proof = self.store.inclusion_proof(accepted.leaf, view.head.log)
         return Receipt(envelope_id, accepted.leaf, proof, view.checkpoint, True)
 
     def checkpoint(self, extends_size: int) -> tuple[bytes, list[bytes]]:
-        """The newest checkpoint, and the proof that it extends a log of `extends_size` leaves (0: none)."""
-        view = self.view
+        """The checkpoint for readers, and the proof that it extends a log of `extends_size` leaves (0: none). Who has
+        a receipt of a longer log gets the newest one."""
+        view = self.shown
+        if extends_size > view.head.log.size:
+            view = self.view
         if extends_size > view.head.log.size:
             raise Malformed("extends_size", f"{extends_size} is beyond this log's {view.head.log.size} leaves")
         if extends_size == 0:
@@ -178,7 +193,7 @@ class App:
     def product_proof(self, product: str, lot: str, voucher: bytes | None, site: str | None) -> bytes:
         check_product_id(product)
         check_lot_id(product + lot)
-        view = self.view
+        view = self.shown
         return self.proof_at(view, product, lot, self.opened(view, product, lot, voucher, site))
 
     def proof_at(self, view: ChainView, product: str, lot: str, position: tuple[str, str] | None) -> bytes:

@@ -21,7 +21,7 @@ async def publish(store: ChainStore, app: App) -> None:
     """Until cancelled. A disk that does not take it costs freshness of the folder, not the node."""
     shown, failing = b"", False
     while True:
-        view = app.view
+        view = app.shown
         if view.checkpoint != shown and view.head.log.size:
             try:
                 await asyncio.to_thread(_show, store, view, app.trusted)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Coroutine
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIServer
 
 import structlog
@@ -26,6 +26,7 @@ from ledger.storage.chainstore import ChainStore
 from node import logs, notify, peers, tls
 from node.app import App
 from node.config import Settings
+from node.cosigning.address import parse_address
 from node.disk import LOOK_AGAIN_SECONDS, Disk
 from node.engine import Engine
 from node.engine.choose import open_engine
@@ -38,6 +39,9 @@ from node.publish import publish
 from node.receipts import CheckpointSigner
 from node.rotation import take_next
 from node.succession import Succession
+
+if TYPE_CHECKING:
+    from node.cosigning.outside import Outside
 
 ENDPOINTS_FILE = "endpoints.json"
 GRACE_SECONDS = 5
@@ -106,7 +110,9 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
     disk = Disk(settings.data, settings.free_bytes_min)
     metrics = _metrics(store, engine, disk, _certificate(keys))
     with closing(_private_store(settings.data)) as private:
-        app = App(store, engine, metrics, private, disk, succession, signer.validator)
+        outside = _outside(settings, engine, store)
+        shown = None if outside is None else lambda: outside.shown
+        app = App(store, engine, metrics, private, disk, succession, signer.validator, shown)
         server, members, readers = await serve(app, keys, settings.host, settings.members_port, settings.readers_port)
         site = Site(app, settings)
         web = _serve_metrics(settings, metrics)
@@ -122,12 +128,23 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
         log.info("serving", chain=store.head.chain.hex(), height=store.head.height, **endpoints)
         notify.tell("READY=1")
         try:
-            parts = (engine.run(), _watch(disk), _stop_signal(), publish(store, app), site.run(GRACE_SECONDS))
+            parts = [engine.run(), _watch(disk), _stop_signal(), publish(store, app), site.run(GRACE_SECONDS)]
+            if outside is not None:
+                parts.append(outside.run(app.growth))
             await _until_one_ends(*parts, server=server)
         finally:
             web.shutdown()
             (settings.data / ENDPOINTS_FILE).unlink(missing_ok=True)
             log.info("stopped", height=store.head.height)
+
+
+def _outside(settings: Settings, engine: Engine, store: ChainStore) -> "Outside | None":
+    """Imported here, so that a node without outside witnesses does not load what calls them."""
+    if not settings.witnesses:
+        return None
+    from node.cosigning.outside import Outside
+
+    return Outside([parse_address(one) for one in settings.witnesses], engine, store, clock_ms)
 
 
 async def _until_one_ends(*parts: Coroutine[Any, Any, None], server: Servers) -> None:

@@ -324,6 +324,10 @@ class ChainStore:
     def consistency_proof(self, old_size: int, log: tiles.LogTree | None = None) -> list[bytes]:
         return tiles.consistency_proof(log or self.head.log, old_size, self._tiles.read)
 
+    def root_at(self, size: int) -> bytes:
+        """The root over the first `size` leaves; IndexError where there are fewer."""
+        return tiles.root_at(self.head.log, size, self._tiles.read)
+
     def envelope_bytes_at(self, leaf: int) -> bytes:
         """The stored bytes of the envelope at a leaf; KeyError where the leaf is a block header or beyond."""
         found = list(self._index.scan(b"b", start=b"b" + leaf.to_bytes(8, "big"), reverse=True, limit=1))

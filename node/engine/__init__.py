@@ -66,6 +66,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def witnessed(self) -> bool:
+        """Whether a quorum of the validators cosigned `view`."""
+        ...
+
+    @property
     def waiting(self) -> int:
         """How many envelopes were taken and not answered."""
         ...

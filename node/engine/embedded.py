@@ -6,7 +6,6 @@ before the signature and whose headers give size and root of every checkpoint.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,7 @@ from ledger.limits import (
 from ledger.plan import Checked, Verdict
 from ledger.storage.chainstore import ChainStore, ChainView
 from node.engine import ClockWrong, Done, Outcome, Overloaded, Stopped
-from node.engine.clock import Clock
+from node.engine.clock import Clock, steady_ms
 from node.engine.isolate import INTERNAL_ERRORS, internal_verdict
 from node.receipts import CheckpointSigner
 from node.succession import Succession, step_at
@@ -33,11 +32,6 @@ COSIGN_AGAIN_SECONDS = 60
 RETRY_AFTER_MS = 200
 
 log = structlog.get_logger(__name__)
-
-
-def steady_ms() -> int:
-    """Counts on whatever the wall clock is set to, also while the machine sleeps."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
 class Embedded:
@@ -68,6 +62,7 @@ class Embedded:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._grown: Callable[[], None] = lambda: None
         self.blocks_made = 0
+        self.witnessed = True
         self.view: ChainView = self._cosign()
 
     def watch(self, grown: Callable[[], None]) -> None:

@@ -42,20 +42,21 @@ class Proofs:
         self._app = app
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="proofs")
         self._waiting = 0
-        self._view: ChainView | None = None
+        self._checkpoint = b""
         self._known: dict[Code, Proven] = {}
         self._bytes = 0
 
     async def get(self, code: Code) -> Proven:
         """The proof for a code that names a lot; Overloaded where too many are asked for at once."""
-        view = self._app.view
-        if view is not self._view:
-            self._view, self._known, self._bytes = view, {}, 0
+        view = self._app.shown
+        checkpoint = view.checkpoint  # cosigned again, it is another one of the same view
+        if checkpoint != self._checkpoint:
+            self._checkpoint, self._known, self._bytes = checkpoint, {}, 0
         known = self._known.get(code)
         if known is not None:
             return known
         found = await self.run(self._build, view, code)
-        if view is self._view and self._bytes < HTTP_PROOFS_BYTES_MAX and code not in self._known:
+        if checkpoint == self._checkpoint and self._bytes < HTTP_PROOFS_BYTES_MAX and code not in self._known:
             self._known[code] = found
             self._bytes += len(found.proof) + 2 * len(found.bundle.body)
         return found

@@ -52,7 +52,7 @@ def router(app: App) -> APIRouter:
 
     @routes.get("/checkpoint", summary="The newest checkpoint, cosigned")
     async def checkpoint(request: Request) -> Response:
-        return answer(request.scope, Content(app.view.checkpoint, _TEXT), FRESH, [CORS])
+        return answer(request.scope, Content(app.shown.checkpoint, _TEXT), FRESH, [CORS])
 
     @routes.get("/log.vkey", summary="The log's keys, one for each validator, as note verifier keys")
     async def log_key(request: Request) -> Response:
@@ -88,10 +88,9 @@ def router(app: App) -> APIRouter:
         openapi_extra=parameters("index"),
     )
     async def leaf(index: str, request: Request) -> Response:
-        view = app.view
         if not _LEAF.fullmatch(index):
             raise Malformed("leaf", "a decimal number is expected")
-        number = int(index)
+        number, view = int(index), app.shown
         if number >= view.head.log.size:
             raise NotFound(f"leaf {number} is beyond this log's {view.head.log.size} leaves")
         return proof(request, number, app.store.inclusion_proof(number, view.head.log), view.checkpoint)

@@ -14,11 +14,17 @@ from typing import Final
 import structlog
 
 from ledger.plan import Checked, Verdict
+from ledger.state import policy_in
 from ledger.storage.chainstore import ChainStore, ChainView
+from node.cosigning.clock import CosignerClock
 from node.cosigning.cosigner import Cosigner
+from node.cosigning.evidence import Evidence
 from node.cosigning.exchange import Exchange
 from node.cosigning.gathering import Gathering, OutOfHistory
+from node.cosigning.validators import Validators
+from node.cosigning.witness import Endpoint, Witness
 from node.engine import Done, Outcome, Stopped
+from node.engine.clock import steady_ms
 from node.engine.cometbft.application import Application, Decided
 from node.engine.cometbft.booked import Receipts
 from node.engine.cometbft.broadcast import Broadcaster
@@ -54,7 +60,7 @@ class Cometbft:
         clock_ms: Callable[[], int],
         intake: Intake,
     ) -> None:
-        self._store, self._cosigner, self._clock_ms = store, cosigner, clock_ms
+        self._store, self._cosigner = store, cosigner
         self._home, self._program = data / FOLDER, program
         self._loop = asyncio.get_running_loop()
         write_config(self._home, data / "keys", store.genesis, listen, peers)
@@ -66,10 +72,14 @@ class Cometbft:
         chain = chain_name(store.genesis)
         self._dispatch = Dispatch(self._application, self._worker, self._commit, chain, allowed)
         self._server = AbciServer(self._answer)
-        self._gathering = Gathering(store.genesis, self._cosign())
-        self._exchange = Exchange(
-            [peer.cosign for peer in peers], self._heard, lambda: self._gathering.newest.checkpoint
-        )
+        validators = Validators(store.genesis.name, succession, policy_in(store))
+        evidence = Evidence(data)
+        self._validators = validators
+        self._clock = CosignerClock(cosigner.name, validators, clock_ms, steady_ms)
+        self._gathering = Gathering(validators, succession, self._cosign(), self._clock, evidence)
+        self._endpoint = Endpoint(Witness(store, cosigner, self._clock, evidence), validators, self._worker)
+        addresses = [peer.cosign for peer in peers]
+        self._exchange = Exchange(addresses, self._heard, lambda: self._gathering.newest.checkpoint, succession)
         self._intake = intake
         self._receipts = Receipts(lambda leaf, view: store.inclusion_proof(leaf, view.head.log))
         self._failure: asyncio.Future[None] = self._loop.create_future()
@@ -81,6 +91,10 @@ class Cometbft:
     @property
     def view(self) -> ChainView:
         return self._gathering.view
+
+    @property
+    def witnessed(self) -> bool:
+        return self._gathering.witnessed
 
     @property
     def waiting(self) -> int:
@@ -104,19 +118,22 @@ class Cometbft:
         self._worker.submit(self._checker.remember, name_of(tx), checked)
 
     async def listen(self, host: str, port: int) -> int:
-        """Hear the other validators' cosignatures; the port. OSError where it cannot be listened on."""
-        return await self._exchange.listen(host, port)
+        """Hear the other validators' cosignatures, and be a witness; the port. OSError where it cannot be listened
+        on."""
+        return await self._exchange.listen(host, port, self._endpoint.route)
 
     async def run(self) -> None:
         try:
             await require_version(self._program)
             await self._server.listen(self._home / ABCI_SOCKET)
-            self._exchange.tell(self._gathering.newest.checkpoint)
+            if self._is_validator():
+                self._exchange.tell(self._gathering.newest.checkpoint)
             async with Broadcaster(self._home / RPC_SOCKET) as broadcaster, asyncio.TaskGroup() as group:
                 for part in (
                     keep_running(self._program, self._home),
                     self._intake.run(broadcaster),
                     self._exchange.run(),
+                    self._exchange.look(self._is_validator, lambda: self._validators.is_behind),
                     self._cosign_again(),
                     self._look_again(),
                     self._until_failure(),
@@ -126,6 +143,10 @@ class Cometbft:
             raise failures.exceptions[0] from None
         finally:
             await self._stop()
+
+    def _is_validator(self) -> bool:
+        """Whether this node's cosignatures count."""
+        return self._cosigner.key in self._validators.keys
 
     async def _until_failure(self) -> None:
         await self._failure
@@ -154,6 +175,9 @@ class Cometbft:
             raise
 
     def _fail(self, error: Exception) -> None:
+        """From here on nothing is taken, cosigned or answered; what waits is told so when the node has stopped."""
+        self._stopped = True
+        self._cosigner.stop()
         if not self._failure.done():
             self._failure.set_exception(error)
 
@@ -167,25 +191,28 @@ class Cometbft:
     def _cosign(self) -> ChainView:
         """The stored head, signed; in the worker, or before it begins."""
         head = self._store.head.log
-        note = self._cosigner.sign(head.size, head.root(), self._store.consistency_proof, self._clock_ms())
+        note = self._cosigner.sign(head.size, head.root(), self._store.consistency_proof, self._clock.stamp_ms())
         return self._store.view(note)
 
     # What follows, in the event loop
 
     def _stored(self, decided: Decided, view: ChainView | None) -> None:
+        if view is not None:
+            self._signed(view)
+        if self._failure.done():
+            return
         for name, verdict in zip(decided.names, decided.verdicts, strict=True):
             for done in self._intake.decided(name):
                 if verdict.leaf is None:
                     done(Outcome(verdict, b"", []))
                 else:
                     self._receipts.await_quorum(verdict, verdict.leaf, done)
-        if view is not None:
-            self._signed(view)
         self._answer_receipts()
 
     def _signed(self, view: ChainView) -> None:
         """This node signed a head: the others hear of it, and perhaps it was the one that was missing."""
-        self._exchange.tell(view.checkpoint)
+        if self._is_validator():
+            self._exchange.tell(view.checkpoint)
         try:
             if self._gathering.stored(view):
                 self._shown()
@@ -194,7 +221,7 @@ class Cometbft:
 
     def _heard(self, note: bytes) -> None:
         try:
-            if self._gathering.heard(note, self._clock_ms()):
+            if self._gathering.heard(note):
                 self._shown()
         except OutOfHistory as error:
             self._fail(error)
