@@ -23,7 +23,7 @@ from prometheus_client import start_http_server
 from ledger.errors import SuyuanError
 from ledger.state import policy_in
 from ledger.storage.chainstore import ChainStore
-from node import logs, notify, peers, tls
+from node import logs, notify, peers, readiness, tls
 from node.app import App
 from node.config import Settings
 from node.disk import LOOK_AGAIN_SECONDS, Disk
@@ -107,6 +107,7 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
     metrics = _metrics(store, engine, disk, _certificate(keys))
     with closing(_private_store(settings.data)) as private:
         app = App(store, engine, metrics, private, disk, succession, signer.validator)
+        metrics.ready.set_function(lambda: not app.not_ready)
         server, members, readers = await serve(app, keys, settings.host, settings.members_port, settings.readers_port)
         site = Site(app, settings)
         web = _serve_metrics(settings, metrics)
@@ -122,8 +123,8 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
         log.info("serving", chain=store.head.chain.hex(), height=store.head.height, **endpoints)
         notify.tell("READY=1")
         try:
-            parts = (engine.run(), _watch(disk), _stop_signal(), publish(store, app), site.run(GRACE_SECONDS))
-            await _until_one_ends(*parts, server=server)
+            shown = (publish(store, app), site.run(GRACE_SECONDS), readiness.tell(app, server))
+            await _until_one_ends(engine.run(), _watch(disk), _stop_signal(), *shown, server=server)
         finally:
             web.shutdown()
             (settings.data / ENDPOINTS_FILE).unlink(missing_ok=True)
@@ -156,6 +157,7 @@ def _metrics(store: ChainStore, engine: Engine, disk: Disk, certificate_ends: dt
     metrics.read_only.set_function(lambda: bool(disk.shortage))
     metrics.free_bytes.set_function(lambda: disk.free_bytes)
     metrics.certificate_ends.set(certificate_ends.timestamp())
+    metrics.registry.register(engine)
     return metrics
 
 

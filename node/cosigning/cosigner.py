@@ -34,14 +34,32 @@ Prove = Callable[[int], list[bytes]]
 """The consistency proof from an earlier size to the head at hand."""
 
 
+def last_cosigned(data: Path) -> LastSigned | None:
+    """What the validator in `data` cosigned last, None where nobody knows; Damaged where it cannot be read."""
+    if not (data / FILE).exists():
+        return None
+    slots = Slots(data / FILE, LAST_SIGNED)
+    slots.close()
+    return slots.value
+
+
 class Cosigner:
     def __init__(self, data: Path, signer: CheckpointSigner) -> None:
         self._signer = signer
+        self.name = signer.validator
         self._slots = Slots(data / FILE, LAST_SIGNED)
+        self.held = False  # true: nothing is cosigned, since nobody knows yet what this validator signed before
+
+    @property
+    def has_signed(self) -> bool:
+        """Whether this validator knows what it cosigned last."""
+        return self._slots.value is not None
 
     def sign(self, size: int, root: bytes, prove: Prove, now_ms: int) -> bytes:
         """The note over a head that is stored here: signed by the log's key, and cosigned where it extends
         everything that this validator ever signed."""
+        if self.held:
+            return self._signer.sign_log(size, root)
         last = self._slots.value
         if last is not None and not self._extends(last, size, root, prove):
             return self._signer.sign_log(size, root)

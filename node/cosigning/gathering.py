@@ -4,11 +4,12 @@ Each stored block brings a version with this node's own cosignature; the others'
 the block is stored here. Until the first quorum, the newest version is shown with what there is.
 """
 
+import time
 from collections import OrderedDict
 from typing import Final
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ledger import checkpoint as c
 from ledger import genesis as g
@@ -17,6 +18,7 @@ from ledger.errors import Malformed, SuyuanError, VerifyFailed
 from ledger.governance import quorum_size
 from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, WITNESS_WINDOW_MS
 from ledger.storage.chainstore import ChainView
+from node.cosigning.sightings import Sightings
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +45,7 @@ class Head(Struct):
     log_line: n.NoteSignature
     lines: Lines
     against: Lines
+    since: float = field(default_factory=time.monotonic)
 
 
 class Gathering:
@@ -51,7 +54,7 @@ class Gathering:
     def __init__(self, genesis: g.Genesis, view: ChainView) -> None:
         self._origin = genesis.name
         self._keys: Final = {v.name: n.VerifierKey(v.name, n.COSIGNATURE, v.key) for v in genesis.validators}
-        self._needed = quorum_size(len(genesis.validators))
+        self.needed = quorum_size(len(genesis.validators))
         self._heads: OrderedDict[int, Head] = OrderedDict()
         self._early: dict[str, OrderedDict[int, tuple[str, n.NoteSignature]]] = {
             name: OrderedDict() for name in self._keys
@@ -59,7 +62,20 @@ class Gathering:
         self.view = view
         self.newest = view
         self.witnessed = False
+        self.witnessed_ms = 0  # the cosignatures of the version that readers get were a quorum from then on
+        self.sightings = Sightings()
         self.stored(view)
+
+    @property
+    def validators(self) -> list[str]:
+        """Their names; so many as are `needed` are a quorum."""
+        return list(self._keys)
+
+    def lag(self) -> tuple[int, float]:
+        """How many leaves are stored here beyond what a quorum cosigned, and for how many seconds."""
+        shown = self.view.head.log.size
+        beyond = [head.since for size, head in self._heads.items() if size > shown]
+        return self.newest.head.log.size - shown, time.monotonic() - min(beyond) if beyond else 0.0
 
     def stored(self, view: ChainView) -> bool:
         """A newer version is stored, or the same one cosigned again; whether what readers get changed. Here and in
@@ -70,7 +86,9 @@ class Gathering:
         if head is None:
             head = self._heads[size] = Head(view, note.text, note.signatures[0], {}, {})
             self._take_early(size, head)
-        head.lines.update((line.name, line) for line in note.signatures[1:])
+        for line in note.signatures[1:]:
+            head.lines[line.name] = line
+            self.sightings.note(line.name, size, 1000 * _time(line), 1000 * _time(line))
         self.newest = head.view
         while len(self._heads) > COSIGNED_HEADS_ENTRIES_MAX:
             self._heads.popitem(last=False)
@@ -83,7 +101,7 @@ class Gathering:
         checkpoint = c.parse(note.text)
         if checkpoint.origin != self._origin:
             raise Malformed("checkpoint", f"it is of log {checkpoint.origin!r}, this is {self._origin!r}")
-        lines = self._verified(note, now_ms)
+        lines = self._verified(note, checkpoint.size, now_ms)
         head = self._heads.get(checkpoint.size)
         if head is not None:
             return self._merge(checkpoint.size, head, note.text, lines)
@@ -95,12 +113,13 @@ class Gathering:
                     early.popitem(last=False)
         return False
 
-    def _verified(self, note: n.Note, now_ms: int) -> Lines:
+    def _verified(self, note: n.Note, leaves: int, now_ms: int) -> Lines:
         """The lines of validators that hold, and whose time readers would believe."""
         lines: Lines = {}
         for name, key in self._keys.items():
             for line in n.find(note, key):
                 time_ms = 1000 * (n.verify(note, key, line) or 0)
+                self.sightings.note(name, leaves, time_ms, now_ms)
                 if abs(time_ms - now_ms) > WITNESS_WINDOW_MS:
                     log.warning("a cosignature's time is far off", validator=name, by_ms=time_ms - now_ms)
                     continue
@@ -114,7 +133,7 @@ class Gathering:
             head.against.update(lines)
             by = sorted(head.against)
             log.error("TWO HISTORIES: another head is cosigned", mine=head.text, theirs=text, by=by)
-            if len(by) > len(self._keys) - self._needed:
+            if len(by) > len(self._keys) - self.needed:
                 raise OutOfHistory(head.text, text, by)
             return False
         newer = {name: line for name, line in lines.items() if _time(line) > _time(head.lines.get(name))}
@@ -130,13 +149,14 @@ class Gathering:
 
     def _show(self, size: int, head: Head) -> bool:
         """Readers get this version, if nothing better is there."""
-        enough = len(head.lines) >= self._needed
+        enough = len(head.lines) >= self.needed
         if not enough and self.witnessed:
             return False
         order = [head.lines[name] for name in self._keys if name in head.lines]
         head.view.checkpoint = n.serialise(n.Note(head.text, [head.log_line, *order]))
         self.view, self.witnessed = head.view, enough
         if enough:
+            self.witnessed_ms = 1000 * sorted(map(_time, order))[-self.needed]
             while next(iter(self._heads)) < size:
                 self._heads.popitem(last=False)
         return True
