@@ -15,9 +15,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from client_sdk import build, wire
+from client_sdk import build, errors, wire
 from client_sdk.client import Client
 from client_sdk.wire import clock_ms
+from demo.localnet.net import _OverSocket
 from ledger import records as r
 from ledger.errors import SuyuanError
 from node.engine.cometbft import process
@@ -186,17 +187,15 @@ def test_a_request_is_found_in_the_log_of_its_node_and_its_envelope_in_all(goods
         stub: Any = ledger_pb2_grpc.LedgerStub(channel)  # type: ignore[no-untyped-call]
         answer, call = stub.Submit.with_call(pb.SubmitRequest(envelope=envelope.wire), timeout=30)
         request = dict(call.trailing_metadata())[REQUEST_ID]
-        asked = pb.GetReceiptRequest(envelope_id=b"short")
-        with pytest.raises(grpc.RpcError) as failed:
-            stub.GetReceipt(asked, metadata=((REQUEST_ID, "mine-1"),), timeout=30)
-        assert dict(failed.value.trailing_metadata())[REQUEST_ID] == "mine-1"
+    with goods.client(1) as reader, pytest.raises(errors.ClientError) as failed:
+        reader._call("GetReceipt", pb.GetReceiptRequest(envelope_id=b"short"))
     goods.settled()
     of_call = [line for line in logged(goods, 1) if line.get("request_id") == request]
     assert [line["envelopes"] for line in of_call] == [[answer.receipt.envelope_id.hex()]]
     for node in goods.net.numbers:
         stored = [line for line in logged(goods, node) if envelope.id.hex() in line.get("accepted", ())]
         assert [line["event"] for line in stored] == ["block stored"], node
-    [refused] = [line for line in logged(goods, 1) if line.get("request_id") == "mine-1"]
+    [refused] = [line for line in logged(goods, 1) if line.get("request_id") == failed.value.request_id]
     assert (refused["method"], refused["code"]) == ("GetReceipt", "INVALID_ARGUMENT")
 
 
@@ -285,6 +284,7 @@ def test_a_validator_lost_under_load_comes_back_from_its_backup(goods: Cluster, 
         before = len(load.accepted)
         goods.wait_until(lambda: len(load.accepted) > before + 5, lambda: f"it stopped: {load.failure}")
         goods.net.kill(4)
+        lost_at = int(goods.net._ask_cometbft(1)["latest_block_height"])
         shutil.rmtree(data)
         operate("restore", str(backup), str(data))
         checked = operate("check", str(data)).stdout
@@ -301,6 +301,11 @@ def test_a_validator_lost_under_load_comes_back_from_its_backup(goods: Cluster, 
     vote = json.loads((data / "cometbft" / "data" / "priv_validator_state.json").read_text())
     [again] = [line for line in logged(goods, 4) if "has caught up, and" in line["event"]]
     assert int(vote["height"]) > again["height"] + 1, "it voted since"
+    own = json.loads((data / "cometbft" / "config" / "priv_validator_key.json").read_text())["address"]
+    assert again["height"] > lost_at + 2
+    for at in (lost_at + 2, again["height"], again["height"] + 1):
+        signed = {one["validator_address"] for one in commit(goods, 1, at)["signatures"]}
+        assert own not in signed, f"it voted for block {at}, and could not know that it had not before"
     goods.net.kill(3)  # now its vote and its cosignature are needed
     with goods.client(1, goods.identity(MAKER)) as client:
         client.submit([sale("XS-needed")])
@@ -313,6 +318,16 @@ def test_a_validator_lost_under_load_comes_back_from_its_backup(goods: Cluster, 
         with goods.client(node) as reader:
             for envelope, receipt in load.accepted:
                 assert reader.receipt(envelope).leaf == receipt.leaf
+
+
+def commit(cluster: Cluster, node: int, at: int) -> dict[str, Any]:
+    """The votes for one of CometBFT's blocks, as that node's CometBFT has them."""
+    calling = _OverSocket(cluster.net.data(node) / "cometbft" / "rpc.sock")
+    try:
+        calling.request("GET", f"/commit?height={at}")
+        return dict(json.loads(calling.getresponse().read())["result"]["signed_header"]["commit"])
+    finally:
+        calling.close()
 
 
 def returned(cluster: Cluster, node: int) -> str:
