@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import structlog
 from msgspec import Struct
 
 from ledger import entries as e
@@ -29,6 +30,8 @@ from node.openings import Openings
 from node.parties import is_regulator
 from node.private import PrivateStore
 from node.succession import Succession
+
+log = structlog.get_logger(__name__)
 
 OPENS_NOTHING = "this voucher opens nothing here; it may have been replaced"
 
@@ -79,19 +82,26 @@ class App:
         self.metrics = metrics
         self.admission = Admission(store.head.chain, store)
 
+    @property
+    def not_ready(self) -> str:
+        """Why this node takes no envelopes or does not keep up, in one line; empty: it is ready. From any thread."""
+        return self.disk.shortage or self.engine.trouble
+
     # Writing
 
-    def offer(self, wire: bytes, done: Callable[[Receipt | SuyuanError], None]) -> None:
-        """Admit an envelope and hand it to the engine. Raises Malformed, Refused, Unsigned, Overloaded, ReadOnly
-        or Stopped at once; else `done` gets the receipt, Refused or Stopped."""
+    def offer(self, wire: bytes, done: Callable[[Receipt | SuyuanError], None]) -> bytes:
+        """Admit an envelope and hand it to the engine; its id. Raises Malformed, Refused, Unsigned, Overloaded,
+        ReadOnly or Stopped at once; else `done` gets the receipt, Refused or Stopped."""
         try:
             self.disk.require_room()
             checked = self.admission.admit(wire)
-        except Malformed:
+        except Malformed as error:
             self.metrics.envelopes.labels("malformed").inc()
+            log.info("envelope not admitted", reason=str(error)[:300])
             raise
         except Refused as error:
             self.metrics.envelopes.labels("unsigned" if isinstance(error, Unsigned) else "refused").inc()
+            log.info("envelope not admitted", reason=str(error)[:300])
             raise
         except ReadOnly:
             self.metrics.envelopes.labels("read_only").inc()
@@ -102,6 +112,7 @@ class App:
         except Overloaded:
             self.metrics.envelopes.labels("overloaded").inc()
             raise
+        return checked.opened.id
 
     def _answer(
         self,
@@ -131,7 +142,7 @@ class App:
             if not future.done():
                 future.set_result(result)
 
-        self.offer(wire, done)
+        log.info("envelopes taken", envelopes=[self.offer(wire, done).hex()])
         result = await future
         if isinstance(result, SuyuanError):
             raise result

@@ -8,6 +8,9 @@ Block files only grow, so the next backup appends what is new. Each block file i
 first block on, before a manifest names it; a backup that was interrupted therefore counts up to its last manifest.
 The private store is copied before the blocks, so that every opening in a backup has its record there. What is damaged
 in the node's folder does not replace a sound copy of an earlier backup.
+
+What a validator signed last (`cosigned`, and CometBFT's priv_validator_state.json) is never in a backup: by an old
+answer it would sign twice. CometBFT's blocks are not either, since the other nodes have them.
 """
 
 import re

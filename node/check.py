@@ -23,6 +23,11 @@ from ledger.storage.chainstore import read_genesis
 from ledger.storage.check import ChainCheck, Finding, Flaws, chain_of_files, check_rows
 from node import keys, peers, tls
 from node.config import CONFIG_FILE, POLICY_FILE, Settings
+from node.cosigning.cosigner import FILE as COSIGNED
+from node.cosigning.cosigner import last_cosigned
+from node.engine.cometbft.home import FOLDER as COMETBFT
+from node.engine.cometbft.home import VOTED
+from node.engine.cometbft.returning import last_vote
 from node.errors import NotStored
 from node.private import BYTES_FILE, ROWS_FILE
 from node.private import REMEDY as RESTORE_PRIVATE
@@ -34,6 +39,8 @@ RESTORE: Final = "Restore it from a backup"
 RESTORE_GENESIS: Final = "Restore it from a backup, or take it from another node of this chain"
 RESTORE_KEY: Final = "Restore it from a backup: no other key can take its place"
 RESTORE_PEER: Final = "Restore it from a backup, with keys/"
+RESTORE_PEERS: Final = "Restore it from a backup, or ask its owner for it again"
+LOST: Final = "not there: until it has caught up with the others, this validator signs nothing"
 RENEW: Final = "Make it anew: suyuan-node renew"
 RENEW_AUTHORITY: Final = (
     "Restore it from a backup; else move ca.key and ca.pem away, make them anew (suyuan-node renew), and give every "
@@ -59,6 +66,7 @@ def check_folder(
             findings += _replayed(data, progress)
     findings += check_files(data, genesis, now)
     findings += _settings(data)
+    findings += _network(data)
     return findings
 
 
@@ -189,6 +197,23 @@ def _settings(data: Path) -> Iterator[Finding]:
         yield Finding(CONFIG_FILE, False, str(error), SETTINGS)
     else:
         yield Finding(CONFIG_FILE, True, "")
+
+
+def _network(data: Path) -> Iterator[Finding]:
+    """What only a node of a network keeps: the others' public files, and what it signed last. CometBFT's own store is
+    CometBFT's to check, and can be fetched anew."""
+    if not (data / peers.OWN_FILE).exists():
+        return
+    others = _try(peers.FOLDER, RESTORE_PEERS, partial(peers.others, data))
+    yield Finding(peers.FOLDER, True, f"{len(peers.others(data))} other nodes") if others.holds else others
+    where = f"{COMETBFT}/data/{VOTED}"
+    try:
+        voted = last_vote(data / where)
+        yield Finding(where, True, LOST if voted is None else "")
+        where = COSIGNED
+        yield Finding(where, True, LOST if last_cosigned(data) is None and voted != 0 else "")
+    except Damaged as error:
+        yield Finding(where, False, error.message, error.remedy)
 
 
 # Private openings

@@ -23,7 +23,7 @@ from prometheus_client import start_http_server
 from ledger.errors import SuyuanError
 from ledger.state import policy_in
 from ledger.storage.chainstore import ChainStore
-from node import logs, notify, peers, tls
+from node import logs, notify, peers, readiness, tls
 from node.app import App
 from node.config import Settings
 from node.cosigning.address import parse_address
@@ -113,6 +113,7 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
         outside = _outside(settings, engine, store)
         shown = None if outside is None else lambda: outside.shown
         app = App(store, engine, metrics, private, disk, succession, signer.validator, shown)
+        metrics.ready.set_function(lambda: not app.not_ready)
         server, members, readers = await serve(app, keys, settings.host, settings.members_port, settings.readers_port)
         site = Site(app, settings)
         web = _serve_metrics(settings, metrics)
@@ -129,6 +130,7 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
         notify.tell("READY=1")
         try:
             parts = [engine.run(), _watch(disk), _stop_signal(), publish(store, app), site.run(GRACE_SECONDS)]
+            parts.append(readiness.tell(app, server))
             if outside is not None:
                 parts.append(outside.run(app.growth))
             await _until_one_ends(*parts, server=server)
@@ -173,6 +175,7 @@ def _metrics(store: ChainStore, engine: Engine, disk: Disk, certificate_ends: dt
     metrics.read_only.set_function(lambda: bool(disk.shortage))
     metrics.free_bytes.set_function(lambda: disk.free_bytes)
     metrics.certificate_ends.set(certificate_ends.timestamp())
+    metrics.registry.register(engine)
     return metrics
 
 

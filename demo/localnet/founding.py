@@ -121,5 +121,6 @@ def write_connection(folder: Path, node: Node, genesis: g.Genesis) -> None:
         "readers": node.at(READERS),
         "ca": (node.data / "keys" / tls.CA_CERT).read_text(),
         "policy": format_policy(of_genesis(genesis)),
+        "web": f"http://{node.at(HTTP)}",
     }
     (folder / f"node{node.number}.json").write_text(json.dumps(content, indent=2) + "\n")

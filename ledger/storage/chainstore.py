@@ -111,7 +111,7 @@ class ChainStore:
         files are locked and their end is found whole: what the old index knew to be stored, or a rebuild before this
         one that did not finish, must be there."""
         genesis = read_genesis(folder)
-        blocks = BlockFiles.open(folder, g.chain_id(genesis), _known_blocks(folder))
+        blocks = BlockFiles.open(folder, g.chain_id(genesis), known_blocks(folder))
         try:
             shutil.rmtree(folder / "index", ignore_errors=True)
             shutil.rmtree(folder / PUBLIC_FOLDER, ignore_errors=True)
@@ -457,8 +457,8 @@ def _rebuilt_from(index: Snapshot) -> int:
     return 0 if data is None else s.NUMBER.decode_trusted(data)
 
 
-def _known_blocks(folder: Path) -> int | None:
-    """How many blocks an index that is about to be thrown away knows to be stored; None where it does not say."""
+def known_blocks(folder: Path) -> int | None:
+    """How many blocks the index of a chain that nobody uses knows to be stored; None where it does not say."""
     try:
         with closing(Index.open(folder / "index")) as index:
             return max(read_head(index).height, _rebuilt_from(index))

@@ -79,7 +79,8 @@ def restore(
     calm_garbage_collector()
     done = restore_from(dest, data, private, dt.datetime.now(dt.UTC), Progress("block"))
     values = {"data": str(data), "chain": done.manifest.chain, "height": done.height, "time": _time(done.time_ms)}
-    say(as_json, values | {"later_blocks": done.later, "moved_aside": str(done.aside or "")})
+    values |= {"later_blocks": done.later, "moved_aside": str(done.aside or "")}
+    say(as_json, values | ({"blocks": str(done.resync)} if done.resync else {}))
     for warning in _warnings(done):
         warn(warning)
 
@@ -94,6 +95,11 @@ def resync(data: Data, as_json: Json = False) -> None:
 def _warnings(done: Restored) -> Iterator[str]:
     """What an operator must know before the node runs again."""
     yield from done.notes
+    if done.resync:
+        yield (
+            "the node fetches the chain from the other validators when it starts; where what it signed last is lost, "
+            "it signs nothing until it has it"
+        )
     if not done.manifest.complete:
         yield f"the backup was interrupted at block {done.manifest.height}; an older one may hold more"
     if not done.log_kept:

@@ -56,15 +56,15 @@ class CosignerClock:
     def is_near(self, time_ms: int) -> bool:
         """Whether readers would believe a cosignature of this time: in their window, by this clock or the others'."""
         wall = self._wall_ms()
-        return min(abs(time_ms - wall), abs(time_ms - wall + self._ahead_ms())) <= WITNESS_WINDOW_MS
+        return min(abs(time_ms - wall), abs(time_ms - wall + self.ahead_ms())) <= WITNESS_WINDOW_MS
 
     def stamp_ms(self) -> int:
         """The time to sign."""
-        ahead = self._ahead_ms()
+        ahead = self.ahead_ms()
         self._tell(ahead)
         return self._wall_ms() - (ahead if ahead > COSIGNER_CLOCK_OFF_MS_MAX else 0)
 
-    def _ahead_ms(self) -> int:
+    def ahead_ms(self) -> int:
         """How far this machine's clock is ahead of the others'; 0 where too few were heard."""
         now = self._steady_ms()
         offsets = [one.offset_ms for one in self._heard.values() if now - one.at_ms <= HEARD_MS]

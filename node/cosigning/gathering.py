@@ -4,11 +4,12 @@ Each stored block brings a version with this node's own cosignature; the others'
 the block is stored here. Until the first quorum, the newest version is shown with what there is.
 """
 
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ledger import checkpoint as c
 from ledger import note as n
@@ -18,6 +19,7 @@ from ledger.state import policy_in
 from ledger.storage.chainstore import ChainView
 from node.cosigning.clock import CosignerClock
 from node.cosigning.evidence import Evidence
+from node.cosigning.sightings import Sightings
 from node.cosigning.validators import Office, Validators
 from node.succession import Succession, step_at
 
@@ -48,6 +50,7 @@ class Head(Struct):
     logs: Lines
     lines: Lines
     against: Lines
+    since: float = field(default_factory=time.monotonic)
 
     @property
     def is_witnessed(self) -> bool:
@@ -82,7 +85,15 @@ class Gathering:
         self.view = view
         self.newest = view
         self.witnessed = False
+        self.witnessed_ms = 0  # the cosignatures of the version that readers get were a quorum from then on
+        self.sightings = Sightings()
         self.stored(view)
+
+    def lag(self) -> tuple[int, float]:
+        """How many leaves are stored here beyond what a quorum cosigned, and for how many seconds."""
+        shown = self.view.head.log.size
+        beyond = [head.since for size, head in self._heads.items() if size > shown]
+        return self.newest.head.log.size - shown, time.monotonic() - min(beyond) if beyond else 0.0
 
     def stored(self, view: ChainView) -> bool:
         """A newer version is stored, or the same one cosigned again; whether what readers get changed. Here and in
@@ -95,7 +106,9 @@ class Gathering:
             head = self._heads[size] = Head(view, office, note.text, {}, {}, {})
             self._take_early(size, head)
         head.logs.update(_by(self._validators.logs, note))
-        head.lines.update(_by(self._validators.keys, note))
+        for key, line in _by(self._validators.keys, note).items():
+            head.lines[key] = line
+            self.sightings.note(key.name, size, 1000 * _time(line))
         self._step(head)
         self.newest = head.view
         while len(self._heads) > COSIGNED_HEADS_ENTRIES_MAX:
@@ -110,7 +123,7 @@ class Gathering:
         origin = self._validators.origin
         if checkpoint.origin != origin:
             raise Malformed("checkpoint", f"it is of log {checkpoint.origin!r}, this is {origin!r}")
-        lines = self._verified(note)
+        lines = self._verified(note, checkpoint.size)
         head = self._heads.get(checkpoint.size)
         if head is not None:
             self._take_log_lines(head, note)
@@ -123,13 +136,14 @@ class Gathering:
                     early.popitem(last=False)
         return False
 
-    def _verified(self, note: n.Note) -> Lines:
+    def _verified(self, note: n.Note, leaves: int) -> Lines:
         """The lines of validators that hold, and whose time readers would believe."""
         lines: Lines = {}
         for key in self._validators.keys:
             for line in n.find(note, key):
                 time_ms = 1000 * (n.verify(note, key, line) or 0)
                 self._clock.heard(key.name, time_ms)
+                self.sightings.note(key.name, leaves, time_ms)
                 if not self._clock.is_near(time_ms):
                     log.warning("a cosignature's time is far off", validator=key.name, time_ms=time_ms)
                     continue
@@ -193,6 +207,9 @@ class Gathering:
         if head.logs:  # an observer's own is not among those that readers know
             head.view.checkpoint = head.note(self._validators.logs, self._validators.keys)
         self.view, self.witnessed = head.view, enough
+        if enough:
+            times = sorted(_time(head.lines[key]) for key in head.office.keys if key in head.lines)
+            self.witnessed_ms = 1000 * times[-head.office.needed]
         if enough and self._validators.leaving is None:
             while next(iter(self._heads)) < size:
                 self._heads.popitem(last=False)

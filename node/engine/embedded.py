@@ -7,11 +7,13 @@ before the signature and whose headers give size and root of every checkpoint.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
+from prometheus_client import Metric
 
+from ledger import note as n
 from ledger import state as s
 from ledger.errors import SuyuanError
 from ledger.limits import (
@@ -22,7 +24,7 @@ from ledger.limits import (
 )
 from ledger.plan import Checked, Verdict
 from ledger.storage.chainstore import ChainStore, ChainView
-from node.engine import ClockWrong, Done, Outcome, Overloaded, Stopped
+from node.engine import ClockWrong, Cosigned, Done, Outcome, Overloaded, Stopped, journal
 from node.engine.clock import Clock, steady_ms
 from node.engine.isolate import INTERNAL_ERRORS, internal_verdict
 from node.receipts import CheckpointSigner
@@ -81,6 +83,23 @@ class Embedded:
     @property
     def waiting(self) -> int:
         return len(self._queue)
+
+    @property
+    def trouble(self) -> str:
+        try:
+            self._clock.now_ms()
+        except ClockWrong as error:
+            return str(error)
+        return "the node is stopping" if self._stopped else ""
+
+    @property
+    def cosigned(self) -> list[Cosigned]:
+        view = self.view
+        seconds = int.from_bytes(n.parse(view.checkpoint).signatures[-1].signature[:8], "big")
+        return [Cosigned(self._signer.validator, view.head.log.size, 1000 * seconds)]
+
+    def collect(self) -> Iterable[Metric]:
+        return ()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -147,6 +166,8 @@ class Embedded:
             self.view = self._cosign()
             if plan.draft.wrote(s.POLICY_KEY):
                 self._succession.add(step_at(self.view, self.view.checkpoint))
+        ids = [checked.opened.id for checked, _ in batch]
+        journal.tell(store.head.height, zip(ids, plan.verdicts, strict=True))
         return [self._outcome(verdict) for verdict in plan.verdicts]
 
     def _isolate(self, batch: list[tuple[Checked, Done]]) -> list[Outcome | SuyuanError]:

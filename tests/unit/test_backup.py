@@ -250,6 +250,17 @@ def test_a_torn_block_is_not_backed_up(data: Path, dest: Path, tmp_path: Path) -
     assert head(tmp_path / "new") == head(data)
 
 
+@pytest.mark.parametrize("tail", [bytes(4096), (300).to_bytes(4, "big") + bytes(4096)])
+def test_what_a_crash_left_behind_the_last_block_is_no_damage(data: Path, dest: Path, tail: bytes) -> None:
+    """`run` cuts it off; restore and check see the same node whole."""
+    save(data, dest)
+    last = sorted((data / "blocks").glob("*.blk"))[-1]
+    last.write_bytes(last.read_bytes() + tail)
+    with pytest.raises(SuyuanError, match="Nothing is to be restored"):
+        restore(dest, data, None, NOW)
+    ChainStore.open(data).close()
+
+
 # Restore
 
 

@@ -22,7 +22,7 @@ from node.config import Settings
 from node.engine.choose import open_engine
 from node.engine.cometbft import home, process
 from node.engine.cometbft.broadcast import Broadcaster, Taken
-from node.engine.cometbft.process import CannotRun, keep_running, require_version
+from node.engine.cometbft.process import CannotRun, Process, require_version
 from node.receipts import CheckpointSigner
 from node.resync import resync
 from node.succession import Succession
@@ -54,13 +54,13 @@ async def test_another_version_or_none_is_told_with_the_way_out(tmp_path: Path) 
 async def test_what_ends_again_and_again_ends_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "AGAIN_SECONDS", 0.0)
     with pytest.raises(CannotRun, match="ended 5 times"):
-        await keep_running(program(tmp_path, "echo panic; exit 1"), tmp_path)
+        await Process(program(tmp_path, "echo panic; exit 1"), tmp_path).keep_running()
     assert (tmp_path / process.LOG).read_text() == "panic\n" * 5
 
 
 async def test_cometbft_ends_with_the_node(tmp_path: Path) -> None:
     script = "trap 'echo in order; exit 0' TERM; echo began; while :; do sleep 0.01; done"
-    running = asyncio.create_task(keep_running(program(tmp_path, script), tmp_path))
+    running = asyncio.create_task(Process(program(tmp_path, script), tmp_path).keep_running())
     said = tmp_path / process.LOG
     while not (said.exists() and said.read_text()):
         await asyncio.sleep(0.01)

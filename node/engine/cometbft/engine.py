@@ -6,12 +6,13 @@ one thread, everything else in the event loop.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import structlog
+from prometheus_client import Metric
 
 from ledger.plan import Checked, Verdict
 from ledger.state import policy_in
@@ -23,8 +24,9 @@ from node.cosigning.exchange import Exchange
 from node.cosigning.gathering import Gathering, OutOfHistory
 from node.cosigning.validators import Validators
 from node.cosigning.witness import Endpoint, Witness
-from node.engine import Done, Outcome, Stopped
+from node.engine import Cosigned, Done, Outcome, Stopped
 from node.engine.clock import steady_ms
+from node.engine.cometbft import standing
 from node.engine.cometbft.application import Application, Decided
 from node.engine.cometbft.booked import Receipts
 from node.engine.cometbft.broadcast import Broadcaster
@@ -32,16 +34,19 @@ from node.engine.cometbft.checker import Checker
 from node.engine.cometbft.dispatch import Dispatch
 from node.engine.cometbft.home import ABCI_SOCKET, FOLDER, RPC_SOCKET, address_of, chain_name, write_config
 from node.engine.cometbft.intake import Intake
-from node.engine.cometbft.process import keep_running, require_version
+from node.engine.cometbft.process import Process, require_version
 from node.engine.cometbft.progress import Progress
+from node.engine.cometbft.returning import Returning
 from node.engine.cometbft.server import AbciServer
 from node.engine.cometbft.transactions import name_of, pack
+from node.engine.cometbft.watch import Watch
 from node.peers import Peer
 from node.succession import Succession
 from proto.abci import abci_pb2 as pb
 
 COSIGN_AGAIN_SECONDS: Final = 60
 LOOK_AGAIN_SECONDS: Final = 1
+RETURNING: Final = "it does not know what it signed last, and signs nothing until it stands where the others stand"
 log = structlog.get_logger(__name__)
 
 
@@ -60,11 +65,14 @@ class Cometbft:
         clock_ms: Callable[[], int],
         intake: Intake,
     ) -> None:
-        self._store, self._cosigner = store, cosigner
+        self._store, self._cosigner, self._clock_ms = store, cosigner, clock_ms
         self._home, self._program = data / FOLDER, program
         self._loop = asyncio.get_running_loop()
+        self._returning = Returning(self._home, cosigner.has_signed)
+        cosigner.held = self._returning.active
         write_config(self._home, data / "keys", store.genesis, listen, peers)
         allowed = frozenset(address_of(peer.peer) for peer in peers)
+        self._peers_expected = len(allowed)
         self._progress = Progress(self._home, store.head)
         self._checker = Checker(store.head.chain, store)
         self._application = Application(store, self._checker, self._progress)
@@ -82,9 +90,12 @@ class Cometbft:
         self._exchange = Exchange(addresses, self._heard, lambda: self._gathering.newest.checkpoint, succession)
         self._intake = intake
         self._receipts = Receipts(lambda leaf, view: store.inclusion_proof(leaf, view.head.log))
+        self._process = Process(program, self._home, self._returning.prepare)
+        self._watch = Watch(self._home / RPC_SOCKET)
         self._failure: asyncio.Future[None] = self._loop.create_future()
         self._grown: Callable[[], None] = lambda: None
         self._stopped = False
+        self._standing = self._look()
 
     # What the node asks
 
@@ -102,6 +113,17 @@ class Cometbft:
 
     def watch(self, grown: Callable[[], None]) -> None:
         self._grown = grown
+
+    @property
+    def trouble(self) -> str:
+        return standing.trouble(self._standing)
+
+    @property
+    def cosigned(self) -> list[Cosigned]:
+        return list(self._standing.cosigned)
+
+    def collect(self) -> Iterable[Metric]:
+        return standing.collect(self._standing)
 
     def offer(self, checked: Checked, done: Done) -> None:
         if self._stopped:
@@ -126,11 +148,11 @@ class Cometbft:
         try:
             await require_version(self._program)
             await self._server.listen(self._home / ABCI_SOCKET)
-            if self._is_validator():
-                self._exchange.tell(self._gathering.newest.checkpoint)
+            self._tell(self._gathering.newest)
             async with Broadcaster(self._home / RPC_SOCKET) as broadcaster, asyncio.TaskGroup() as group:
                 for part in (
-                    keep_running(self._program, self._home),
+                    self._process.keep_running(),
+                    self._watch.run(),
                     self._intake.run(broadcaster),
                     self._exchange.run(),
                     self._exchange.look(self._is_validator, lambda: self._validators.is_behind),
@@ -149,7 +171,11 @@ class Cometbft:
         return self._cosigner.key in self._validators.keys
 
     async def _until_failure(self) -> None:
-        await self._failure
+        """From its end on nothing is taken, while CometBFT is still being ended."""
+        try:
+            await self._failure
+        finally:
+            self._stopped = True
 
     async def _stop(self) -> None:
         """CometBFT has ended. Nobody is left without an answer."""
@@ -211,13 +237,16 @@ class Cometbft:
 
     def _signed(self, view: ChainView) -> None:
         """This node signed a head: the others hear of it, and perhaps it was the one that was missing."""
-        if self._is_validator():
-            self._exchange.tell(view.checkpoint)
+        self._tell(view)
         try:
             if self._gathering.stored(view):
                 self._shown()
         except OutOfHistory as error:
             self._fail(error)
+
+    def _tell(self, view: ChainView) -> None:
+        if not self._cosigner.held and self._is_validator():
+            self._exchange.tell(view.checkpoint)
 
     def _heard(self, note: bytes) -> None:
         try:
@@ -238,13 +267,55 @@ class Cometbft:
         self._receipts.answer(gathering.view if gathering.witnessed else None, gathering.newest)
 
     async def _look_again(self) -> None:
-        """Whoever waited too long for the quorum gets what there is."""
+        """Whoever waited too long for the quorum gets what there is; and how all stands is looked at."""
         while True:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
             self._answer_receipts()
+            self._standing = self._look()
+            if self._returning.active:
+                await self._try_to_return()
+
+    async def _try_to_return(self) -> None:
+        """Vote and cosign again, once this node stands where the others stand."""
+        seen, newest, quorum = self._watch.seen, self._gathering.sightings.newest, self._standing.needed
+        others = [one for name, one in newest.items() if name != self._cosigner.name]
+        count = len(self._validators.office.keys)
+        needed, liars = min(quorum, count - 1), count - quorum
+        leaves = self._store.head.log.size
+        if self._returning.may_end(seen, leaves, others, needed, liars, self._clock_ms()) and seen is not None:
+            if self._returning.end(seen.height):
+                await self._process.start_again()
+            self._cosigner.held = False
 
     async def _cosign_again(self) -> None:
         """The unchanged head again, so that readers see that it is still the newest."""
         while True:
             await asyncio.sleep(COSIGN_AGAIN_SECONDS)
             self._signed(await self._loop.run_in_executor(self._worker, self._cosign))
+
+    def _look(self) -> standing.Standing:
+        gathering, now_ms = self._gathering, self._clock_ms()
+        names = [key.name for key in self._validators.office.keys]
+        seen = {name: gathering.sightings.newest.get(name) for name in names}
+        lag_leaves, lag_seconds = gathering.lag()
+        return standing.Standing(
+            now_ms=now_ms,
+            reasons=(
+                "the node is stopping" if self._stopped else "",
+                "" if self._server.connected else "CometBFT does not run; it is being started",
+                RETURNING if self._returning.active else "",
+            ),
+            seen=self._watch.seen,
+            peers_expected=self._peers_expected,
+            needed=self._validators.needed,
+            cosigned=tuple(
+                Cosigned(name, one.leaves, one.time_ms) if one else Cosigned(name, 0, 0) for name, one in seen.items()
+            ),
+            clock_ahead_ms=self._clock.ahead_ms(),
+            quorum_ms=gathering.witnessed_ms,
+            lag_leaves=lag_leaves,
+            lag_seconds=lag_seconds,
+            unwitnessed=len(self._receipts),
+            stalled_seconds=self._loop.time() - self._watch.grown_at,
+            starts=self._process.starts,
+        )
