@@ -341,6 +341,7 @@ def test_what_was_said_long_ago_says_nothing_of_the_time(time: Time) -> None:
     assert stamped(clock, time, -9 * MINUTE_MS, 1) == 0  # one old cosignature that comes now
     time.wall_ms += 10 * MINUTE_MS
     assert stamped(clock, time, 0, 1, 2) == 0
+    assert stamped(clock, time, -9 * MINUTE_MS, 1, 2) == 0  # of the last minutes, the latest
 
 
 def test_with_a_wrong_clock_the_others_are_still_heard(world: World, gathering: Gathering, time: Time) -> None:
@@ -501,8 +502,9 @@ async def test_it_takes_cosigns_and_answers_nothing_more(tmp_path: Path, monkeyp
     world.founded()
     engine._signed(engine._cosign())
     found, done = outcomes()
-    wire = world.envelope(MAKER, [world.seal(world.sell(MAKER, 1))])
-    engine._intake.take(pack(wire), done)
+    wire, beyond = (world.envelope(MAKER, [world.seal(world.sell(MAKER, count))]) for count in (1, 10**9))
+    for one in (wire, beyond):
+        engine._intake.take(pack(one), done)
     log = world.store.head.log
     for number in (1, 2):
         engine._heard(note(log.size, bytes(32), [number], NOW))
@@ -510,13 +512,13 @@ async def test_it_takes_cosigns_and_answers_nothing_more(tmp_path: Path, monkeyp
         await engine._until_failure()
     with pytest.raises(Stopped):
         engine.offer(world.check(wire), done)
-    decided = engine._application.finalize(1, world.now, [pack(wire)])
+    decided = engine._application.finalize(1, world.now, [pack(wire), pack(beyond)])
     await asyncio.get_running_loop().run_in_executor(engine._worker, engine._commit)
     for number in (1, 2, 3):
         engine._heard(head_note(world, number))
     engine._answer_receipts()
-    assert (decided.verdicts[0].leaf, found) == (log.size, [])
+    assert ([one.leaf for one in decided.verdicts], found) == ([log.size, None], [])
     assert lines(sign(cosigner, world.store)) == 0
     await engine._stop()
-    assert [type(one) for one in found] == [Stopped]
+    assert [type(one) for one in found] == [Stopped, Stopped]
     world.close()
