@@ -48,8 +48,7 @@ def witnessed(tmp_path: Path) -> Iterator[tuple[Network, LiteWitness]]:
 
 
 def strict_policy(network: Network) -> str:
-    *lines, _ = (network.data / "policy.txt").read_text().splitlines()
-    return "\n".join([*lines, f"witness w {outside.KEY}", "group both all validators w", "quorum both\n"])
+    return outside.strict_policy((network.data / "policy.txt").read_text())
 
 
 def believes(check: Callable[[], object]) -> bool:
