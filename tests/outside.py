@@ -86,7 +86,8 @@ class LiteWitness:
             self._prepare()
         db, agent = str(self.folder / "db"), str(self.folder / "agent")
         command = [
-            str(self.program), "-name", NAME, "-db", db, "-ssh-agent", agent, "-key", sha256(KEY.key).hexdigest(), "-listen", f"127.0.0.1:{self.port}",
+            str(self.program), "-name", NAME, "-db", db, "-ssh-agent", agent,
+            "-key", sha256(KEY.key).hexdigest(), "-listen", f"127.0.0.1:{self.port}",
         ]  # fmt: skip
         with (self.folder / "litewitness.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
