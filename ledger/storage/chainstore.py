@@ -420,16 +420,23 @@ class ChainStore:
 
 
 class ChainView:
-    """One version of a chain for building proofs: it stays as it is while later blocks are stored."""
+    """One version of a chain for building proofs: it stays as it is while later blocks are stored. `note` is its
+    head, signed by the log and validators, `outside` the signature lines of other witnesses."""
 
-    def __init__(self, store: ChainStore, head: Head, snapshot: Snapshot, checkpoint: bytes) -> None:
+    def __init__(self, store: ChainStore, head: Head, snapshot: Snapshot, note: bytes) -> None:
         self.head = head
-        self.checkpoint = checkpoint
+        self.note = note
+        self.outside = b""
         self.header = b"" if head.header is None else b.HEADER.encode(head.header)
         self.state = head.state
         self._store = store
         self._snapshot = snapshot
         self._header_proof: list[bytes] | None = None
+
+    @property
+    def checkpoint(self) -> bytes:
+        """The signed note with all that cosigned it."""
+        return self.note + self.outside
 
     def get(self, key: bytes) -> bytes | None:
         return self._snapshot.get(key)

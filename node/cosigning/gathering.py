@@ -205,7 +205,7 @@ class Gathering:
         if not enough and self.witnessed:
             return False
         if head.logs:  # an observer's own is not among those that readers know
-            head.view.checkpoint = head.note(self._validators.logs, self._validators.keys)
+            head.view.note = head.note(self._validators.logs, self._validators.keys)
         self.view, self.witnessed = head.view, enough
         if enough:
             times = sorted(_time(head.lines[key]) for key in head.office.keys if key in head.lines)

@@ -44,8 +44,10 @@ class Head(Struct, frozen=True):
 
     @classmethod
     def of(cls, view: ChainView) -> "Head":
-        made = n.parse(view.checkpoint)
-        return cls(view, made.text, n.serialise(n.Note(made.text, made.signatures[:1])))
+        made = n.parse(view.note)
+        origin = made.text.split("\n", 1)[0]
+        by_log = [line for line in made.signatures if line.name == origin]
+        return cls(view, made.text, n.serialise(n.Note(made.text, by_log)))
 
     @property
     def size(self) -> int:
@@ -171,7 +173,7 @@ class Outside:
             head = Head.of(view)
             behind = await asyncio.gather(*(one.ask(session, head, until) for one in self._outsiders))
             lines = [line for one in self._outsiders for line in one.line(head.text)]
-            view.checkpoint = n.serialise(n.merged(n.parse(view.checkpoint), lines))
+            view.outside = n.signature_lines(lines)
             if not any(behind) or loop.time() >= until:
                 break
             await _wait(grown, until - loop.time())

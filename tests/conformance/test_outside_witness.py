@@ -34,7 +34,7 @@ def witnessed(tmp_path: Path) -> Iterator[tuple[Network, LiteWitness]]:
     program = outside.program(home)
     network.found(REGULATOR)
     trusted = policy.parse_policy((network.data / "policy.txt").read_text())
-    witness = LiteWitness(program, home, outside.free_port(), [trusted.log])
+    witness = LiteWitness(program, home, outside.free_port(), list(trusted.logs))
     with (network.data / "node.toml").open("a") as settings:
         settings.write(f"witnesses = {json.dumps([witness.setting])}\n")
     try:

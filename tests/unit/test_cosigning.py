@@ -218,6 +218,13 @@ def test_the_unchanged_head_is_cosigned_again(world: World, gathering: Gathering
     assert agreed_at == later // 1000 * 1000
 
 
+def test_what_outside_witnesses_cosigned_stays(world: World, gathering: Gathering) -> None:
+    outside = n.cosign(n.parse(gathering.view.note).text, "university", SEEDS[3], NOW // 1000)
+    gathering.view.outside = n.signature_lines([outside])
+    assert gathering.heard(head_note(world, 1))
+    assert [line.name for line in n.parse(gathering.view.checkpoint).signatures] == [ORIGIN, *NAMES[:2], "university"]
+
+
 def test_what_counts_for_no_reader_counts_for_no_quorum(world: World, gathering: Gathering) -> None:
     log = world.store.head.log
     own = n.parse(head_note(world, 1))

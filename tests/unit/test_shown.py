@@ -17,6 +17,7 @@ from node.disk import Disk
 from node.http.proofs import Proofs
 from node.metrics import Metrics
 from node.private import ROWS_FILE, PrivateStore
+from node.succession import Succession
 from tests.world import FORMULA, LOT, MAKER, World
 
 CODE = Code(FORMULA, LOT.removeprefix(FORMULA))
@@ -50,6 +51,7 @@ class Served:
             Metrics(),
             self.private,
             disk,
+            Succession(folder, self.world.store.genesis),
             shown=lambda: self.shown,
         )
 
@@ -95,11 +97,11 @@ def test_a_receipt_is_of_the_version_for_readers_as_soon_as_that_has_it(served: 
 
 
 async def test_a_proof_is_built_anew_when_more_have_cosigned_the_same_version(served: Served) -> None:
-    proofs = Proofs(served.app, "policy")
+    proofs = Proofs(served.app)
     first = await proofs.get(CODE)
     assert await proofs.get(CODE) is first
     assert served.shown.checkpoint in first.proof
-    served.shown.checkpoint = served.world.note(served.world.now + 60_000)
+    served.shown.note = served.world.note(served.world.now + 60_000)
     second = await proofs.get(CODE)
     assert served.shown.checkpoint in second.proof
     assert served.newest.view.checkpoint not in second.proof
