@@ -16,7 +16,7 @@ from ledger import note as n
 from ledger.errors import Malformed, SuyuanError, VerifyFailed
 from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX
 from ledger.state import policy_in
-from ledger.storage.chainstore import ChainView
+from ledger.storage.chainview import ChainView
 from node.cosigning.clock import CosignerClock
 from node.cosigning.evidence import Evidence
 from node.cosigning.sightings import Sightings

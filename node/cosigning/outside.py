@@ -16,7 +16,8 @@ from msgspec import Struct
 from ledger import note as n
 from ledger.errors import Malformed, VerifyFailed
 from ledger.limits import NOTE_BYTES_MAX, OUTSIDE_PAUSE_SECONDS_MAX, OUTSIDE_WAIT_SECONDS_MAX, WITNESS_WINDOW_MS
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
 from ledger.tlogwitness import SIZE_TYPE, AddCheckpoint, decode_size, encode
 from node.cosigning.address import Address
 from node.engine import Engine

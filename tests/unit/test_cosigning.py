@@ -14,7 +14,8 @@ from ledger import note as n
 from ledger.encoding import Codec
 from ledger.errors import Damaged, Malformed, SuyuanError, VerifyFailed
 from ledger.plan import Verdict
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
 from node import keys
 from node.cosigning.clock import CosignerClock
 from node.cosigning.cosigner import Cosigner

@@ -13,7 +13,7 @@ from ledger import merkle, policy, signature
 from ledger import note as n
 from ledger.errors import Malformed, VerifyFailed
 from ledger.limits import NOTE_BYTES_MAX, WITNESS_WINDOW_MS
-from ledger.storage.chainstore import ChainView
+from ledger.storage.chainview import ChainView
 from ledger.tlogwitness import PATH, SIZE_TYPE, decode
 from node.config import Settings
 from node.cosigning import outside

@@ -11,7 +11,7 @@ from ledger import note as n
 from ledger.errors import Malformed
 from ledger.limits import FREE_BYTES_MIN
 from ledger.links import Code
-from ledger.storage.chainstore import ChainView
+from ledger.storage.chainview import ChainView
 from node.app import App
 from node.disk import Disk
 from node.http.proofs import Proofs
