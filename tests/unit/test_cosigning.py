@@ -352,6 +352,18 @@ def test_what_was_said_long_ago_says_nothing_of_the_time(time: Time) -> None:
     assert stamped(clock, time, -9 * MINUTE_MS, 1, 2) == 0  # of the last minutes, the latest
 
 
+def test_there_is_no_gap_between_what_is_heard(time: Time) -> None:
+    """Each cosigns once a minute, and all but the first of them are a second on their way."""
+    clock = time.clock()
+    time.wall_ms += 10 * MINUTE_MS
+    assert stamped(clock, time, 0, 1, 2, 3) == 0
+    for _ in range(10):
+        for _ in range(6):
+            time.passes(10_000)
+            assert -1000 <= stamped(clock, time, 0) <= 0
+        stamped(clock, time, -1000, 1, 2, 3)
+
+
 def test_with_a_wrong_clock_the_others_are_still_heard(world: World, gathering: Gathering, time: Time) -> None:
     time.wall_ms += 11 * MINUTE_MS
     with pytest.raises(VerifyFailed):
