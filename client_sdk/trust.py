@@ -5,12 +5,13 @@ and both checkpoints are kept as evidence.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from client_sdk.errors import LogForked
+from client_sdk.errors import LogForked, NotWitnessed
 from ledger import checkpoint as c
 from ledger import limits, merkle, note, policy, tlogproof
 from ledger.errors import VerifyFailed
@@ -59,9 +60,25 @@ class Trust:
         return known
 
     def check_inclusion(self, leaf_hash: bytes, leaf: int, proof: list[bytes], data: bytes, now_ms: int) -> None:
-        """An envelope's leaf stands in the log under the note."""
-        head = self.checkpoint(data, now_ms)
+        """An envelope's leaf stands in the log under the note. NotWitnessed where that holds but for the quorum."""
+        try:
+            head = self.checkpoint(data, now_ms)
+        except VerifyFailed as error:
+            alone = self._signed_alone(data, now_ms) if error.check == "quorum" else None
+            if alone is None:
+                raise
+            merkle.verify_inclusion(leaf_hash, leaf, alone.size, proof, alone.root)
+            raise NotWitnessed(leaf, error.message) from None
         merkle.verify_inclusion(leaf_hash, leaf, head.size, proof, head.root)
+
+    def _signed_alone(self, data: bytes, now_ms: int) -> c.Checkpoint | None:
+        """The checkpoint that the log signed and too few cosigned, whenever that was; None where enough did, if at
+        another time than this clock's."""
+        with suppress(VerifyFailed):
+            policy.check(self._policy, data, None, limits.WITNESS_WINDOW_MS)
+            return None
+        log_alone = structs.replace(self._policy, quorum=None)
+        return policy.check(log_alone, data, now_ms, limits.WITNESS_WINDOW_MS).checkpoint
 
     def advance(self, data: bytes, proof: list[bytes], now_ms: int) -> None:
         """Pin a newer checkpoint that `proof` shows to extend the pinned one; LogForked otherwise."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from client_sdk import codes, keys, saved, when
+from client_sdk import access, codes, saved, when
 from client_sdk.commands.options import Json, console, reader, say
 from client_sdk.wire import clock_ms
 from ledger import entries as e
@@ -17,9 +17,8 @@ from ledger.proof.verdict import Verdict
 from ledger.proof.verify import Product, Query, verify_product
 from ledger.proof.way import WayIn
 
-Connection = Annotated[
-    Path, typer.Option("--node", "-n", envvar="SUYUAN_NODE", help="Connection file (suyuan-node connection).")
-]
+NODE_HELP = "Connection file (suyuan-node connection), or a folder with several; may be repeated."
+Connections = Annotated[list[Path], typer.Option("--node", "-n", envvar="SUYUAN_NODE", help=NODE_HELP)]
 Code = Annotated[str, typer.Argument(help="What was scanned: a Digital Link, (01)…(10)…, or GTIN#LOT.")]
 Voucher = Annotated[str, typer.Option(help="32 hexadecimal digits, if the code does not hold it.")]
 Site = Annotated[str, typer.Option(help="A public shop, MEMBER/CODE.")]
@@ -38,7 +37,7 @@ def _scan(code: str, voucher: str, site: str) -> codes.Scan:
 
 def proof(
     code: Code,
-    node: Connection,
+    node: Connections,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the proof goes.")],
     voucher: Voucher = "",
     site: Site = "",
@@ -60,7 +59,7 @@ def verify(
         Path | None, typer.Option("--file", "-f", help="A saved page, bundle or proof; else the node is asked.")
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="Whom to believe: a tlog-policy file.")] = None,
-    node: Annotated[Path | None, typer.Option("--node", "-n", envvar="SUYUAN_NODE", help="Connection file.")] = None,
+    node: Annotated[list[Path] | None, typer.Option("--node", "-n", envvar="SUYUAN_NODE", help=NODE_HELP)] = None,
     voucher: Voucher = "",
     site: Site = "",
     as_json: Json = False,
@@ -70,12 +69,11 @@ def verify(
     if file is not None:
         if policy is None and node is None:
             raise typer.BadParameter("a saved file needs --policy (or --node, for its policy): whom do you believe?")
-        trusted = _policy(policy) if policy is not None else keys.load_connection(_given(node)).trusted()
+        trusted = _policy(policy) if policy is not None else access.readers(_given(node))[0].connection.trusted()
         product = _judged(trusted, query, file)
     else:
-        connection = keys.load_connection(_given(node))
-        trusted = _policy(policy) if policy is not None else connection.trusted()
         with reader(_given(node)) as source:
+            trusted = _policy(policy) if policy is not None else source.connection.trusted()
             data = source.product_proof(query.product, query.lot, query.voucher, query.site)
         product = verify_product(trusted, query, data, clock_ms())
     if as_json:
@@ -105,8 +103,8 @@ def _judged(trusted: Policy, query: Query, file: Path) -> Product:
         raise VerifyFailed(str(file), f"{again} ({error.message})") from None
 
 
-def _given(node: Path | None) -> Path:
-    if node is None:
+def _given(node: list[Path] | None) -> list[Path]:
+    if not node:
         raise typer.BadParameter("without a saved file, --node says which node to ask")
     return node
 
@@ -180,7 +178,7 @@ def _show(product: Product) -> None:
     )  # fmt: skip
 
 
-def info(node: Connection, as_json: Json = False) -> None:
+def info(node: Connections, as_json: Json = False) -> None:
     """Who a node is and where its log stands."""
     with reader(node) as source:
         found = source.node_info()

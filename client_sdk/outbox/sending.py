@@ -263,21 +263,27 @@ class Sender:
     def _give_private(self) -> None:
         """Private openings go to the nodes that the member named, once; a crash before a node's answer is stored
         gives them once more, which changes nothing."""
-        node = ""
+        reached: list[str] = []
         for number in self._store.booked():
             entry = self._store.get(number)
-            node = node or self._client.node_info().node
-            if entry.problems or entry.leaf is None or (entry.nodes and node not in entry.nodes):
-                continue
-            try:
-                self._client.put_private(entry.leaf, entry.private, [node])
-            except errors.EnvelopeRefused as error:
-                self._store.openings_refused(number, error.problems)
-                self._tell(Event(Kind.REFUSED, entry, f"the node refuses its private openings: {error}"))
-            else:
-                self._store.given(entry, node)
-                self._report.given += 1
-                self._tell(Event(Kind.GIVEN, entry, f"private openings given to {node}"))
+            reached = reached or self._client.reached()
+            for node in entry.nodes or reached[:1]:
+                if node in reached and entry.state is State.BOOKED and not entry.problems:
+                    self._give(entry, node)
+                    entry = self._store.get(number)
+
+    def _give(self, entry: Entry, node: str) -> None:
+        if entry.leaf is None:
+            return
+        try:
+            self._client.put_private(entry.leaf, entry.private, [node])
+        except errors.EnvelopeRefused as error:
+            self._store.openings_refused(entry.number, error.problems)
+            self._tell(Event(Kind.REFUSED, entry, f"the node refuses its private openings: {error}"))
+        else:
+            self._store.given(entry, node)
+            self._report.given += 1
+            self._tell(Event(Kind.GIVEN, entry, f"private openings given to {node}"))
 
     def _pin(self) -> None:
         """The newest checkpoint must extend the last receipt's, and what was seen before."""
