@@ -158,7 +158,7 @@ class AsyncClient:
         if note:
             head = self.trust.checkpoint(note, clock_ms())
             answer = await self._call("GetCheckpoint", pb.GetCheckpointRequest(extends_size=head.size))
-            self.trust.require_extension(head, answer.checkpoint, list(answer.consistency), clock_ms())
+            self.trust.require_extension(note, answer.checkpoint, list(answer.consistency), clock_ms())
         await self.refresh()
 
     async def refresh(self) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
 import grpc
 
@@ -169,9 +169,7 @@ class Client(Reads):
         now = clock_ms()
         if note:
             answer = self._extending(self.trust.checkpoint(note, now).size)
-            self.trust.require_extension(
-                self.trust.checkpoint(note, now), answer.checkpoint, list(answer.consistency), now
-            )
+            self.trust.require_extension(note, answer.checkpoint, list(answer.consistency), now)
         self.refresh()
 
     def refresh(self) -> None:
@@ -184,10 +182,9 @@ class Client(Reads):
         """The newest checkpoint, with the proof that it extends `size` leaves; without one where the log is shorter,
         so that the pin judges."""
         try:
-            answer = self._call("GetCheckpoint", pb.GetCheckpointRequest(extends_size=size))
+            return self.checkpoint(size)
         except errors.EnvelopeRefused:
-            answer = self._call("GetCheckpoint", pb.GetCheckpointRequest())
-        return cast(pb.GetCheckpointResponse, answer)
+            return self.checkpoint()
 
     def submit_envelope(self, envelope: SignedEnvelope) -> Receipt:
         """Send one signed envelope. EnvelopeRefused, Overloaded and ReadOnly: nothing of it is booked; with any

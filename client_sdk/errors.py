@@ -81,9 +81,9 @@ class OutboxError(ClientError):
 
 
 class LogForked(VerifyFailed):
-    """The log is not an extension of what this reader saw before. The two notes are kept as evidence."""
+    """The log is not an extension of what this reader saw before. The two notes are kept in `evidence`, a file."""
 
-    def __init__(self, message: str, evidence: tuple[Path, Path] | None = None) -> None:
-        where = "" if evidence is None else f"; the two checkpoints are kept in {evidence[0]} and {evidence[1]}"
+    def __init__(self, message: str, evidence: Path | None = None) -> None:
+        where = "" if evidence is None else f"; both checkpoints are kept: suyuan evidence {evidence}"
         super().__init__("pinned checkpoint", message + where)
         self.evidence = evidence

@@ -144,15 +144,11 @@ class Nodes(Client):
         for _ in range(BEHIND_TRIES if len(self.lines) > 1 else 0):
             for line in self._in_order():
                 try:
-                    found: pb.GetCheckpointResponse = line.client._call(
-                        "GetCheckpoint", pb.GetCheckpointRequest(extends_size=size)
-                    )
+                    return line.client.checkpoint(size)
                 except errors.Unavailable as error:
                     self._left(line, error)
                 except errors.EnvelopeRefused:
-                    pass
-                else:
-                    return found
+                    continue
             self._sleep(BEHIND_SECONDS)
         return super()._extending(size)
 

@@ -1,7 +1,7 @@
 """Trust: receipts are verified against a policy, and the last checkpoint seen is pinned.
 
 A log that is shorter than the pin, or does not extend it, has gone back or forked: nothing of it is believed,
-and both checkpoints are kept as evidence.
+and both checkpoints are kept as evidence (`client_sdk.evidence`).
 """
 
 import os
@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
+from client_sdk import evidence
 from client_sdk.errors import LogForked, NotWitnessed
 from ledger import checkpoint as c
 from ledger import limits, merkle, note, policy, tlogproof
@@ -84,30 +85,28 @@ class Trust:
         """Pin a newer checkpoint that `proof` shows to extend the pinned one; LogForked otherwise."""
         head = self.checkpoint(data, now_ms)
         if self.pinned is not None:
-            self.require_extension(self.pinned, data, proof, now_ms)
+            self.require_extension(self._pinned_note, data, proof, now_ms)
             if head == self.pinned:
                 return
         self.pinned, self._pinned_note = head, data
         self._store()
 
-    def require_extension(self, old: c.Checkpoint, data: bytes, proof: list[bytes], now_ms: int) -> None:
-        """The checkpoint in `data` extends one that was believed before; LogForked otherwise."""
-        head = self.checkpoint(data, now_ms)
+    def require_extension(self, known: bytes, data: bytes, proof: list[bytes], now_ms: int) -> None:
+        """The checkpoint in `data` extends one that was believed before, `known`; LogForked otherwise."""
+        head, old = self.checkpoint(data, now_ms), c.parse(note.parse(known).text)
         if head.size < old.size:
             message = f"the log went back from {old.size} to {head.size} leaves"
-            raise LogForked(message, self._keep_evidence(data))
+            raise LogForked(message, self._keep_evidence(known, data, []))
         try:
             merkle.verify_consistency(old.size, head.size, old.root, head.root, proof)
         except VerifyFailed as error:
-            raise LogForked(str(error), self._keep_evidence(data)) from None
+            tried = [evidence.Tried(old.size, proof)]
+            raise LogForked(str(error), self._keep_evidence(known, data, tried)) from None
 
-    def _keep_evidence(self, data: bytes) -> tuple[Path, Path] | None:
+    def _keep_evidence(self, known: bytes, data: bytes, tried: list[evidence.Tried]) -> Path | None:
         if self._folder is None:
             return None
-        paths = (self._folder / "evidence-pinned.txt", self._folder / "evidence-shown.txt")
-        for path, content in zip(paths, (self._pinned_note, data), strict=True):
-            path.write_bytes(content)
-        return paths
+        return evidence.keep(self._folder, evidence.of(self._policy, known, data, tried))
 
     def _store(self) -> None:
         """Whole or not at all, so that a crash leaves the old pin or the new one."""

@@ -18,6 +18,8 @@ from client_sdk.client import Client
 from client_sdk.commands import parsing
 from client_sdk.errors import KeyFileError
 from client_sdk.nodes import Nodes
+from ledger.errors import Malformed
+from ledger.policy import Policy, parse_policy
 
 Identity = Annotated[
     Path, typer.Option("--identity", "-i", envvar="SUYUAN_IDENTITY", help="Identity folder (suyuan keygen).")
@@ -84,6 +86,15 @@ def reader(connections: Sequence[Path]) -> Client:
 
 def _over(nodes: Sequence[access.Access]) -> Client:
     return Nodes.reaching(nodes, warn)
+
+
+def policy_file(path: Path) -> Policy:
+    """A tlog-policy that somebody wants to believe."""
+    try:
+        return parse_policy(path.read_text())
+    except (Malformed, UnicodeDecodeError) as error:
+        expected = "a tlog-policy is expected, such as the policy.txt of a node's folder"
+        raise Malformed(str(path), f"it is no policy ({error}); {expected}") from None
 
 
 def pages_of(folder: Path) -> str:
