@@ -56,13 +56,9 @@ class Comparison(Struct):
         lines = [f"{view.label} shows what proves nothing: {view.trouble}" for view in self.views if view.lies]
         if len(self.histories) < 2:
             return lines
-        sides = sorted(
-            self.histories.values(), key=lambda side: min(bool(one.head and one.head.lacking) for one in side)
-        )
-        for side in sides:
-            told = max((one.head for one in side if one.head), key=lambda head: (not head.lacking, head.size))
-            verb = "show" if len(side) > 1 else "shows"
-            lines.append(f"{', '.join(one.label for one in side)} {verb} {told}")
+        for side in self.histories.values():
+            best = max((one.head for one in side if one.head), key=lambda head: (not head.lacking, head.size))
+            lines.append(f"{', '.join(one.label for one in side)} {'show' if len(side) > 1 else 'shows'} {best}")
         return lines
 
 
