@@ -9,6 +9,7 @@ from msgspec import structs
 from client_sdk import evidence, network_audit
 from client_sdk.compare import compare
 from client_sdk.evidence import Tried
+from ledger import block as b
 from ledger import merkle, note, tiles
 from ledger import policy as p
 from ledger.envelope import ENVELOPE, envelope_id
