@@ -21,12 +21,13 @@ from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
 
 CALL_SECONDS = 30
+STALLED_CALLS = 3  # so many times as long as a call may last, a stream may owe an answer
 
 
 class Client(Reads):
     """One member's (or, without identity, a reader's) connection to a node. Use as a context manager."""
 
-    call_seconds: float | None = None  # in place of CALL_SECONDS
+    call_seconds: float | None = None  # in place of CALL_SECONDS; streams that stall are ended too
     _node = ""  # the connected node's name, once it was asked for
 
     def __init__(self, connection: keys.Connection, identity: keys.Identity | None = None) -> None:
@@ -137,6 +138,9 @@ class Client(Reads):
         """What becomes of the envelopes of a flow, over one stream to one node; raises what ended it too early."""
         try:
             stream = self._stub.SubmitStream(flow.messages(), timeout=STREAM_SECONDS, metadata=wire.metadata())
+            if self.call_seconds is not None:
+                watched = (stream.cancel, STALLED_CALLS * self.call_seconds)
+                threading.Thread(target=flow.watch, args=watched, daemon=True).start()
             for message in stream:
                 yield from flow.answers(message, self.trust, clock_ms())
         except grpc.RpcError as error:
@@ -248,6 +252,7 @@ class Flow:
         self._room = threading.Condition()
         self._turn = threading.Lock()  # of whoever takes the next envelope
         self._stopped = False
+        self._answered = 0
         self.last_checkpoint = b""
         self.failure: Exception | None = None
 
@@ -288,11 +293,26 @@ class Flow:
                 if envelope is None:
                     raise VerifyFailed("stream", f"the node answered tag {result.tag}, which does not wait")
                 self._bytes -= len(envelope.wire)
+                self._answered += 1
                 self._room.notify_all()
             outcome = wire.outcome(trust, envelope, result, message.checkpoint, now_ms)
             yield envelope, outcome
             if isinstance(outcome, Receipt):
                 self.last_checkpoint = message.checkpoint
+
+    def watch(self, cancel: Callable[[], object], seconds: float) -> None:
+        """Runs in a thread of its own: cancel the stream when nothing is answered for so long, and the envelope that
+        waited longest at its beginning still does."""
+        with self._room:
+            while not self._stopped:
+                before, oldest = self._answered, next(iter(self._waiting), None)
+                moved = self._room.wait_for(partial(self._moved, before), seconds)
+                if not moved and oldest in self._waiting:
+                    cancel()
+                    return
+
+    def _moved(self, before: int) -> bool:
+        return self._stopped or self._answered != before
 
     def unanswered(self) -> list[SignedEnvelope]:
         return list(self._waiting.values())

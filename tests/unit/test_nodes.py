@@ -1,5 +1,6 @@
 """Several nodes behind one client: ledger, rules and proofs are real; the lines to it fail as told."""
 
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,31 @@ class Broken(grpc.RpcError):
         return ()
 
 
+class Answers:
+    """A stream's answers, which can be cancelled; behind `silent_after` of them it says nothing until then."""
+
+    silent_after: int | None = None
+
+    def __init__(self, answers: Iterator[pb.SubmitResults]) -> None:
+        self._answers = answers
+        self._count = 0
+        self._cancelled = threading.Event()
+
+    def __iter__(self) -> Iterator[pb.SubmitResults]:
+        return self
+
+    def __next__(self) -> pb.SubmitResults:
+        answer = next(self._answers)
+        if self._count == self.silent_after:
+            self._cancelled.wait()
+            raise Broken
+        self._count += 1
+        return answer
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+
 class Streaming(Loopback):
     """A loopback with a submit stream, which breaks at the envelope numbered `breaks_at`: before it took effect
     (LOST), or behind (STORED)."""
@@ -51,7 +77,10 @@ class Streaming(Loopback):
 
     def SubmitStream(  # noqa: N802
         self, messages: Iterable[pb.SubmitRequests], timeout: float, metadata: Any
-    ) -> Iterator[pb.SubmitResults]:
+    ) -> "Answers":
+        return Answers(self._answers_to(messages))
+
+    def _answers_to(self, messages: Iterable[pb.SubmitRequests]) -> Iterator[pb.SubmitResults]:
         for message in messages:
             for request in message.requests:
                 breaks = self.breaks_at == len(self.wires)
@@ -234,6 +263,23 @@ def test_a_stream_ends_where_no_node_is_left_and_says_what_is_known(desk: Desk) 
     booked = [isinstance(one, Receipt) for one in found.values()]
     assert booked == [True] * 5 + [False] * (len(found) - 5)
     assert all(isinstance(one, Receipt | errors.Unavailable) for one in found.values())
+
+
+def test_a_stream_that_stalls_goes_on_at_the_next_node(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    envelopes = list(desk.nodes.sign((desk.sale(f"A/{number}") for number in range(9)), records_max=1))
+    answers = desk.first.SubmitStream
+
+    def silent(messages: Any, timeout: float, metadata: Any) -> Answers:
+        stream = answers(messages, timeout, metadata)
+        stream.silent_after = 4
+        return stream
+
+    monkeypatch.setattr(desk.first, "SubmitStream", silent)
+    desk.first.call_seconds = 0.1
+    found = outcomes(desk, (one for one in envelopes))
+    assert list(found) == [one.id for one in envelopes]
+    assert all(isinstance(one, Receipt) for one in found.values()), found
+    assert desk.refs() == [f"A/{number}" for number in range(9)]
 
 
 def test_what_a_broken_stream_sent_is_unknown_whatever_the_next_node_did_not_take(desk: Desk) -> None:
