@@ -4,7 +4,7 @@ from msgspec import Struct, structs
 
 from ledger import checkpoint as c
 from ledger import note as n
-from ledger.errors import VerifyFailed
+from ledger.errors import Malformed, VerifyFailed
 from ledger.limits import WITNESS_WINDOW_MS
 from ledger.policy import Policy, check
 
@@ -35,11 +35,15 @@ class Head(Struct, frozen=True):
 def read(trusted: Policy, note: bytes, now_ms: int | None) -> Head:
     """The head in a note under a policy, as of now, or with None as a saved file. VerifyFailed where the log did not
     sign it, or a known key's signature does not hold."""
-    log_alone = structs.replace(trusted, quorum=None)
+    try:
+        signed = n.parse(note)
+        governing = trusted.governing(c.parse(signed.text).size)
+    except Malformed as error:
+        raise VerifyFailed("checkpoint", str(error)) from None
+    log_alone = structs.replace(governing, quorum=None)
     checkpoint = check(log_alone, note, now_ms or 0, WITNESS_WINDOW_MS).checkpoint
-    signed = n.parse(note)
     times: dict[str, int] = {}
-    for name, key in trusted.witnesses.items():
+    for name, key in governing.witnesses.items():
         found = [n.verify(signed, key, line) or 0 for line in n.find(signed, key)]
         if found:
             times[name] = 1000 * max(found)

@@ -30,7 +30,9 @@ from ledger.policy import Policy, of_genesis
 from ledger.storage.blockfile import BlockFiles
 from ledger.storage.chainstore import read_genesis
 from ledger.storage.tilefiles import CHECKPOINT_FILE, PUBLIC_FOLDER
+from ledger.succession import STEP, follow
 
+STEPS_FOLDER: Final = "steps"
 BELIEVED: Final = "its checkpoint and genesis hold"
 WITNESSED: Final = "a quorum cosigned its checkpoint"
 SAME: Final = "it shows the replayed history"
@@ -66,7 +68,7 @@ class Audited(Struct):
 def of_folder(label: str, folder: Path) -> Source:
     """A data folder, also while its node runs."""
     genesis = read_genesis(folder)
-    trusted, head, flaw = of_genesis(genesis), None, ""
+    trusted, head, flaw = _policy_of(folder, genesis), None, ""
     shown = folder / PUBLIC_FOLDER / CHECKPOINT_FILE
     try:
         head = heads.read(trusted, shown.read_bytes(), None) if shown.exists() else None
@@ -81,9 +83,15 @@ def of_folder(label: str, folder: Path) -> Source:
     return Source(label, trusted, genesis, head, flaw, bool(flaw), blocks, tiles=tiles)
 
 
+def _policy_of(folder: Path, genesis: g.Genesis) -> Policy:
+    """The newest policy, as the node's steps prove it from the genesis on."""
+    steps = [STEP.decode(path.read_bytes()) for path in sorted((folder / STEPS_FOLDER).glob("*.step"))]
+    return follow(of_genesis(genesis), steps, None)
+
+
 def of_client(label: str, client: Client, replays: bool) -> Source:
     """A node over the network; `replays` says that it may give its blocks. Unavailable and the like are trouble."""
-    trusted = client.connection.trusted()
+    trusted = client.trust.policy
     try:
         info = client.node_info()
         head = heads.read(trusted, info.checkpoint, clock_ms())

@@ -40,7 +40,7 @@ class Trust:
     """What one reader believes of one log. `folder` keeps the pin; without one it lasts as long as the object."""
 
     def __init__(self, trusted: policy.Policy, folder: Path | None) -> None:
-        self._policy = trusted
+        self.policy = trusted
         self._folder = folder
         self._known: dict[bytes, c.Checkpoint] = {}
         self.pinned: c.Checkpoint | None = None
@@ -54,7 +54,7 @@ class Trust:
         receipts share one."""
         known = self._known.get(data)
         if known is None:
-            known = policy.check(self._policy, data, now_ms, limits.WITNESS_WINDOW_MS).checkpoint
+            known = policy.check(self.policy, data, now_ms, limits.WITNESS_WINDOW_MS).checkpoint
             if len(self._known) >= 64:
                 self._known.clear()
             self._known[data] = known
@@ -76,9 +76,9 @@ class Trust:
         """The checkpoint that the log signed and too few cosigned, whenever that was; None where enough did, if at
         another time than this clock's."""
         with suppress(VerifyFailed):
-            policy.check(self._policy, data, None, limits.WITNESS_WINDOW_MS)
+            policy.check(self.policy, data, None, limits.WITNESS_WINDOW_MS)
             return None
-        log_alone = structs.replace(self._policy, quorum=None)
+        log_alone = structs.replace(self.policy, quorum=None)
         return policy.check(log_alone, data, now_ms, limits.WITNESS_WINDOW_MS).checkpoint
 
     def advance(self, data: bytes, proof: list[bytes], now_ms: int) -> None:
@@ -106,7 +106,7 @@ class Trust:
     def _keep_evidence(self, known: bytes, data: bytes, tried: list[evidence.Tried]) -> Path | None:
         if self._folder is None:
             return None
-        return evidence.keep(self._folder, evidence.of(self._policy, known, data, tried))
+        return evidence.keep(self._folder, evidence.of(self.policy, known, data, tried))
 
     def _store(self) -> None:
         """Whole or not at all, so that a crash leaves the old pin or the new one."""

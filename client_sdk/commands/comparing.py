@@ -23,7 +23,7 @@ TRIES: Final = 4
 def compared(source: Client, folder: Path, as_json: bool) -> None:
     """Where each node stands; evidence of what contradicts goes into `folder`. Exit code 1 where one shows something
     else than the others, or proves nothing."""
-    found = compare(clients_of(source), source.connection.trusted())
+    found = compare(clients_of(source), source.trust.policy)
     listing(as_json, "nodes", ((_as_values(view), _lines(view)) for view in found.views))
     blame(found, folder)
 
