@@ -22,7 +22,7 @@ from msgspec import Struct
 from client_sdk import access, errors
 from client_sdk.build import SignedEnvelope
 from client_sdk.client import Client, Flow
-from client_sdk.openings import Submission, Undelivered
+from client_sdk.openings import Opened, Submission, Undelivered
 from client_sdk.trust import Receipt
 from ledger.errors import SuyuanError
 from proto.suyuan.v1 import ledger_pb2 as pb
@@ -33,7 +33,6 @@ AWAY_SECONDS_MAX: Final = 600
 BEHIND_SECONDS: Final = 0.25
 BEHIND_TRIES: Final = 20
 ADMISSION: Final = frozenset({"key.unknown", "member.unknown"})
-"""Refusals by which a node may only say that it lies behind."""
 
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
@@ -77,6 +76,11 @@ class Nodes(Client):
     @classmethod
     def reaching(cls, found: Sequence[access.Access], tell: Callable[[str], None] = log.warning) -> "Nodes":
         return cls({one.label: Client(one.connection, one.identity) for one in found}, tell)
+
+    @property
+    def clients(self) -> dict[str, Client]:
+        """Each node's own client, by the name that its owner gave it: for `client_sdk.compare`, and who asks one."""
+        return {line.label: line.client for line in self.lines}
 
     def close(self) -> None:
         for line in self.lines:
@@ -173,7 +177,7 @@ class Nodes(Client):
                     break
                 self._left(line, error)
             except errors.EnvelopeRefused as error:
-                if unknown is None or not _may_lie_behind(error):
+                if unknown is None or not may_lie_behind(error):
                     raise
             else:
                 if not isinstance(unknown, errors.NotWitnessed):
@@ -243,7 +247,7 @@ class Nodes(Client):
             with suppress(SuyuanError):
                 return self.receipt(envelope)
         taken_elsewhere = sent and (
-            isinstance(outcome, errors.Overloaded | errors.ReadOnly) or _may_lie_behind(outcome)
+            isinstance(outcome, errors.Overloaded | errors.ReadOnly) or may_lie_behind(outcome)
         )
         return errors.Unavailable(f"another node may have it: {outcome}") if taken_elsewhere else outcome
 
@@ -275,6 +279,32 @@ class Nodes(Client):
                 f"{', '.join(sorted(missing))} cannot be reached, and has no private openings yet"
             )
 
+    def erase_private(self, places: Iterable[tuple[int, int]], reason: str) -> int:
+        """As `Client.erase_private`, at every node. Unavailable where one cannot be reached; the others have erased
+        theirs then, and the same again does no harm."""
+        asked, erased, missing = list(places), 0, list[str]()
+        for line in self.lines:
+            try:
+                erased = max(erased, line.client.erase_private(asked, reason))
+            except errors.Unavailable as error:
+                self._left(line, error)
+                missing.append(line.label)
+        if missing:
+            raise errors.Unavailable(f"{', '.join(missing)} cannot be reached, and may still keep it: erase it again")
+        return erased
+
+    def private_opening(self, leaf: int, index: int, known: bytes | None = None) -> Opened:
+        """As `Client.private_opening`, of the first node that keeps it."""
+        absent: errors.NotFound | None = None
+        for line in self._in_order():
+            try:
+                return line.client.private_opening(leaf, index, known)
+            except errors.NotFound as error:
+                absent = absent or error
+            except errors.Unavailable as error:
+                self._left(line, error)
+        raise absent or errors.Unavailable("no node can be reached")
+
     def _deliver(self, submission: Submission, one: Undelivered) -> None:
         try:
             self.put_private(one.leaf, one.openings, one.nodes)
@@ -282,7 +312,8 @@ class Nodes(Client):
             submission.missed(one, one.nodes, str(error))
 
 
-def _may_lie_behind(outcome: object) -> bool:
+def may_lie_behind(outcome: object) -> bool:
+    """Whether a refusal says no more than that this node has not heard yet of the signer."""
     return (
         isinstance(outcome, errors.EnvelopeRefused)
         and bool(outcome.problems)

@@ -159,7 +159,7 @@ def error_of(call: grpc.RpcError) -> errors.ClientError:
         return errors.NotFound(message)
     if code == grpc.StatusCode.UNAVAILABLE and status is None:
         return errors.Unavailable(
-            f"the node cannot be reached; does it run, at the address in node.json? ({message})"
+            f"the node cannot be reached; does it run, at the address in its node.json? ({message})"
         )
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED):
         return errors.Unavailable(message)

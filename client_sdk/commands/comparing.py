@@ -39,7 +39,7 @@ def blame(found: Comparison, folder: Path) -> None:
 
 def clients_of(source: Client) -> dict[str, Client]:
     """The client of each node, by its label."""
-    return {line.label: line.client for line in source.lines} if isinstance(source, Nodes) else {"node": source}
+    return source.clients if isinstance(source, Nodes) else {"node": source}
 
 
 def _as_values(view: View) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 from client_sdk import build, errors, when
 from client_sdk.client import Client
 from client_sdk.keys import Identity
+from client_sdk.nodes import may_lie_behind
 from client_sdk.outbox.entry import CLOCK, Entry, State
 from client_sdk.outbox.lines import line_of, set_aside
 from client_sdk.outbox.rows import DAMAGED
@@ -127,16 +128,21 @@ class Sender:
         if entry.problems and entry.problems[0].rule == DAMAGED:
             self._set_aside_whole(entry, entry.problems)
             return
-        if entry.state is State.WAITING:
+        before = entry.state
+        if before is State.WAITING:
             entry = self._signed(entry)
             if not self._store.sent(entry):
                 return  # dropped meanwhile
         try:
             receipt = self._client.submit_envelope(entry.envelope)
         except errors.EnvelopeRefused as error:
-            self._not_booked(entry, error.problems)
+            if before is State.SENT and may_lie_behind(error):
+                self._stop(str(error), again=True)
+            else:
+                self._not_booked(entry, error.problems)
         except (errors.Overloaded, errors.ReadOnly) as error:
-            self._store.not_taken(entry.number)
+            if before is State.WAITING:  # else what was sent before may be booked yet, whatever is taken now
+                self._store.not_taken(entry.number)
             self._wait(error)
         except errors.Unavailable as error:
             self._unanswered(error)

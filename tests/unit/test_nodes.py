@@ -12,7 +12,7 @@ import trustme
 
 from client_sdk import access, build, errors, keys
 from client_sdk.build import SignedEnvelope
-from client_sdk.nodes import AWAY_SECONDS, Nodes
+from client_sdk.nodes import AWAY_SECONDS, AWAY_SECONDS_MAX, Nodes
 from client_sdk.outbox import Outbox, State
 from client_sdk.trust import Receipt
 from client_sdk.wire import clock_ms
@@ -249,7 +249,7 @@ def test_a_stream_that_breaks_goes_on_at_the_next_node(desk: Desk, breaks_at: in
     assert desk.refs() == [f"A/{number}" for number in range(20)]
     assert set(desk.second.wires) <= {one.wire for one in envelopes}
     assert desk.told == ["second is asked in place of first: the node cannot be reached; does it run, at the address "
-                         "in node.json? (cut off)"]  # fmt: skip
+                         "in its node.json? (cut off)"]  # fmt: skip
     assert desk.nodes.trust.pinned is not None
 
 
@@ -356,6 +356,25 @@ def test_the_outbox_keeps_what_is_final_until_it_is_witnessed(desk: Desk) -> Non
         assert outbox.send(desk.nodes).booked == 1
         assert list(outbox.waiting()) == []
     assert {*desk.first.wires, *desk.second.wires} == {entry.envelope.wire}
+    assert desk.refs() == ["A/1"]
+
+
+@pytest.mark.parametrize("answer", [errors.Overloaded(200), errors.ReadOnly("disk", 30_000), UNKNOWN_KEY])
+def test_what_was_sent_in_an_earlier_run_stays_unknown_whatever_another_node_did_not_take(
+    desk: Desk, answer: errors.ClientError
+) -> None:
+    """Else it could be dropped, or signed anew with another key, while the first node still books it."""
+    with Outbox(desk.identity.folder, desk.world.chain, desk.identity, sleep=lambda seconds: None) as outbox:
+        [entry] = outbox.add([desk.sale("A/1")])
+        desk.first.fault = desk.second.fault = gone
+        assert outbox.send(desk.nodes).booked == 0
+        desk.second.fault = lambda method: answer if method == "Submit" else None
+        assert outbox.send(desk.nodes).again
+        [kept] = outbox.waiting()
+        assert (kept.state, kept.id) == (State.SENT, entry.id)
+        desk.first.fault = desk.first._listed
+        desk.time += AWAY_SECONDS_MAX + 1
+        assert outbox.send(desk.nodes).booked == 1
     assert desk.refs() == ["A/1"]
 
 
