@@ -12,13 +12,18 @@ from node.config import Settings
 from node.engine import Engine
 from node.engine.embedded import Embedded
 from node.receipts import CheckpointSigner
+from node.succession import Succession
 
 
 async def alone(
-    settings: Settings, store: ChainStore, signer: CheckpointSigner, clock_ms: Callable[[], int]
+    settings: Settings,
+    store: ChainStore,
+    signer: CheckpointSigner,
+    succession: Succession,
+    clock_ms: Callable[[], int],
 ) -> tuple[Engine, dict[str, str]]:
     bounds = settings.in_flight_envelopes_max, settings.in_flight_bytes_max
-    return Embedded(store, signer, clock_ms, *bounds, settings.clock_is_right), {}
+    return Embedded(store, signer, succession, clock_ms, *bounds, settings.clock_is_right), {}
 
 
 def main() -> None:

@@ -423,6 +423,38 @@ def test_private_openings_go_to_each_node_that_is_named(desk: Desk) -> None:
         assert list(outbox.waiting()) == []
 
 
+def test_private_openings_are_looked_for_and_erased_at_every_node(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def opening(line: Streaming, kept: bool) -> Any:
+        def get(leaf: int, index: int, known: bytes | None = None) -> str:
+            if not kept:
+                raise errors.NotFound(f"{line.node} keeps none")
+            return line.node
+
+        return get
+
+    def erase(line: Streaming) -> Any:
+        def erased(places: Any, reason: str) -> int:
+            asked.append(line.node)
+            return len(list(places))
+
+        return erased
+
+    for line, kept in ((desk.first, False), (desk.second, True)):
+        monkeypatch.setattr(line, "private_opening", opening(line, kept))
+        monkeypatch.setattr(line, "erase_private", erase(line))
+    opened: Any = desk.nodes.private_opening(7, 0)
+    assert opened == "second"
+    monkeypatch.setattr(desk.second, "private_opening", opening(desk.second, False))
+    with pytest.raises(errors.NotFound, match="first keeps none"):
+        desk.nodes.private_opening(7, 0)
+    assert desk.nodes.erase_private(iter([(7, 0)]), "x") == 1
+    assert asked == ["first", "second"]
+
+
 # Folders
 
 
