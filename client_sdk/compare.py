@@ -34,6 +34,16 @@ class View(Struct):
     lies: bool = False
     history: int = 0
 
+    def fails(self, error: SuyuanError) -> None:
+        self.head, self.trouble, self.lies = None, str(error), isinstance(error, VerifyFailed)
+
+
+class Tip(Struct, frozen=True):
+    """The newest head of a history that is known so far, and the node that shows it."""
+
+    client: Client
+    head: Head
+
 
 class Comparison(Struct):
     """All views, in the order in which the nodes were named, and evidence of each contradiction that was found."""
@@ -42,9 +52,11 @@ class Comparison(Struct):
     found: list[Evidence] = field(default_factory=list)
 
     @property
-    def histories(self) -> dict[int, list[View]]:
-        numbers = sorted({view.history for view in self.views if view.head is not None})
-        return {one: [view for view in self.views if view.head and view.history == one] for one in numbers}
+    def histories(self) -> list[list[tuple[str, Head]]]:
+        """(label, head) of the nodes of each history."""
+        shown = [(view.history, view.label, view.head) for view in self.views if view.head is not None]
+        numbers = sorted({number for number, _, _ in shown})
+        return [[(label, head) for number, label, head in shown if number == one] for one in numbers]
 
     @property
     def agrees(self) -> bool:
@@ -56,9 +68,9 @@ class Comparison(Struct):
         lines = [f"{view.label} shows what proves nothing: {view.trouble}" for view in self.views if view.lies]
         if len(self.histories) < 2:
             return lines
-        for side in self.histories.values():
-            best = max((one.head for one in side if one.head), key=lambda head: (not head.lacking, head.size))
-            lines.append(f"{', '.join(one.label for one in side)} {'show' if len(side) > 1 else 'shows'} {best}")
+        for side in self.histories:
+            best = max((head for _, head in side), key=lambda head: (not head.lacking, head.size))
+            lines.append(f"{', '.join(label for label, _ in side)} {'show' if len(side) > 1 else 'shows'} {best}")
         return lines
 
 
@@ -66,68 +78,54 @@ def compare(
     clients: Mapping[str, Client], trusted: Policy, sleep: Callable[[float], None] = time.sleep
 ) -> Comparison:
     """Ask every node for its checkpoint, and hold them against each other. Nothing is pinned."""
-    views = [_look(View(label, client), trusted) for label, client in clients.items()]
-    comparison = Comparison(views)
-    tips: list[View] = []
-    for view in sorted((one for one in views if one.head), key=lambda one: one.head.size if one.head else 0):
-        tried: list[Evidence] = []
-        for number, tip in enumerate(tips):
-            if _follows(view, tip, trusted, sleep, tried):
-                view.history, tips[number] = number, view
-                break
-        else:
-            view.history = len(tips)
-            tips.append(view)
-            comparison.found += tried
+    views = [View(label, client) for label, client in clients.items()]
+    shown = [(view, head) for view in views if (head := _look(view, trusted)) is not None]
+    comparison, tips = Comparison(views), list[Tip]()
+    for view, head in sorted(shown, key=lambda one: one[1].size):
+        try:
+            comparison.found += _place(view, head, tips, trusted, sleep)
+        except SuyuanError as error:
+            view.fails(error)
     return comparison
 
 
-def _look(view: View, trusted: Policy) -> View:
+def _look(view: View, trusted: Policy) -> Head | None:
     try:
-        answer = view.client.checkpoint()
-        view.head = heads.read(trusted, answer.checkpoint, clock_ms())
-    except VerifyFailed as error:
-        view.trouble, view.lies = str(error), True
+        view.head = heads.read(trusted, view.client.checkpoint().checkpoint, clock_ms())
     except SuyuanError as error:
-        view.trouble = str(error)
-    return view
+        view.fails(error)
+    return view.head
 
 
-def _follows(view: View, tip: View, trusted: Policy, sleep: Callable[[float], None], tried: list[Evidence]) -> bool:
-    """Whether a node's log extends the head of another, as its proof shows; then its newest head is the view. What
-    contradicts that is added to `tried`."""
+def _place(
+    view: View, head: Head, tips: list[Tip], trusted: Policy, sleep: Callable[[float], None]
+) -> list[Evidence]:
+    """Find the history that a head belongs to, or begin another one; then, evidence against each that is known."""
+    tried: list[Evidence] = []
+    for number, tip in enumerate(tips):
+        joined = _joined(view.client, head, tip, trusted, sleep)
+        if isinstance(joined, Tip):
+            view.history, tips[number] = number, joined
+            view.head = joined.head if joined is not tip else head
+            return []
+        tried.append(joined)
+    view.history = len(tips)
+    tips.append(Tip(view.client, head))
+    return tried
+
+
+def _joined(client: Client, head: Head, tip: Tip, trusted: Policy, sleep: Callable[[float], None]) -> Tip | Evidence:
+    """The newest head of a history, now that a node's belongs to it too: its own, as it proves, or where it stands
+    still, the one so far, as that one's node proves. Else evidence."""
     for _ in range(BEHIND_TRIES):
-        if view.head is None or tip.head is None:
-            return False
         try:
-            found = extension(view.client, tip.head, trusted)
+            found = extension(client, tip.head, trusted)
         except errors.EnvelopeRefused:  # the other one has grown meanwhile, and this one lies behind
             sleep(BEHIND_SECONDS)
-            continue
-        except SuyuanError as error:
-            view.trouble = str(error)
-            return False
-        if isinstance(found, Evidence):
-            tried.append(found)
-            return False
-        view.head = found
-        return True
-    return _is_behind(view, tip, trusted, tried)
-
-
-def _is_behind(view: View, tip: View, trusted: Policy, tried: list[Evidence]) -> bool:
-    """A node that stands still: the other one proves that it goes on from there."""
-    if view.head is None:
-        return False
-    try:
-        found = extension(tip.client, view.head, trusted)
-    except SuyuanError as error:
-        view.trouble = str(error)
-        return False
-    if isinstance(found, Evidence):
-        tried.append(found)
-        return False
-    return True
+        else:
+            return found if isinstance(found, Evidence) else Tip(client, found)
+    behind = extension(tip.client, head, trusted)
+    return behind if isinstance(behind, Evidence) else tip
 
 
 def extension(client: Client, known: Head, trusted: Policy) -> Head | Evidence:

@@ -94,7 +94,8 @@ def test_a_checkpoint_that_nobody_signed_is_a_lie_and_silence_is_none(make: Make
     assert compare({"honest": honest, "silent": silent}, POLICY, nothing).agrees
 
 
-def test_a_node_that_stands_still_while_the_others_grow_is_behind_and_no_liar(make: Make) -> None:
+def test_a_node_that_stands_still_is_no_liar_and_hides_none(make: Make) -> None:
+    """The other one grows while they are asked; a third one extends the head that stands still, and not that."""
     still, growing = Node(make(3)), Node(make(3))
     grown = False
 
@@ -105,7 +106,22 @@ def test_a_node_that_stands_still_while_the_others_grow_is_behind_and_no_liar(ma
         grown = True
 
     growing.fault = grow  # type: ignore[assignment]
-    assert compare({"growing": growing, "still": still}, POLICY, nothing).agrees
+    nodes = {"growing": growing, "still": still}
+    assert compare(nodes, POLICY, nothing).agrees
+    grown = False
+    forked = make(3)
+    for _ in range(3):
+        sold_more(forked)
+    found = compare({**nodes, "liar": Node(forked, by=(3,))}, POLICY, nothing)
+    assert [[label for label, _ in side] for side in found.histories] == [["growing", "still"], ["liar"]]
+
+
+def test_a_node_that_falls_silent_meanwhile_is_no_liar(make: Make) -> None:
+    falls, other = Node(make(3)), Node(make(1))
+    falls.faults["GetCheckpoint"] = [None, "lost"]
+    found = compare({"falls": falls, "other": other}, POLICY, nothing)
+    assert found.agrees
+    assert [view.trouble for view in found.views] == ["cut off", ""]
 
 
 def test_an_old_checkpoint_is_no_quorum_any_more(make: Make) -> None:
