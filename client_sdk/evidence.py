@@ -117,7 +117,7 @@ def _root_within(second: Head, first: Head, proof: Tried) -> bytes | None:
     if new != second.root:
         return None
     if proof.size == first.size:
-        return old if is_shown(first.size) else None
+        return old  # where that is a power of two, `old` is the first one's own root, and shows nothing
     if proof.size == first.size + 1 and not is_shown(first.size):
         found = [one for one in proof.hashes if merkle.node_hash(one, proof.hashes[0]) == old]
         return found[0] if found else None

@@ -23,7 +23,7 @@ from ledger import genesis as g
 from ledger import merkle
 from ledger.audit import CHECKS, Finding
 from ledger.envelope import ENVELOPE, envelope_id
-from ledger.errors import Malformed, SuyuanError, VerifyFailed
+from ledger.errors import Damaged, Malformed, SuyuanError, VerifyFailed
 from ledger.plan import Head as ChainHead
 from ledger.plan import Plan
 from ledger.policy import Policy, of_genesis
@@ -33,6 +33,7 @@ from ledger.storage.tilefiles import CHECKPOINT_FILE, PUBLIC_FOLDER
 from ledger.succession import STEP, follow
 
 STEPS_FOLDER: Final = "steps"
+READABLE: Final = "its block files can be read"
 BELIEVED: Final = "its checkpoint and genesis hold"
 WITNESSED: Final = "a quorum cosigned its checkpoint"
 SAME: Final = "it shows the replayed history"
@@ -138,7 +139,11 @@ def _replayed(
     shown = [Shown(source, base) for source in (*itself, *rest)]
     tiles = [base.tiles] if base.tiles is not None else []
     whole = base.head.checkpoint if base.head is not None and base.client is not None else None
-    findings = audit_blocks(genesis, blocks(), whole, progress, [*tiles, *shown])
+    try:
+        findings = audit_blocks(genesis, blocks(), whole, progress, [*tiles, *shown])
+    except Damaged as error:
+        audited.findings.append((base.label, Finding(READABLE, False, str(error))))
+        return False
     failed = any(one.check in CHECKS and not one.holds for one in findings)
     own = findings if failed else findings[: len(findings) - len(shown)]
     audited.findings += [(base.label, one) for one in own]

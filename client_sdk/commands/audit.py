@@ -26,7 +26,7 @@ REGULATOR = "regulator"
 
 def audit(
     nodes: Annotated[
-        list[Path] | None, typer.Argument(metavar="NODE...", help="A data folder, an identity or a connection file.")
+        list[Path] | None, typer.Argument(metavar="NODE", help="A data folder, an identity or a connection file.")
     ] = None,
     identity: Annotated[
         Path | None,

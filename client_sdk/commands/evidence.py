@@ -11,7 +11,7 @@ from client_sdk.heads import Head
 
 
 def check_evidence(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="As kept in the evidence folder.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="As kept in the evidence folder.")],
     policy: Annotated[
         Path | None, typer.Option(help="Whom you believe: a tlog-policy file. Without it, the policy in the file.")
     ] = None,

@@ -1,6 +1,7 @@
 """Several nodes behind one client: ledger, rules and proofs are real; the lines to it fail as told."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from client_sdk.outbox import Outbox, State
 from client_sdk.trust import Receipt
 from client_sdk.wire import clock_ms
 from ledger import checkpoint as c
-from ledger.errors import Malformed, Problem, SuyuanError
+from ledger.errors import Malformed, Problem, SuyuanError, VerifyFailed
 from ledger.policy import format_policy
 from ledger.private import Private
 from proto.suyuan.v1 import ledger_pb2 as pb
@@ -56,6 +57,7 @@ class Answers:
         answer = next(self._answers)
         if self._count == self.silent_after:
             self._cancelled.wait()
+        if self._cancelled.is_set():
             raise Broken
         self._count += 1
         return answer
@@ -282,6 +284,18 @@ def test_a_stream_that_stalls_goes_on_at_the_next_node(desk: Desk, monkeypatch: 
     assert desk.refs() == [f"A/{number}" for number in range(9)]
 
 
+def test_acts_that_come_slowly_do_not_stall_a_stream(desk: Desk) -> None:
+    desk.first.call_seconds = 0.05
+
+    def slowly() -> Iterator[SignedEnvelope]:
+        for number in range(3):
+            time.sleep(0.5)
+            yield desk.envelope(f"A/{number}")
+
+    assert all(isinstance(one, Receipt) for one in outcomes(desk, slowly()).values())
+    assert (len(desk.first.wires), desk.told) == (3, [])
+
+
 def test_what_a_broken_stream_sent_is_unknown_whatever_the_next_node_did_not_take(desk: Desk) -> None:
     envelope = desk.envelope("A/1")
     desk.first.breaks_at, desk.first.kind = 0, STORED
@@ -313,6 +327,11 @@ def test_a_final_receipt_that_the_quorum_did_not_cosign_is_told_apart(desk: Desk
         desk.first.submit_envelope(envelope)
     [(_, outcome)] = desk.first._ask([envelope], errors.Unavailable("x"))
     assert isinstance(outcome, errors.NotWitnessed)
+    prove = desk.world.store.inclusion_proof
+    desk.world.store.inclusion_proof = lambda leaf, head=None: prove(leaf - 1, head)  # type: ignore[method-assign]
+    with pytest.raises(VerifyFailed, match="inclusion"):
+        desk.first.receipt(envelope)
+    desk.world.store.inclusion_proof = prove  # type: ignore[method-assign]
     desk.world.note = good  # type: ignore[method-assign]
     assert caught.value.leaf == desk.nodes.receipt(envelope).leaf
     stale = clock_ms() - DAY_MS

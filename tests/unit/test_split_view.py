@@ -95,25 +95,20 @@ def test_a_checkpoint_that_nobody_signed_is_a_lie_and_silence_is_none(make: Make
 
 
 def test_a_node_that_stands_still_is_no_liar_and_hides_none(make: Make) -> None:
-    """The other one grows while they are asked; a third one extends the head that stands still, and not that."""
-    still, growing = Node(make(3)), Node(make(3))
-    grown = False
-
-    def grow(method: str) -> None:
-        nonlocal grown
-        if not grown:
-            growing.world.do(MAKER, growing.world.sell(MAKER, 1))
-        grown = True
-
-    growing.fault = grow  # type: ignore[assignment]
-    nodes = {"growing": growing, "still": still}
-    assert compare(nodes, POLICY, nothing).agrees
-    grown = False
-    forked = make(3)
+    """One node grows while they are asked, so that `still` lies behind; `liar` extends the head of `still` only."""
+    first, growing, still, forked = Node(make(3)), Node(make(3)), Node(make(3)), make(3)
     for _ in range(3):
         sold_more(forked)
-    found = compare({**nodes, "liar": Node(forked, by=(3,))}, POLICY, nothing)
-    assert [[label for label, _ in side] for side in found.histories] == [["growing", "still"], ["liar"]]
+
+    def grow(method: str) -> None:
+        if growing.calls.count("GetCheckpoint") == 2:
+            growing.world.do(MAKER, growing.world.sell(MAKER, 1))
+
+    growing.fault = grow  # type: ignore[assignment]
+    nodes = {"first": first, "growing": growing, "still": still, "liar": Node(forked, by=(3,))}
+    found = compare(nodes, POLICY, nothing)
+    assert still.calls.count("GetCheckpoint") > 2  # it was given time
+    assert [[label for label, _ in side] for side in found.histories] == [["first", "growing", "still"], ["liar"]]
 
 
 def test_a_node_that_falls_silent_meanwhile_is_no_liar(make: Make) -> None:
@@ -317,6 +312,19 @@ def test_an_altered_checkpoint_is_named(make: Make) -> None:
     assert failed == [("liar", network_audit.BELIEVED)]
     _, failed = audited(source("liar", liar))
     assert failed == [("liar", network_audit.BELIEVED)]
+
+
+def test_a_damaged_folder_is_named_and_the_next_one_is_replayed(make: Make) -> None:
+    damaged, honest = make(3), make(3)
+    path = damaged.folder / "blocks" / "000001.blk"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    folder = network_audit.of_folder("folder", damaged.folder)
+    found, failed = audited(folder, source("honest", Node(honest)), source("reader", Node(make(2)), replays=False))
+    assert failed == [("folder", network_audit.READABLE)]
+    assert "block" in detail(found, "folder", network_audit.READABLE)
+    assert detail(found, "reader")
 
 
 def test_what_cannot_be_audited_is_told(make: Make, tmp_path: Path) -> None:
