@@ -34,6 +34,7 @@ class Client(Reads):
         self.connection = connection
         self.identity = identity
         self.trust = Trust(connection.trusted(), identity.folder if identity is not None else None)
+        self.trust.learn = lambda known: self.policy(known)[1]
         address, credentials, options = wire.target(identity, connection)
         self._channel = grpc.secure_channel(address, credentials, options)
         self._stub: Any = ledger_pb2_grpc.LedgerStub(self._channel)  # type: ignore[no-untyped-call]

@@ -62,6 +62,7 @@ class Nodes(Client):
         self.lines = [Line(label, client) for label, client in clients.items()]
         first = self.lines[0].client
         self.connection, self.identity, self.trust = first.connection, first.identity, first.trust
+        self.trust.learn = lambda known: self.policy(known)[1]
         for line in self.lines:
             line.client.trust = self.trust
             line.client.call_seconds = NODE_SECONDS if len(self.lines) > 1 else None
