@@ -261,23 +261,22 @@ class Sender:
     # What follows a receipt
 
     def _give_private(self) -> None:
-        """Private openings go to the nodes that the member named, once; a crash before a node's answer is stored
-        gives them once more, which changes nothing."""
-        node = ""
+        """Private openings are given once, to the node that is sent to, which hands them on to those that the member
+        named; a crash before its answer is stored gives them once more, which changes nothing."""
         for number in self._store.booked():
             entry = self._store.get(number)
-            node = node or self._client.node_info().node
-            if entry.problems or entry.leaf is None or (entry.nodes and node not in entry.nodes):
+            if entry.problems or entry.leaf is None:
                 continue
             try:
-                self._client.put_private(entry.leaf, entry.private, [node])
+                self._client.put_private(entry.leaf, entry.private, entry.nodes)
             except errors.EnvelopeRefused as error:
                 self._store.openings_refused(number, error.problems)
                 self._tell(Event(Kind.REFUSED, entry, f"the node refuses its private openings: {error}"))
             else:
-                self._store.given(entry, node)
+                self._store.given(number)
                 self._report.given += 1
-                self._tell(Event(Kind.GIVEN, entry, f"private openings given to {node}"))
+                whom = ", ".join(entry.nodes) or "the node"
+                self._tell(Event(Kind.GIVEN, entry, f"private openings given for {whom}"))
 
     def _pin(self) -> None:
         """The newest checkpoint must extend the last receipt's, and what was seen before."""
