@@ -146,5 +146,5 @@ PEER_OPENINGS_BYTES_MAX: Final = 1024 * 1024  # of private openings in one messa
 PEER_OPENINGS_ENTRIES_MAX: Final = 256
 PEER_LETTER_BYTES_MAX: Final = PEER_OPENINGS_BYTES_MAX + 64 * 1024  # of that message, sealed
 PEER_LETTER_SECONDS_MAX: Final = 30  # until it has come, and until it is answered
-PEER_LETTERS_REQUESTS_MAX: Final = 16  # that a node reads at once
+PEER_LETTERS_REQUESTS_MAX: Final = 4  # that a node reads at once
 PEER_WAITING_ENTRIES_MAX: Final = 100_000  # private openings that wait for one other node

@@ -76,6 +76,8 @@ class Openings:
 
     def _others(self, nodes: list[str]) -> list[str]:
         """The nodes named besides this one, each once."""
+        if nodes == [self._name]:
+            return []
         known = self._onward.known() if self._onward is not None else []
         unknown = [name for name in nodes if name not in (self._name, *known)]
         if unknown or not nodes:

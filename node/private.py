@@ -229,10 +229,12 @@ class PrivateStore:
             with self._db:
                 rows = [(*place, node) for place in places]
                 found = self._db.executemany("DELETE FROM waiting" + _HERE + " AND node = ?", rows)
-            self._waiting -= Counter({node: found.rowcount})
             here = _PASSED + " AND leaf = ? AND idx = ?"
-            if self._wipe([one for place in places for one in self._db.execute(here, place).fetchall()]):
-                self._shorten()
+            try:
+                if self._wipe([one for place in places for one in self._db.execute(here, place).fetchall()]):
+                    self._shorten()
+            finally:
+                self._waiting -= Counter({node: found.rowcount})
 
     def _wipe(self, places: Iterable[Place]) -> int:
         """Overwrite the bytes of openings that are to go, then forget where they were."""

@@ -87,9 +87,10 @@ class Receiver:
                 why = why or trouble
             else:
                 fits.append(one)
-        self._private.put(fits)
+        if fits:
+            self._private.put(fits)
+            log.info("private openings taken", sender=letter.sender, openings=len(fits))
         done += [(leaf, index) for leaf, index, _ in fits]
-        log.info("private openings taken", sender=letter.sender, openings=len(fits), why_not_all=why or None)
         return desk.answer(letter, done, why[:TEXT_CHARS_MAX] or None)
 
     def _sender(self, letter: Letter) -> peers.Peer:
