@@ -1,4 +1,4 @@
-"""What travels between two nodes: private openings, and which of them were taken. docs/formats/private.md has the
+"""What travels between two nodes: private openings, and which of them were taken. docs/formats/letter.md has the
 bytes.
 
 Both ways it is sealed with NaCl's box (X25519, XSalsa20, Poly1305) from the sender's `openings` key to the
@@ -66,10 +66,9 @@ class Desk:
         except CryptoError as error:
             raise Forbidden(f"the openings key in {peer.name}'s public file is none: {error}") from None
 
-    def give(self, openings: list[tuple[int, int, bytes]], nonce: bytes | None = None) -> Letter:
-        """A letter; its nonce is drawn, if none is given."""
+    def give(self, openings: list[tuple[int, int, bytes]]) -> Letter:
         given = Given(openings=openings, receiver=self._peer, sender=self._own)
-        return Letter(box=self._seal(GIVEN.encode(given), nonce), sender=self._own)
+        return Letter(box=self._seal(GIVEN.encode(given)), sender=self._own)
 
     def answer(self, letter: Letter, taken: list[tuple[int, int]], why: str | None) -> bytes:
         nonce = letter.box[:NONCE_BYTES]
@@ -95,8 +94,8 @@ class Desk:
             raise Forbidden(f"a letter {found}, where one from {self._peer} for {self._own} is expected")
         return message
 
-    def _seal(self, data: bytes, nonce: bytes | None = None) -> bytes:
-        return bytes(self._box.encrypt(data, nonce))
+    def _seal(self, data: bytes) -> bytes:
+        return bytes(self._box.encrypt(data))
 
     def _open(self, box: bytes) -> bytes:
         try:
