@@ -32,6 +32,7 @@ from node.post.receiver import PATH, Receiver
 from node.post.sender import Sender
 from node.private import BYTES_FILE, ROWS_FILE, Erased, PrivateStore
 from node.privatefiles import Contents, copy_store, gather
+from node.succession import Succession
 from tests.ceremony import LOG, Network, found_four
 from tests.unit.test_private import Broken, no_space, points
 from tests.world import DEALER, MAKER, World
@@ -268,7 +269,8 @@ class House:
         self._ports: dict[str, int] = {}
 
     async def open(self, node: Node, route: web.RouteDef | None = None) -> str:
-        exchange = Exchange([], lambda _: None, lambda: b"")
+        succession = Succession(node.data, node.trade.world.store.genesis)
+        exchange = Exchange([], lambda _: None, lambda: b"", succession)
         port = await exchange.listen("127.0.0.1", self._ports.get(node.name, 0), route or node.receiver().route)
         self._open[node.name], self._ports[node.name] = exchange, port
         for other in self._nodes:
