@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from aiohttp import web
 from prometheus_client import Metric
 
 from ledger.plan import Checked, Verdict
@@ -140,10 +141,10 @@ class Cometbft:
         self._intake.take(tx, done)
         self._worker.submit(self._checker.remember, name_of(tx), checked)
 
-    async def listen(self, host: str, port: int) -> int:
-        """Hear the other validators' cosignatures, and be a witness; the port. OSError where it cannot be listened
-        on."""
-        return await self._exchange.listen(host, port, self._endpoint.route)
+    async def listen(self, host: str, port: int, *others: web.RouteDef) -> int:
+        """Hear the other validators' cosignatures, be a witness, and hear what goes to the others' routes; the port.
+        OSError where it cannot be listened on."""
+        return await self._exchange.listen(host, port, self._endpoint.route, *others)
 
     async def run(self) -> None:
         try:
