@@ -142,7 +142,6 @@ COSIGNER_CLOCK_OFF_MS_MAX: Final = 120_000  # of a validator, against the others
 RPC_BATCH_REQUESTS_MAX: Final = 256  # transactions in one call to the node's own CometBFT
 RPC_BATCH_BYTES_MAX: Final = 2 * 1024 * 1024  # of them, before base64
 BEHIND_BLOCKS_MAX: Final = 20  # of CometBFT, behind a peer; beyond it a node does not keep up
-CLOCK_OFF_MS_MAX: Final = 60_000  # from the other validators' clocks; readers turn down what is off by the window
 QUORUM_OLD_MS_MAX: Final = 180_000  # each validator cosigns once a minute at least
 STALLED_SECONDS_MAX: Final = 30  # without a block while transactions wait, or without a quorum for what is stored
 PEER_OPENINGS_BYTES_MAX: Final = 1024 * 1024  # of private openings in one message to another node
