@@ -60,10 +60,13 @@ class Localnet:
         """Start nodes, all if none is named."""
         for number in numbers or self.numbers:
             (self.data(number) / "endpoints.json").unlink(missing_ok=True)
-            command = [sys.executable, "-m", "node.commands", "run", str(self.data(number))]
             with (self.folder / f"node{number}.log").open("ab") as log:
-                started = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+                started = subprocess.Popen(self.command(number), stdout=log, stderr=log, start_new_session=True)
             self._processes[number] = started
+
+    def command(self, number: int) -> list[str]:
+        """What runs a node."""
+        return [sys.executable, "-m", "node.commands", "run", str(self.data(number))]
 
     def wait_ready(self, *numbers: int) -> None:
         """Until each orders and serves; SystemExit where that takes too long, or one ended."""

@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import random
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,16 +15,25 @@ import pytest
 from msgspec import structs
 
 from client_sdk import build, keys
+from client_sdk import client as sdk
+from client_sdk.build import SignedEnvelope
 from client_sdk.client import Client
+from client_sdk.trust import Receipt
 from client_sdk.wire import clock_ms
 from demo.localnet import founding
 from demo.localnet.net import Localnet, Standing
+from ledger import genesis as g
 from ledger import records as r
+from ledger.storage.chainstore import read_genesis
 from node import tls
-from tests.world import Member
+from node.check import check_folder
+from tests.cluster.shown import Shown
+from tests.fault.full_check import full_check, leaves_of
+from tests.world import FORMULA, LOT, MAKER, Member
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTLED_SECONDS = 60
+CALL_SECONDS = 8  # that a client waits; a receipt waits five for its quorum
 PORTS = range(18_000, 30_000, 100)  # below those that the system gives away by itself
 
 
@@ -38,10 +48,67 @@ def cometbft() -> Path:
     pytest.skip(f"no CometBFT: {why}")
 
 
+class Nodes(Localnet):
+    """The nodes of a test: some may run with faults, as `tests.cluster.faulty` has them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.faults: dict[int, list[str]] = {}
+
+    def command(self, number: int) -> list[str]:
+        faults = self.faults.get(number)
+        if not faults:
+            return super().command(number)
+        return [sys.executable, "-m", "tests.cluster.faulty", str(self.data(number)), *faults]
+
+    def restart_with(self, number: int, *faults: str) -> None:
+        """Start a node anew with these faults, or with none."""
+        self.faults[number] = list(faults)
+        self.restart(number)
+        self.wait_ready(number)
+
+    def log(self, number: int) -> str:
+        return (self.folder / f"node{number}.log").read_text()
+
+
 @dataclass
 class Cluster:
-    net: Localnet
+    """`acknowledged` is every receipt that anybody got: each must be true to the end, at every node."""
+
+    net: Nodes
+    shown: Shown
+    acknowledged: list[tuple[SignedEnvelope, Receipt]] = field(default_factory=list)
     _identities: dict[str, keys.Identity] = field(default_factory=dict)
+
+    @property
+    def chain(self) -> bytes:
+        return g.chain_id(read_genesis(self.net.data(1)))
+
+    @property
+    def subject(self) -> r.Subject:
+        """What notes are about."""
+        return r.Subject(kind=r.SubjectKind.LOT, lot=LOT)
+
+    def keep(self, envelope: SignedEnvelope, receipt: Receipt) -> None:
+        self.acknowledged.append((envelope, receipt))
+        self.shown.notes.add(receipt.checkpoint)
+
+    def submit(self, node: int, who: Member, *acts: build.Act) -> Receipt:
+        with self.client(node, self.identity(who)) as client:
+            envelope = next(client.sign(acts, records_max=100))
+            receipt = client.submit_envelope(envelope)
+        self.keep(envelope, receipt)
+        return receipt
+
+    def sale(self, who: Member, quantity: int, ref: str) -> build.Act:
+        return build.sell(lot=LOT, quantity=quantity, ref=ref, at=clock_ms(), site=self.identity(who).site)
+
+    def found_goods(self, quantity: int, node: int = 2) -> None:
+        """The maker's product, and so many cans of it."""
+        declared = {"declared_by": r.DeclaredBy.MAKER, "maker": MAKER.id, "name": "乳粉", "product": FORMULA}
+        made = {"lot": LOT, "quantity": quantity, "ref": "SC-1", "site": MAKER.site, "production": 20251101}
+        acts = (build.act(r.Register, at=clock_ms(), **declared), build.commission(at=clock_ms(), **made))
+        self.submit(node, MAKER, *acts)
 
     def identity(self, who: Member) -> keys.Identity:
         """A member's keys, made when they are first asked for; one certificate opens every node."""
@@ -94,6 +161,28 @@ class Cluster:
         self.wait_until(agree, lambda: f"they do not agree: {found}")
         return found[0]
 
+    def check(self, forks: bool = False) -> None:
+        """At the end: one ledger with all that was acknowledged, each once, and no checkpoint against it; only where
+        a test forged some, `forks`, others were shown, and none of them has a quorum."""
+        self.settled()
+        for node in self.net.numbers:
+            with self.client(node) as reader:
+                for envelope, receipt in random.sample(self.acknowledged, min(20, len(self.acknowledged))):
+                    assert reader.receipt(envelope).leaf == receipt.leaf
+        self.shown.__exit__(None, None, None)
+        assert set(self.net.stop().values()) == {0}
+        leaves, _ = leaves_of(self.net.data(1))
+        agreed, alone = self.shown.contradictions(leaves)
+        assert agreed == []
+        assert bool(alone) == forks, alone
+        now = dt.datetime.now(dt.UTC)
+        for node in self.net.numbers:
+            assert leaves_of(self.net.data(node))[0] == leaves
+            assert [found for found in check_folder(self.net.data(node), now, False) if not found.holds] == []
+        places = {envelope.leaf: receipt.leaf for envelope, receipt in self.acknowledged}
+        assert len(set(places.values())) == len(places)
+        full_check(self.net.data(1), places, set(leaves))
+
     @staticmethod
     def wait_until(holds: Callable[[], bool], trouble: Callable[[], str]) -> None:
         deadline = time.monotonic() + SETTLED_SECONDS
@@ -104,21 +193,42 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+def network() -> Iterator[Nodes]:
+    """Founded, and not started."""
     program = cometbft()
     with tempfile.TemporaryDirectory(prefix="suyuan-") as folder:
-        net = founded(Path(folder) / "net", program)
+        net = Path(folder) / "net"
+        founding.found(net, 4, free_port(4), program)
+        yield Nodes(net)
+
+
+@pytest.fixture(scope="module")
+def cluster(network: Nodes) -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sdk, "CALL_SECONDS", CALL_SECONDS)
         try:
-            net.start()
-            net.wait_ready()
-            yield Cluster(net)
+            network.start()
+            network.wait_ready()
+            with Shown(network) as shown:
+                yield Cluster(network, shown)
         finally:
-            net.stop()
+            network.stop()
 
 
-def founded(folder: Path, program: Path) -> Localnet:
-    founding.found(folder, 4, free_port(4), program)
-    return Localnet(folder)
+@pytest.fixture(scope="module")
+def trading(cluster: Cluster) -> Cluster:
+    """With a maker, and more cans than are ever sold."""
+    cluster.admit(1, MAKER)
+    cluster.found_goods(1_000_000)
+    cluster.settled()
+    return cluster
+
+
+def random_seed(where: str) -> int:
+    """A seed that is told, so that what it led to can be played again: SUYUAN_SEED=…"""
+    seed = int(os.environ.get("SUYUAN_SEED", random.randrange(1_000_000)))
+    print(f"{where}: SUYUAN_SEED={seed}")
+    return seed
 
 
 def free_port(nodes: int) -> int:

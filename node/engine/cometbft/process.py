@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ AGAIN_SECONDS: Final = 1.0
 LIVES_SECONDS_MIN: Final = 10.0  # shorter lives, so many in a row, mean that it cannot run
 SHORT_LIVES_MAX: Final = 5
 STOP_SECONDS: Final = 10.0
+ENDS_SECONDS: Final = 0.1
 LOG: Final = "cometbft.log"
 LOG_BYTES_MAX: Final = 16 * 1024 * 1024  # beyond it, the next start begins it anew
 PID: Final = "cometbft.pid"
@@ -44,6 +46,7 @@ async def require_version(program: Path) -> None:
 async def keep_running(program: Path, home: Path) -> None:
     """Until cancelled, and then CometBFT has ended too. CannotRun where it ends again and again."""
     environment = {**os.environ, **{name: os.environ.get(name, value) for name, value in MEMORY.items()}}
+    await _end_earlier(home)
     loop, short = asyncio.get_running_loop(), 0
     while True:
         began = loop.time()
@@ -71,6 +74,18 @@ async def _run(program: Path, home: Path, environment: Mapping[str, str]) -> int
             process.terminate()
             await _end(process)
         (home / PID).unlink(missing_ok=True)
+
+
+async def _end_earlier(home: Path) -> None:
+    """A killed node leaves its CometBFT behind, which ends when it sees that; until then it holds port and store."""
+    try:
+        pid = int((home / PID).read_text())
+        while os.path.samefile(f"/proc/{pid}/cwd", home):
+            log.warning("CometBFT of an earlier run is still there; it is killed", pid=pid)
+            os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(ENDS_SECONDS)
+    except (OSError, ValueError):
+        return  # it is gone, or another program has its number
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
