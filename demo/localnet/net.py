@@ -151,12 +151,18 @@ class Localnet:
 
     def _ask_cometbft(self, number: int) -> dict[str, Any]:
         """What CometBFT says of its progress; OSError where it does not answer."""
+        try:
+            return dict(json.loads(self.call_cometbft(number, "GET", "/status"))["result"]["sync_info"])
+        except (ValueError, KeyError) as error:
+            raise OSError(f"CometBFT does not answer: {error!r}") from None
+
+    def call_cometbft(self, number: int, method: str, path: str, body: bytes | None = None) -> bytes:
+        """A call over its RPC socket; OSError where it does not answer."""
         calling = _OverSocket(self.data(number) / FOLDER / RPC_SOCKET)
         try:
-            calling.request("GET", "/status")
-            answer: dict[str, Any] = json.loads(calling.getresponse().read())
-            return dict(answer["result"]["sync_info"])
-        except (http.client.HTTPException, ValueError, KeyError) as error:
+            calling.request(method, path, body)
+            return calling.getresponse().read()
+        except http.client.HTTPException as error:
             raise OSError(f"CometBFT does not answer: {error!r}") from None
         finally:
             calling.close()

@@ -55,6 +55,7 @@ class Gathering:
         self._early: dict[str, OrderedDict[int, tuple[str, n.NoteSignature]]] = {
             name: OrderedDict() for name in self._keys
         }
+        self._far_off: set[str] = set()
         self.view = view
         self.newest = view
         self.witnessed = False
@@ -101,12 +102,21 @@ class Gathering:
             for line in n.find(note, key):
                 time_ms = 1000 * (n.verify(note, key, line) or 0)
                 if abs(time_ms - now_ms) > WITNESS_WINDOW_MS:
-                    log.warning("a cosignature's time is far off", validator=name, by_ms=time_ms - now_ms)
+                    self._tell_far_off(name, time_ms - now_ms)
                     continue
+                self._far_off.discard(name)
                 lines[name] = line
         if not lines:
             raise VerifyFailed("cosignature", "no validator of this chain cosigned this in the last minutes")
         return lines
+
+    def _tell_far_off(self, name: str, by_ms: int) -> None:
+        """Once, and not with every block."""
+        if name not in self._far_off:
+            log.warning(
+                "a cosignature's time is far off: that clock is wrong, or this one", validator=name, by_ms=by_ms
+            )
+            self._far_off.add(name)
 
     def _merge(self, size: int, head: Head, text: str, lines: Lines) -> bool:
         if text != head.text:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,23 +50,28 @@ def cometbft() -> Path:
 
 
 class Nodes(Localnet):
-    """The nodes of a test: some may run with faults, as `tests.cluster.faulty` has them."""
+    """The nodes of a test; those in `faulty` may be given faults, as `tests.cluster.faulty` has them."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.faults: dict[int, list[str]] = {}
+        self.faulty: set[int] = set()
 
     def command(self, number: int) -> list[str]:
-        faults = self.faults.get(number)
-        if not faults:
+        if number not in self.faulty:
             return super().command(number)
-        return [sys.executable, "-m", "tests.cluster.faulty", str(self.data(number)), *faults]
+        return [sys.executable, "-m", "tests.cluster.faulty", str(self.data(number))]
 
-    def restart_with(self, number: int, *faults: str) -> None:
-        """Start a node anew with these faults, or with none."""
-        self.faults[number] = list(faults)
-        self.restart(number)
-        self.wait_ready(number)
+    @contextmanager
+    def fault(self, number: int, *words: str) -> Iterator[None]:
+        """A faulty node has these faults meanwhile."""
+        file = self.data(number).with_suffix(".faults")
+        part = file.with_suffix(".part")
+        part.write_text(" ".join(words))
+        part.replace(file)
+        try:
+            yield
+        finally:
+            file.unlink()
 
     def log(self, number: int) -> str:
         return (self.folder / f"node{number}.log").read_text()
@@ -81,8 +87,12 @@ class Cluster:
     _identities: dict[str, keys.Identity] = field(default_factory=dict)
 
     @property
+    def genesis(self) -> g.Genesis:
+        return read_genesis(self.net.data(1))
+
+    @property
     def chain(self) -> bytes:
-        return g.chain_id(read_genesis(self.net.data(1)))
+        return g.chain_id(self.genesis)
 
     @property
     def subject(self) -> r.Subject:
