@@ -101,6 +101,10 @@ class Localnet:
         process.kill()
         process.wait()
 
+    def runs(self, number: int) -> bool:
+        process = self._processes.get(number)
+        return process is not None and process.poll() is None
+
     def ended(self, number: int) -> int:
         """The exit code of a node that ends by itself."""
         return self._processes.pop(number).wait(STOP_SECONDS)
@@ -129,7 +133,7 @@ class Localnet:
 
     def standing(self, number: int) -> Standing:
         process = self._processes.get(number)
-        if process is None or process.poll() is not None:
+        if process is None or not self.runs(number):
             return Standing(number, trouble="does not run")
         try:
             engine = int(self._ask_cometbft(number)["latest_block_height"])

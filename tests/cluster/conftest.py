@@ -160,16 +160,16 @@ class Cluster:
 
     def settled(self, *nodes: int) -> Standing:
         """Where these nodes stand (all, if none is named) once they agree, and a quorum cosigned it at each."""
-        numbers = nodes or tuple(self.net.numbers)
-        found: list[Standing] = []
+        self.wait_until(lambda: self.agree(*nodes), lambda: f"they do not agree: {self.standings(*nodes)}")
+        return self.standings(*nodes)[0]
 
-        def agree() -> bool:
-            found[:] = [self.net.standing(number) for number in numbers]
-            heads = {(one.height, one.leaves, one.root) for one in found}
-            return len(heads) == 1 and all(one.cosigned >= 3 for one in found)
+    def agree(self, *nodes: int) -> bool:
+        found = self.standings(*nodes)
+        heads = {(one.height, one.leaves, one.root) for one in found}
+        return len(heads) == 1 and all(one.cosigned >= 3 for one in found)
 
-        self.wait_until(agree, lambda: f"they do not agree: {found}")
-        return found[0]
+    def standings(self, *nodes: int) -> list[Standing]:
+        return [self.net.standing(number) for number in nodes or self.net.numbers]
 
     def check(self, forks: bool = False) -> None:
         """At the end: one ledger with all that was acknowledged, each once, and no checkpoint against it; only where

@@ -4,12 +4,14 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
+from io import RawIOBase
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from ledger.errors import SuyuanError
+from ledger.errors import SuyuanError, WriteFailed
 from node.engine.cometbft.home import RPC_SOCKET
 
 VERSION: Final = "0.39.4"
@@ -23,6 +25,12 @@ LOG_BYTES_MAX: Final = 16 * 1024 * 1024  # beyond it, the next start begins it a
 PID: Final = "cometbft.pid"
 MEMORY: Final = {"GOMEMLIMIT": "256MiB", "GOGC": "50"}
 INSTALL: Final = 'scripts/cometbft builds it and prints its path; name that in node.toml: cometbft_program = "…"'
+WORDS_BYTES: Final = 65_536
+FAILED: Final = b"CONSENSUS FAILURE!!!"
+DAMAGED: Final = (
+    "If its disk is full, make room; if its store is damaged, fetch the chain anew from the other validators: "
+    "suyuan-node resync"
+)
 log = structlog.get_logger(__name__)
 
 
@@ -54,7 +62,7 @@ async def keep_running(program: Path, home: Path) -> None:
         short = short + 1 if loop.time() - began < LIVES_SECONDS_MIN else 0
         log.error("CometBFT ended", exit_code=code, log=str(home / LOG))
         if short >= SHORT_LIVES_MAX:
-            raise CannotRun(f"CometBFT ended {short} times within seconds of its start; read {home / 'cometbft.log'}")
+            raise CannotRun(f"CometBFT ended {short} times within seconds of its start; read {home / LOG}. {DAMAGED}")
         await asyncio.sleep(AGAIN_SECONDS)
 
 
@@ -62,18 +70,46 @@ async def _run(program: Path, home: Path, environment: Mapping[str, str]) -> int
     said = home / LOG
     mode = "ab" if said.exists() and said.stat().st_size < LOG_BYTES_MAX else "wb"
     (home / RPC_SOCKET).unlink(missing_ok=True)  # a killed process leaves it, and then nobody can listen there
-    with said.open(mode) as output:
-        process = await asyncio.create_subprocess_exec(
-            program, "start", "--home", ".", stdout=output, stderr=output, env=environment, cwd=home
-        )
-    (home / PID).write_text(f"{process.pid}\n")
+    process = await asyncio.create_subprocess_exec(
+        program,
+        "start",
+        "--home",
+        ".",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=environment,
+        cwd=home,
+    )
     try:
+        _note(home / PID, process.pid)
+        with said.open(mode, buffering=0) as output:
+            await _listen(process, output)
         return await process.wait()
     finally:
         if process.returncode is None:
             process.terminate()
             await _end(process)
         (home / PID).unlink(missing_ok=True)
+
+
+def _note(path: Path, pid: int) -> None:
+    try:
+        path.write_text(f"{pid}\n")
+    except OSError as error:
+        raise WriteFailed(str(path), error.strerror or str(error)) from error
+
+
+async def _listen(process: asyncio.subprocess.Process, output: RawIOBase) -> None:
+    """Its words go into its log until it ends. Where its consensus fails, because of a full disk or another history,
+    it runs on without any: then it is ended."""
+    before, reader = b"", process.stdout
+    while reader is not None and (words := await reader.read(WORDS_BYTES)):
+        with suppress(OSError):  # a full disk costs words, and nothing else
+            output.write(words)
+        if FAILED in before + words:
+            log.error("CometBFT's consensus failed; it is ended")
+            process.kill()
+        before = words[-len(FAILED) :]
 
 
 async def _end_earlier(home: Path) -> None:
