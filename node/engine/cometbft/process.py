@@ -5,9 +5,8 @@ import os
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
-from io import RawIOBase
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import structlog
 
@@ -70,26 +69,21 @@ async def _run(program: Path, home: Path, environment: Mapping[str, str]) -> int
     said = home / LOG
     mode = "ab" if said.exists() and said.stat().st_size < LOG_BYTES_MAX else "wb"
     (home / RPC_SOCKET).unlink(missing_ok=True)  # a killed process leaves it, and then nobody can listen there
-    process = await asyncio.create_subprocess_exec(
-        program,
-        "start",
-        "--home",
-        ".",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=environment,
-        cwd=home,
-    )
-    try:
-        _note(home / PID, process.pid)
-        with said.open(mode, buffering=0) as output:
-            await _listen(process, output)
-        return await process.wait()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await _end(process)
-        (home / PID).unlink(missing_ok=True)
+    command, pipe = (program, "start", "--home", "."), asyncio.subprocess.PIPE
+    with said.open(mode, buffering=0) as output:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=pipe, stderr=asyncio.subprocess.STDOUT, env=environment, cwd=home
+        )
+        listening = asyncio.create_task(_listen(process, output))
+        try:
+            _note(home / PID, process.pid)
+            return await process.wait()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await _end(process)
+            await listening
+            (home / PID).unlink(missing_ok=True)
 
 
 def _note(path: Path, pid: int) -> None:
@@ -99,14 +93,14 @@ def _note(path: Path, pid: int) -> None:
         raise WriteFailed(str(path), error.strerror or str(error)) from error
 
 
-async def _listen(process: asyncio.subprocess.Process, output: RawIOBase) -> None:
+async def _listen(process: asyncio.subprocess.Process, output: IO[bytes]) -> None:
     """Its words go into its log until it ends. Where its consensus fails, because of a full disk or another history,
     it runs on without any: then it is ended."""
     before, reader = b"", process.stdout
     while reader is not None and (words := await reader.read(WORDS_BYTES)):
         with suppress(OSError):  # a full disk costs words, and nothing else
             output.write(words)
-        if FAILED in before + words:
+        if FAILED in before + words and process.returncode is None:
             log.error("CometBFT's consensus failed; it is ended")
             process.kill()
         before = words[-len(FAILED) :]
