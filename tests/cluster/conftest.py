@@ -35,6 +35,7 @@ from tests.world import FORMULA, LOT, MAKER, Member
 ROOT = Path(__file__).resolve().parents[2]
 SETTLED_SECONDS = 60
 CALL_SECONDS = 8  # that a client waits; a receipt waits five for its quorum
+MEMBERS_PASSPHRASE = "x"
 PORTS = range(18_000, 30_000, 100)  # below those that the system gives away by itself
 
 
@@ -124,7 +125,9 @@ class Cluster:
         """A member's keys, made when they are first asked for; one certificate opens every node."""
         if who.id not in self._identities:
             folder = self.net.folder / "members" / who.id
-            made = keys.create(folder, who.id, "企业", who.kind.name.lower(), "CN-33", "x", founding.SCRYPT_N)
+            made = keys.create(
+                folder, who.id, "企业", who.kind.name.lower(), "CN-33", MEMBERS_PASSPHRASE, founding.SCRYPT_N
+            )
             self._identities[who.id] = self._certified(made)
         return self._identities[who.id]
 
