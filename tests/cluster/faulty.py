@@ -8,6 +8,7 @@ hides            product proofs leave the newest adverse fact of each chain out
 mixed            product proofs of the state when this began, under the newest checkpoint
 old              it shows the checkpoint of when this began, with proofs that fit, and cosigns it freshly
 fork             it shows a checkpoint of its own, signed by itself
+forgets          it leaves out the first transaction of each block that was decided
 proposes=FILE    its proposals begin with the transactions in FILE (hexadecimal), and it votes for whatever comes
 """
 
@@ -28,7 +29,7 @@ from ledger.storage.chainstore import ChainStore, ChainView
 from ledger.tiles import LogTree
 from node import commands
 from node.app import App
-from node.engine.cometbft.application import Application
+from node.engine.cometbft.application import Application, Decided
 from node.keys import VALIDATOR_KEY, load_seed
 from node.run import signer_of
 
@@ -145,6 +146,15 @@ def propose_badly(faults: Faults) -> None:
     Application.process = process  # type: ignore[method-assign]
 
 
+def forget(faults: Faults) -> None:
+    honest = Application.finalize
+
+    def finalize(self: Application, height: int, time_ms: int, txs: Sequence[bytes]) -> Decided:
+        return honest(self, height, time_ms, [b"", *txs[1:]] if txs and "forgets" in faults else txs)
+
+    Application.finalize = finalize  # type: ignore[method-assign]
+
+
 def main() -> None:
     data = Path(sys.argv[1])
     faults = Faults(data)
@@ -152,6 +162,7 @@ def main() -> None:
     lie_in_proofs(faults)
     lie_about_the_head(faults, data)
     propose_badly(faults)
+    forget(faults)
     sys.argv = ["suyuan-node", "run", str(data)]
     commands.main()
 

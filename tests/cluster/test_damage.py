@@ -13,7 +13,7 @@ import pytest
 from client_sdk import errors
 from ledger.limits import FREE_BYTES_MIN
 from node.engine.cometbft.home import VOTED
-from tests.cluster.conftest import Cluster, random_seed
+from tests.cluster.conftest import Cluster, Nodes, random_seed
 from tests.cluster.load import Load
 from tests.fault.small_disk import DISK_BYTES, fill, mounted
 from tests.network import operate
@@ -49,6 +49,16 @@ def files_of(data: Path, random: Random) -> dict[str, list[Path]]:
     }
 
 
+@pytest.fixture(scope="module")
+def may_harm(network: Nodes) -> None:
+    network.faulty.add(HARMED)
+
+
+@pytest.fixture(scope="module")
+def harmed(may_harm: None, trading: Cluster) -> Cluster:
+    return trading
+
+
 def stands_again(cluster: Cluster, node: int) -> list[str]:
     """Start a node, and do what it says until it stands with the others; what was done."""
     done: list[str] = []
@@ -68,39 +78,39 @@ def stands_again(cluster: Cluster, node: int) -> list[str]:
 
 
 @pytest.mark.parametrize("what", ["blocks", "index", "store of CometBFT", "progress and cosigned"])
-def test_one_flipped_bit_is_found_and_mended(trading: Cluster, what: str) -> None:
+def test_one_flipped_bit_is_found_and_mended(harmed: Cluster, what: str) -> None:
     seed = random_seed("flip")
     random = Random(seed)
-    with Load(trading, seed, clients=2, nodes=OTHERS) as load:
+    with Load(harmed, seed, clients=2, nodes=OTHERS) as load:
         load.goes_on()
-        trading.net.kill(HARMED)
-        for path in files_of(trading.net.data(HARMED), random)[what]:
+        harmed.net.kill(HARMED)
+        for path in files_of(harmed.net.data(HARMED), random)[what]:
             print(flip(path, random))
         load.goes_on(2)
-    print(stands_again(trading, HARMED))
+    print(stands_again(harmed, HARMED))
 
 
-def test_an_older_copy_catches_up_and_signs_nothing_again(trading: Cluster) -> None:
+def test_an_older_copy_catches_up_and_signs_nothing_again(harmed: Cluster) -> None:
     """Everything is set back but what it cosigned and voted for last, which no copy may bring back."""
-    data, copied = trading.net.data(HARMED), trading.net.folder / "copied"
+    data, copied = harmed.net.data(HARMED), harmed.net.folder / "copied"
     newest = ("cosigned", f"cometbft/data/{VOTED}")
-    trading.net.kill(HARMED)
+    harmed.net.kill(HARMED)
     shutil.copytree(data, copied, ignore=shutil.ignore_patterns("*.sock"))
-    trading.net.start(HARMED)
-    trading.net.wait_ready(HARMED)
-    with Load(trading, random_seed("copy"), clients=2) as load:
+    harmed.net.start(HARMED)
+    harmed.net.wait_ready(HARMED)
+    with Load(harmed, random_seed("copy"), clients=2) as load:
         load.goes_on(20)
-    size = trading.settled().leaves
-    trading.net.kill(HARMED)
+    size = harmed.settled().leaves
+    harmed.net.kill(HARMED)
     for name in newest:
         shutil.copy(data / name, copied / name)
     shutil.rmtree(data)
     copied.rename(data)
-    before = len(trading.net.log(HARMED))
-    trading.net.start(HARMED)
-    trading.net.wait_ready(HARMED)
-    trading.settled()
-    said = [json.loads(line) for line in trading.net.log(HARMED)[before:].splitlines()]
+    before = len(harmed.net.log(HARMED))
+    harmed.net.start(HARMED)
+    harmed.net.wait_ready(HARMED)
+    harmed.settled()
+    said = [json.loads(line) for line in harmed.net.log(HARMED)[before:].splitlines()]
     held_back = [
         one["size"] for one in said if one["event"].startswith("not cosigned: this validator signed a longer")
     ]
@@ -108,22 +118,22 @@ def test_an_older_copy_catches_up_and_signs_nothing_again(trading: Cluster) -> N
     assert max(held_back) < size
 
 
-def test_a_full_disk_ends_one_node_and_room_brings_it_back(trading: Cluster) -> None:
-    with on_a_small_disk(trading, HARMED) as data:
-        with Load(trading, random_seed("disk"), clients=3, nodes=OTHERS) as load:
+def test_a_full_disk_ends_one_node_and_room_brings_it_back(harmed: Cluster) -> None:
+    with on_a_small_disk(harmed, HARMED) as data:
+        with Load(harmed, random_seed("disk"), clients=3, nodes=OTHERS) as load:
             ballast = fill(data, FREE_BYTES_MIN // 2)
-            with trading.client(HARMED, trading.identity(MAKER)) as client:
-                trading.wait_until(lambda: bool(client.node_info().read_only), lambda: "it sees no shortage")
+            with harmed.client(HARMED, harmed.identity(MAKER)) as client:
+                harmed.wait_until(lambda: bool(client.node_info().read_only), lambda: "it sees no shortage")
                 with pytest.raises(errors.ReadOnly):
-                    client.submit_envelope(next(client.sign([trading.sale(MAKER, 1, "LS-full")], records_max=1)))
-            at = trading.net.standing(HARMED).leaves
-            trading.wait_until(lambda: trading.net.standing(HARMED).leaves > at, lambda: "it follows no more")
+                    client.submit_envelope(next(client.sign([harmed.sale(MAKER, 1, "LS-full")], records_max=1)))
+            at = harmed.net.standing(HARMED).leaves
+            harmed.wait_until(lambda: harmed.net.standing(HARMED).leaves > at, lambda: "it follows no more")
             fill(data, 0)
-            trading.wait_until(lambda: not trading.net.runs(HARMED), lambda: "a full disk does not end it")
-            assert trading.net.ended(HARMED) == 1
+            harmed.wait_until(lambda: not harmed.net.runs(HARMED), lambda: "a full disk does not end it")
+            assert harmed.net.ended(HARMED) == 1
             load.goes_on()
             ballast.unlink()
-        print(stands_again(trading, HARMED))
+        print(stands_again(harmed, HARMED))
 
 
 @contextmanager
@@ -154,5 +164,16 @@ def move(cluster: Cluster, node: int, source: Path, target: Path) -> None:
     shutil.rmtree(source)
 
 
-def test_at_the_end_all_that_was_acknowledged_is_there_once(trading: Cluster) -> None:
-    trading.check()
+def test_one_that_leaves_the_others_history_says_so_and_acknowledges_no_more(harmed: Cluster) -> None:
+    harmed.settled()
+    with Load(harmed, random_seed("history"), clients=3) as load, harmed.net.fault(HARMED, "forgets"):
+        harmed.wait_until(lambda: not harmed.net.runs(HARMED), lambda: harmed.net.log(HARMED))
+        assert harmed.net.ended(HARMED) == 1
+        load.goes_on()
+    said = harmed.net.log(HARMED)
+    assert "this node stands outside the others' history" in said or "CometBFT's consensus failed" in said
+    assert "resync" in stands_again(harmed, HARMED)
+
+
+def test_at_the_end_all_that_was_acknowledged_is_there_once(harmed: Cluster) -> None:
+    harmed.check(forks=True)
