@@ -21,7 +21,10 @@ from ledger.errors import Problem, SuyuanError, VerifyFailed
 
 
 class ClientError(SuyuanError):
-    """Base of what a call to a node can end with."""
+    """Base of what a call to a node can end with. In the node's log the call is named `request_id`, which is empty
+    where no node answered: give it to the operator."""
+
+    request_id = ""
 
 
 class EnvelopeRefused(ClientError):

@@ -33,8 +33,8 @@ BUSY_AGAIN_MS: Final = 1000  # where a node is overloaded and gives no hint
 
 _SERVICE: Final = "suyuan.v1.Ledger"
 _READS: Final = (
-    "FindRefs", "GetCheckpoint", "GetNodeInfo", "GetPrivate", "GetProductProof", "GetReceipt", "ListClaims",
-    "ListHandovers", "ListOwnEnvelopes", "ListPositions", "Lookup",
+    "FindRefs", "GetCheckpoint", "GetNodeInfo", "GetPolicy", "GetPrivate", "GetProductProof", "GetReceipt",
+    "ListClaims", "ListHandovers", "ListOwnEnvelopes", "ListPositions", "Lookup",
 )  # fmt: skip
 """Calls that change nothing, so that they may be made again whenever no answer came."""
 
@@ -139,9 +139,19 @@ def metadata() -> tuple[tuple[str, str], ...]:
 
 def error_of(call: grpc.RpcError) -> errors.ClientError:
     """The typed error of a failed call, from its code and its google.rpc details."""
+    status = rpc_status.from_call(call)
+    error = _kind_of(call, status)
+    for detail in status.details if status is not None else ():
+        if detail.Is(error_details_pb2.RequestInfo.DESCRIPTOR):
+            request = error_details_pb2.RequestInfo()
+            detail.Unpack(request)
+            error.request_id = request.request_id
+    return error
+
+
+def _kind_of(call: grpc.RpcError, status: Any) -> errors.ClientError:
     code = call.code()
     message = call.details() or code.name
-    status = rpc_status.from_call(call)
     for detail in status.details if status is not None else ():
         if detail.Is(pb.Refusal.DESCRIPTOR):
             refusal = pb.Refusal()

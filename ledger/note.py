@@ -11,6 +11,7 @@ timestamp in seconds (u64) and Ed25519 over `cosignature/v1\\ntime N\\n` and the
 import base64
 import binascii
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 
@@ -119,8 +120,12 @@ def _parse_line(line: str) -> NoteSignature:
 
 
 def serialise(note: Note) -> bytes:
-    lines = [f"{_DASH}{s.name} {base64.b64encode(s.key_id + s.signature).decode()}\n" for s in note.signatures]
-    return (note.text + "\n" + "".join(lines)).encode()
+    return note.text.encode() + b"\n" + signature_lines(note.signatures)
+
+
+def signature_lines(signatures: Iterable[NoteSignature]) -> bytes:
+    lines = [f"{_DASH}{s.name} {base64.b64encode(s.key_id + s.signature).decode()}\n" for s in signatures]
+    return "".join(lines).encode()
 
 
 def sign(text: str, name: str, seed: bytes) -> NoteSignature:
@@ -138,6 +143,12 @@ def cosign(text: str, name: str, seed: bytes, time_s: int) -> NoteSignature:
 
 def cosigned_message(text: str, time_s: int) -> bytes:
     return f"cosignature/v1\ntime {time_s}\n{text}".encode()
+
+
+def merged(note: Note, lines: Iterable[NoteSignature]) -> Note:
+    """The note with these lines, each in the place of an earlier one by the same key."""
+    found = {(line.name, line.key_id): line for line in (*note.signatures, *lines)}
+    return Note(note.text, list(found.values()))
 
 
 def find(note: Note, key: VerifierKey) -> list[NoteSignature]:

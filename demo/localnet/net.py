@@ -105,6 +105,10 @@ class Localnet:
         process = self._processes.get(number)
         return process is not None and process.poll() is None
 
+    def terminate(self, number: int) -> None:
+        """Ask a node to end in order."""
+        self._processes[number].terminate()
+
     def ended(self, number: int) -> int:
         """The exit code of a node that ends by itself."""
         return self._processes.pop(number).wait(STOP_SECONDS)

@@ -28,7 +28,7 @@ from ledger import merkle, statemap, tiles
 from ledger import state as s
 from ledger.encoding import Codec
 from ledger.envelope import ENVELOPE, HEADER, Envelope, envelope_leaf, open_envelope
-from ledger.errors import Damaged, Malformed, SuyuanError, WriteFailed
+from ledger.errors import Damaged, Malformed, SuyuanError, UnknownRules, WriteFailed
 from ledger.limits import TILE_HASHES
 from ledger.plan import Checked, Head, Plan, genesis_head, genesis_writes, plan_block
 from ledger.storage.blockfile import REFETCH, BlockFiles, Location
@@ -111,7 +111,7 @@ class ChainStore:
         files are locked and their end is found whole: what the old index knew to be stored, or a rebuild before this
         one that did not finish, must be there."""
         genesis = read_genesis(folder)
-        blocks = BlockFiles.open(folder, g.chain_id(genesis), _known_blocks(folder))
+        blocks = BlockFiles.open(folder, g.chain_id(genesis), known_blocks(folder))
         try:
             shutil.rmtree(folder / "index", ignore_errors=True)
             shutil.rmtree(folder / PUBLIC_FOLDER, ignore_errors=True)
@@ -222,6 +222,8 @@ class ChainStore:
             draft = s.Draft(self._index, self.cache)
             checked = [verified_under(wire, self.head.chain, draft) for wire in block.envelopes]
             plan = plan_block(self.head, self._index, checked, header.time, self.cache)
+        except UnknownRules:
+            raise
         except (SuyuanError, ValueError) as error:
             raise Damaged(where, str(error), REFETCH) from error
         if plan.block != payload:
@@ -321,6 +323,10 @@ class ChainStore:
 
     def consistency_proof(self, old_size: int, log: tiles.LogTree | None = None) -> list[bytes]:
         return tiles.consistency_proof(log or self.head.log, old_size, self._tiles.read)
+
+    def root_at(self, size: int) -> bytes:
+        """The root over the first `size` leaves; IndexError where there are fewer."""
+        return tiles.root_at(self.head.log, size, self._tiles.read)
 
     def envelope_bytes_at(self, leaf: int) -> bytes:
         """The stored bytes of the envelope at a leaf; KeyError where the leaf is a block header or beyond."""
@@ -451,8 +457,8 @@ def _rebuilt_from(index: Snapshot) -> int:
     return 0 if data is None else s.NUMBER.decode_trusted(data)
 
 
-def _known_blocks(folder: Path) -> int | None:
-    """How many blocks an index that is about to be thrown away knows to be stored; None where it does not say."""
+def known_blocks(folder: Path) -> int | None:
+    """How many blocks the index of a chain that nobody uses knows to be stored; None where it does not say."""
     try:
         with closing(Index.open(folder / "index")) as index:
             return max(read_head(index).height, _rebuilt_from(index))

@@ -83,9 +83,11 @@ class Cluster:
     """`acknowledged` is every receipt that anybody got: each must be true to the end, at every node."""
 
     net: Nodes
-    shown: Shown
     acknowledged: list[tuple[SignedEnvelope, Receipt]] = field(default_factory=list)
     _identities: dict[str, keys.Identity] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.shown = Shown(self.net)
 
     @property
     def genesis(self) -> g.Genesis:
@@ -205,14 +207,17 @@ class Cluster:
             time.sleep(0.1)
 
 
+def founded(folder: Path, program: Path) -> Nodes:
+    founding.found(folder, 4, free_port(4), program)
+    return Nodes(folder)
+
+
 @pytest.fixture(scope="module")
 def network() -> Iterator[Nodes]:
     """Founded, and not started."""
     program = cometbft()
     with tempfile.TemporaryDirectory(prefix="suyuan-") as folder:
-        net = Path(folder) / "net"
-        founding.found(net, 4, free_port(4), program)
-        yield Nodes(net)
+        yield founded(Path(folder) / "net", program)
 
 
 @pytest.fixture(scope="module")
@@ -222,8 +227,9 @@ def cluster(network: Nodes) -> Iterator[Cluster]:
         try:
             network.start()
             network.wait_ready()
-            with Shown(network) as shown:
-                yield Cluster(network, shown)
+            cluster = Cluster(network)
+            with cluster.shown:
+                yield cluster
         finally:
             network.stop()
 

@@ -125,10 +125,10 @@ def lie_about_the_head(faults: Faults, data: Path) -> None:
             seed = load_seed(data / "keys", VALIDATOR_KEY)
             shown.checkpoint = checkpoint.cosign(shown.checkpoint, self.name, seed, now_ms // 1000)
         if "fork" in faults:
-            shown.checkpoint = signer_of(self.store, data / "keys").sign(shown.head.log.size, bytes(32), now_ms)
+            shown.checkpoint = signer_of(self.store, data).sign(shown.head.log.size, bytes(32), now_ms)
         return newest if shown.checkpoint == newest.checkpoint else shown
 
-    App.view = property(view)  # type: ignore[assignment,method-assign]
+    App.view = App.shown = property(view)  # type: ignore[assignment,method-assign]
 
 
 def propose_badly(faults: Faults) -> None:

@@ -238,8 +238,9 @@ def test_absent_fields_get_a_clear_error_with_details(network: Network) -> None:
 def test_health_and_reflection(network: Network) -> None:
     channel = raw(network, None)
     stub = health_pb2_grpc.HealthStub(channel)
-    answer = stub.Check(health_pb2.HealthCheckRequest(service="suyuan.v1.Ledger"), timeout=5)
-    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    for name in ("", "suyuan.v1.Ledger", "readiness"):
+        answer = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING, name
     asked = reflection_pb2.ServerReflectionRequest(list_services="")
     found = next(reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([asked]), timeout=5))
     assert "suyuan.v1.Ledger" in {one.name for one in found.list_services_response.service}

@@ -18,7 +18,9 @@ from ledger.limits import (
     ENVELOPE_OVERHEAD_BYTES_MAX,
 )
 from ledger.plan import Checked, Plan, Verdict
+from ledger.state import POLICY_KEY, policy_in
 from ledger.storage.chainstore import ChainStore
+from node.engine import journal
 from node.engine.cometbft.checker import Checker
 from node.engine.cometbft.progress import RESYNC, Progress
 from node.engine.cometbft.transactions import name_of
@@ -28,10 +30,14 @@ log = structlog.get_logger(__name__)
 
 
 class Decided(Struct, frozen=True):
-    """A block of CometBFT as it was planned: the names of its transactions, and what became of each."""
+    """A block of CometBFT as it was planned: the names of its transactions, the ids of their envelopes (empty: there
+    is none in it), what became of each, and which keys vote from now on (1) or no more (0), where the validators
+    change."""
 
     height: int
+    voters: dict[bytes, int]
     names: list[bytes]
+    envelopes: list[bytes]
     verdicts: list[Verdict]
     plan: Plan
 
@@ -109,8 +115,17 @@ class Application:
         found = [self._checker.find(tx) for tx in txs]
         fit = [one if one is not None and room.take(one) else None for one in found]
         plan, verdicts = self._planned(fit, max(time_ms, self._store.head.time))
-        self._decided = Decided(height, [name_of(tx) for tx in txs], verdicts, plan)
+        names, ids = [name_of(tx) for tx in txs], [b"" if one is None else one.opened.id for one in found]
+        self._decided = Decided(height, self._voters(plan), names, ids, verdicts, plan)
         return self._decided
+
+    def _voters(self, plan: Plan) -> dict[bytes, int]:
+        """In order of key, so that all nodes say the same. The power of each is one."""
+        if not plan.draft.wrote(POLICY_KEY):
+            return {}
+        entries = (policy_in(self._store), plan.draft.policy())
+        before, after = ({one.consensus for one in entry.validators} for entry in entries)
+        return {key: int(key in after) for key in sorted(before ^ after)}
 
     def _planned(self, found: Sequence[Checked | None], time_ms: int) -> tuple[Plan, list[Verdict]]:
         """A plan of all that can be planned. Where planning meets an error of ours, the envelope at which it first
@@ -155,6 +170,7 @@ class Application:
         self._progress.announce(decided.height, decided.plan.head)
         self._store.commit(decided.plan)
         self._progress.stored(decided.height)
+        journal.tell(self._store.head.height, zip(decided.envelopes, decided.verdicts, strict=True))
         self._decided = None
         return decided
 
