@@ -22,7 +22,12 @@ from tests.world import MAKER
 pytestmark = pytest.mark.slow
 HARMED = 3
 OTHERS = (1, 2, 4)
-REMEDIES = ("resync", "rebuild")
+REMEDIES = {
+    "suyuan-node resync": lambda data: operate("resync", str(data)),
+    "suyuan-node rebuild": lambda data: operate("rebuild", str(data)),
+    f"{VOTED}: ": lambda data: (data / "cometbft/data" / VOTED).unlink(),
+}
+"""What a node says, and what its operator does then."""
 
 
 def flip(path: Path, random: Random) -> str:
@@ -38,7 +43,7 @@ def largest(folder: Path) -> Path:
 
 
 def files_of(data: Path, random: Random) -> dict[str, list[Path]]:
-    """Where a bit is flipped: one file of each list, but for the two that are small and kept beside the blocks."""
+    """In each of which a bit is flipped."""
     comet = data / "cometbft"
     stores = [comet / "data" / name for name in ("blockstore.db", "state.db", "cs.wal")]
     return {
@@ -46,6 +51,7 @@ def files_of(data: Path, random: Random) -> dict[str, list[Path]]:
         "index": [largest(data / "index")],
         "store of CometBFT": [largest(random.choice(stores))],
         "progress and cosigned": [comet / "progress", data / "cosigned"],
+        "last vote": [comet / "data" / VOTED],
     }
 
 
@@ -69,15 +75,18 @@ def stands_again(cluster: Cluster, node: int) -> list[str]:
         if cluster.net.runs(node):
             return done
         assert cluster.net.ended(node) == 1
-        said = cluster.net.log(node)[before:]
-        remedy = next((one for one in REMEDIES if f"suyuan-node {one}" in said), None)
-        assert remedy is not None, said
-        done.append(remedy)
-        operate(remedy, str(cluster.net.data(node)))
+        done.append(remedied(cluster, node, cluster.net.log(node)[before:]))
     pytest.fail(f"what it says does not help: {done}")
 
 
-@pytest.mark.parametrize("what", ["blocks", "index", "store of CometBFT", "progress and cosigned"])
+def remedied(cluster: Cluster, node: int, said: str) -> str:
+    remedy = next((words for words in REMEDIES if words in said), "")
+    assert remedy, said
+    REMEDIES[remedy](cluster.net.data(node))
+    return remedy
+
+
+@pytest.mark.parametrize("what", ["blocks", "index", "store of CometBFT", "progress and cosigned", "last vote"])
 def test_one_flipped_bit_is_found_and_mended(harmed: Cluster, what: str) -> None:
     seed = random_seed("flip")
     random = Random(seed)
@@ -172,7 +181,8 @@ def test_one_that_leaves_the_others_history_says_so_and_acknowledges_no_more(har
         load.goes_on()
     said = harmed.net.log(HARMED)
     assert "this node stands outside the others' history" in said or "CometBFT's consensus failed" in said
-    assert "resync" in stands_again(harmed, HARMED)
+    assert "resync" in remedied(harmed, HARMED, said)
+    assert stands_again(harmed, HARMED) == []
 
 
 def test_at_the_end_all_that_was_acknowledged_is_there_once(harmed: Cluster) -> None:

@@ -25,6 +25,7 @@ PID: Final = "cometbft.pid"
 MEMORY: Final = {"GOMEMLIMIT": "256MiB", "GOGC": "50"}
 INSTALL: Final = 'scripts/cometbft builds it and prints its path; name that in node.toml: cometbft_program = "…"'
 WORDS_BYTES: Final = 65_536
+FAILED_CHARS_MAX: Final = 500
 FAILED: Final = b"CONSENSUS FAILURE!!!"
 DAMAGED: Final = (
     "If its disk is full, make room; if its store is damaged, fetch the chain anew from the other validators: "
@@ -121,7 +122,9 @@ async def _listen(process: asyncio.subprocess.Process, output: IO[bytes]) -> Non
         with suppress(OSError):  # a full disk costs words, and nothing else
             output.write(words)
         if FAILED in before + words and process.returncode is None:
-            log.error("CometBFT's consensus failed; it is ended")
+            log.error(
+                "CometBFT's consensus failed; it is ended", said=words.decode(errors="replace")[:FAILED_CHARS_MAX]
+            )
             process.kill()
         before = words[-len(FAILED) :]
 
