@@ -118,18 +118,14 @@ class AsyncClient:
                     if envelope is None:
                         raise VerifyFailed("stream", f"the node answered tag {result.tag}, which does not wait")
                     room.release()
-                    if result.WhichOneof("result") == "receipt":
+                    outcome = wire.outcome(self.trust, envelope, result, message.checkpoint, clock_ms())
+                    if isinstance(outcome, Receipt):
                         last_checkpoint = message.checkpoint
-                        yield (
-                            envelope,
-                            wire.receipt(self.trust, envelope, result.receipt, last_checkpoint, clock_ms()),
-                        )
-                    else:
-                        yield envelope, wire.refused(result.refusal)
+                    yield envelope, outcome
         except grpc.RpcError as error:
             failure = wire.error_of(error)
-            async for outcome in self._ask(list(waiting.values()), failure):
-                yield outcome
+            async for asked in self._ask(list(waiting.values()), failure):
+                yield asked
             return
         if ended:
             raise ended[0]
@@ -144,6 +140,8 @@ class AsyncClient:
             outcome: Receipt | SuyuanError = failure
             try:
                 outcome = failure if lost else await self.receipt(envelope)
+            except errors.NotWitnessed as error:
+                outcome = error
             except errors.Unavailable:
                 lost = True
             except SuyuanError:
@@ -160,7 +158,7 @@ class AsyncClient:
         if note:
             head = self.trust.checkpoint(note, clock_ms())
             answer = await self._call("GetCheckpoint", pb.GetCheckpointRequest(extends_size=head.size))
-            self.trust.require_extension(head, answer.checkpoint, list(answer.consistency), clock_ms())
+            self.trust.require_extension(note, answer.checkpoint, list(answer.consistency), clock_ms())
         await self.refresh()
 
     async def refresh(self) -> None:

@@ -144,6 +144,12 @@ class Reads(ABC):
         answer = self._call("GetPolicy", pb.GetPolicyRequest(known=known))
         return e.POLICY.decode(answer.entry), [STEP.decode(step) for step in answer.steps]
 
+    def checkpoint(self, extends: int = 0) -> pb.GetCheckpointResponse:
+        """The newest checkpoint, unverified, with the proof that it extends a log of so many leaves. EnvelopeRefused
+        where the node's log is shorter."""
+        answer: pb.GetCheckpointResponse = self._call("GetCheckpoint", pb.GetCheckpointRequest(extends_size=extends))
+        return answer
+
     def node_info(self) -> pb.NodeInfo:
         info: pb.NodeInfo = self._call("GetNodeInfo", pb.GetNodeInfoRequest())
         if info.chain_id != self.connection.chain_id:

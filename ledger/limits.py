@@ -102,6 +102,9 @@ MEMBER_TOKEN_SECONDS_MAX: Final = 15 * 60
 OUTBOX_ENVELOPES_MAX: Final = 100_000  # waiting, sent or refused
 OUTBOX_DONE_ROWS_MAX: Final = 10_000  # receipts that are kept of what is done; nodes keep them all
 
+# Two checkpoints that contradict each other (client)
+EVIDENCE_BYTES_MAX: Final = 1024 * 1024
+
 # Books that are imported (client)
 BOOK_LINE_BYTES_MAX: Final = 64 * 1024
 BOOK_QUOTED_LINES_MAX: Final = 32  # that one cell in quotes may span

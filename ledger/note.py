@@ -145,12 +145,6 @@ def cosigned_message(text: str, time_s: int) -> bytes:
     return f"cosignature/v1\ntime {time_s}\n{text}".encode()
 
 
-def merged(note: Note, lines: Iterable[NoteSignature]) -> Note:
-    """The note with these lines, each in the place of an earlier one by the same key."""
-    found = {(line.name, line.key_id): line for line in (*note.signatures, *lines)}
-    return Note(note.text, list(found.values()))
-
-
 def find(note: Note, key: VerifierKey) -> list[NoteSignature]:
     """The lines that claim to be by this key."""
     return [found for found in note.signatures if found.name == key.name and found.key_id == key.id]

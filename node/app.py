@@ -18,7 +18,8 @@ from ledger.identifiers import check_lot_id, check_member_id, check_product_id, 
 from ledger.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX, POLICY_STEPS_ENTRIES_MAX, REFS_ENTRIES_MAX
 from ledger.links import VOUCHER_BYTES
 from ledger.proof.build import product_proof
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
 from ledger.succession import STEP
 from node.admission import Admission, Unsigned
 from node.disk import Disk

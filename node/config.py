@@ -52,7 +52,6 @@ class Settings(BaseSettings):
     cometbft_program: Path = Path("cometbft")
     consensus_port: Port = 26_656
     cosign_port: Port = 7420
-    validators: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9.\[\]:_-]+:[0-9]{1,5}$")]] = []
     witnesses: Annotated[list[str], Field(max_length=OUTSIDE_WITNESSES_ENTRIES_MAX)] = []
     log_level: str = "info"
     log_json: bool = True

@@ -10,7 +10,8 @@ from typing import Final
 import structlog
 
 from ledger import policy
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
 from node.app import App
 
 PUBLISH_SECONDS: Final = 1.0

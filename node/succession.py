@@ -14,7 +14,8 @@ from ledger import genesis as g
 from ledger import mapproof
 from ledger import policy as p
 from ledger.errors import Damaged, Malformed, VerifyFailed
-from ledger.storage.chainstore import ChainView, read_genesis
+from ledger.storage.chainstore import read_genesis
+from ledger.storage.chainview import ChainView
 from ledger.succession import STEP, Step, follow
 from node import files
 from node.config import write_policy

@@ -4,6 +4,7 @@ It takes its key from an ssh-agent and its logs from an SQLite file; both are ma
 """
 
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -30,6 +31,7 @@ NAME: Final = "witness.example/w"
 SEED: Final = sha256(b"outside witness").digest()
 KEY: Final = n.VerifierKey(NAME, n.COSIGNATURE, signature.public_key(SEED))
 READY_SECONDS: Final = 20
+GUIDE: Final = (Path(__file__).resolve().parents[1] / "docs" / "operating.md").read_text()
 
 
 def program(folder: Path) -> Path:
@@ -46,6 +48,16 @@ def program(folder: Path) -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(f"no outside witness, which CI must have: {trouble}")
     pytest.skip(f"no outside witness: {trouble}")
+
+
+def strict_policy(text: str) -> str:
+    """A reader's policy that demands this witness besides, made as the guide tells; the guide's key is this one."""
+    demanded = re.search(r"```\n(witness university .*?)```", GUIDE, re.S)
+    if demanded is None or str(KEY) not in demanded[1] or f'"{KEY} https://' not in GUIDE:
+        pytest.fail("docs/operating.md has no such policy")
+    if text.count("quorum validators\n") != 1:
+        pytest.fail(f"no quorum to replace: {text}")
+    return text.replace("quorum validators\n", demanded[1])
 
 
 def free_port() -> int:
@@ -72,8 +84,9 @@ class LiteWitness:
     def start(self) -> None:
         if self._agent is None:
             self._prepare()
+        db, agent = str(self.folder / "db"), str(self.folder / "agent")
         command = [
-            self.program, "-name", NAME, "-db", self.folder / "db", "-ssh-agent", self.folder / "agent",
+            str(self.program), "-name", NAME, "-db", db, "-ssh-agent", agent,
             "-key", sha256(KEY.key).hexdigest(), "-listen", f"127.0.0.1:{self.port}",
         ]  # fmt: skip
         with (self.folder / "litewitness.log").open("ab") as log:

@@ -10,6 +10,7 @@ from client_sdk.commands import (
     books,
     columns,
     correcting,
+    evidence,
     facts,
     governing,
     identity,
@@ -44,7 +45,7 @@ PANELS = {
     "Own stock": (stock, units, correcting),
     "Facts, holds, recalls": (facts, scopes),
     "What is yours": (own, pages, watch, outbox, private),
-    "For everybody": (reading, verifier_site, audit),
+    "For everybody": (reading, verifier_site, audit, evidence),
 }
 for panel, modules in PANELS.items():
     commands, groups = len(app.registered_commands), len(app.registered_groups)

@@ -25,9 +25,11 @@ T = TypeVar("T")
 class View(Protocol):
     """One version of the ledger, as a proof reads it. The checkpoint is the newest witnessed one."""
 
-    checkpoint: bytes
     header: bytes
     state: statemap.Node
+
+    @property
+    def checkpoint(self) -> bytes: ...
 
     def get(self, key: bytes) -> bytes | None: ...
 

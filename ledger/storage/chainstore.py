@@ -32,6 +32,7 @@ from ledger.errors import Damaged, Malformed, SuyuanError, UnknownRules, WriteFa
 from ledger.limits import TILE_HASHES
 from ledger.plan import Checked, Head, Plan, genesis_head, genesis_writes, plan_block
 from ledger.storage.blockfile import REFETCH, BlockFiles, Location
+from ledger.storage.chainview import ChainView
 from ledger.storage.index import REBUILD, Index, Snapshot
 from ledger.storage.tilefiles import PUBLIC_FOLDER, TileFiles
 
@@ -272,7 +273,7 @@ class ChainStore:
             del self._bundle[:TILE_HASHES]
             number += 1
 
-    def publish(self, view: "ChainView") -> None:
+    def publish(self, view: ChainView) -> None:
         """Let the public folder show a version of the log."""
         size = view.head.log.size
         tail = self._entries(size - size % TILE_HASHES, size)
@@ -302,9 +303,9 @@ class ChainStore:
             return self._tiles.read_entries(index)
         return tiles.entry_bundle(self._entries(start, start + width))
 
-    def view(self, checkpoint: bytes) -> "ChainView":
-        """The chain as it stands now, for proofs; `checkpoint` is the signed note over this head."""
-        return ChainView(self, self.head, self._index.snapshot(), checkpoint)
+    def view(self, note: bytes) -> ChainView:
+        """The chain as it stands now, for proofs; `note` is signed over this head."""
+        return ChainView(self, self.head, self._index.snapshot(), note)
 
     def get(self, key: bytes) -> bytes | None:
         return self._index.get(key)
@@ -417,38 +418,6 @@ class ChainStore:
     def close(self) -> None:
         self._index.close()
         self._blocks.close()
-
-
-class ChainView:
-    """One version of a chain for building proofs: it stays as it is while later blocks are stored."""
-
-    def __init__(self, store: ChainStore, head: Head, snapshot: Snapshot, checkpoint: bytes) -> None:
-        self.head = head
-        self.checkpoint = checkpoint
-        self.header = b"" if head.header is None else b.HEADER.encode(head.header)
-        self.state = head.state
-        self._store = store
-        self._snapshot = snapshot
-        self._header_proof: list[bytes] | None = None
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._snapshot.get(key)
-
-    def scan(
-        self, prefix: bytes, start: bytes | None = None, limit: int | None = None, reverse: bool = False
-    ) -> Iterator[tuple[bytes, bytes]]:
-        return self._snapshot.scan(prefix, start=start, limit=limit, reverse=reverse)
-
-    def header_proof(self) -> list[bytes]:
-        if self._header_proof is None:
-            self._header_proof = self._store.inclusion_proof(self.head.log.size - 1, self.head.log)
-        return self._header_proof
-
-    def envelope(self, leaf: int) -> tuple[Envelope, list[Sequence[bytes]]]:
-        return self._store.envelope_at(leaf)
-
-    def close(self) -> None:
-        self._snapshot.close()
 
 
 def _rebuilt_from(index: Snapshot) -> int:

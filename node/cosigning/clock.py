@@ -19,6 +19,8 @@ from node.cosigning.validators import Validators
 
 HEARD_MS: Final = 3 * 60_000
 """What was heard so long ago says nothing any more; each validator cosigns every minute."""
+REPLACED_MS: Final = 60_000
+"""So long the latest time counts before that of a later cosignature takes its place, well before it says nothing."""
 TELL_AFTER_MS: Final = 5_000
 
 log = structlog.get_logger(__name__)
@@ -32,7 +34,8 @@ class Heard(Struct, frozen=True):
 
 
 class CosignerClock:
-    """Of the validator `own`. `wall_ms` is what the machine says, `steady_ms` only ever counts on."""
+    """Of the validator `own`, which hears in the event loop and signs in the worker. `wall_ms` is what the machine
+    says, `steady_ms` only ever counts on."""
 
     def __init__(
         self, own: str, validators: Validators, wall_ms: Callable[[], int], steady_ms: Callable[[], int]
@@ -45,13 +48,14 @@ class CosignerClock:
 
     def heard(self, name: str, time_ms: int) -> None:
         """A validator signed that it was `time_ms`; one's own word, handed back, says nothing. A signature may have
-        been on its way for long, so the latest of the last minutes counts."""
+        been on its way for long, so the latest of the last minute counts."""
         if name == self._own:
             return
         now = self._steady_ms()
         before = self._heard.get(name)
-        if before is None or time_ms - now >= before.offset_ms or now - before.at_ms > HEARD_MS:
-            self._heard[name] = Heard(time_ms - now, now)
+        if before is None or time_ms - now >= before.offset_ms or now - before.at_ms > REPLACED_MS:
+            # a new one each time, since the worker may be reading the old one
+            self._heard = {**self._heard, name: Heard(time_ms - now, now)}
 
     def is_near(self, time_ms: int) -> bool:
         """Whether readers would believe a cosignature of this time: in their window, by this clock or the others'."""

@@ -16,7 +16,7 @@ from ledger import note as n
 from ledger.errors import Malformed, SuyuanError, VerifyFailed
 from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX
 from ledger.state import policy_in
-from ledger.storage.chainstore import ChainView
+from ledger.storage.chainview import ChainView
 from node.cosigning.clock import CosignerClock
 from node.cosigning.evidence import Evidence
 from node.cosigning.sightings import Sightings
@@ -213,7 +213,7 @@ class Gathering:
         if not enough and self.witnessed:
             return False
         if head.logs:  # an observer's own is not among those that readers know
-            head.view.checkpoint = head.note(self._validators.logs, self._validators.keys)
+            head.view.note = head.note(self._validators.logs, self._validators.keys)
         self.view, self.witnessed = head.view, enough
         if enough:
             times = sorted(_time(head.lines[key]) for key in head.office.keys if key in head.lines)

@@ -16,7 +16,8 @@ from msgspec import Struct
 from ledger import note as n
 from ledger.errors import Malformed, VerifyFailed
 from ledger.limits import NOTE_BYTES_MAX, OUTSIDE_PAUSE_SECONDS_MAX, OUTSIDE_WAIT_SECONDS_MAX, WITNESS_WINDOW_MS
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
 from ledger.tlogwitness import SIZE_TYPE, AddCheckpoint, decode_size, encode
 from node.cosigning.address import Address
 from node.engine import Engine
@@ -44,8 +45,10 @@ class Head(Struct, frozen=True):
 
     @classmethod
     def of(cls, view: ChainView) -> "Head":
-        made = n.parse(view.checkpoint)
-        return cls(view, made.text, n.serialise(n.Note(made.text, made.signatures[:1])))
+        made = n.parse(view.note)
+        origin = made.text.split("\n", 1)[0]
+        by_log = [line for line in made.signatures if line.name == origin]
+        return cls(view, made.text, n.serialise(n.Note(made.text, by_log)))
 
     @property
     def size(self) -> int:
@@ -171,7 +174,7 @@ class Outside:
             head = Head.of(view)
             behind = await asyncio.gather(*(one.ask(session, head, until) for one in self._outsiders))
             lines = [line for one in self._outsiders for line in one.line(head.text)]
-            view.checkpoint = n.serialise(n.merged(n.parse(view.checkpoint), lines))
+            view.outside = n.signature_lines(lines)
             if not any(behind) or loop.time() >= until:
                 break
             await _wait(grown, until - loop.time())

@@ -110,9 +110,8 @@ class Witness:
         there = n.serialise(n.Note(asked.text, asked.lines))
         kept = self._evidence.keep(asked.head.size, self._cosigner.log_note(size, root), there)
         if kept:
-            log.error(
-                what, size=asked.head.size, root=asked.head.root.hex(), here=size, root_here=root.hex(), kept=kept
-            )
+            keys = [line.key_id.hex() for line in asked.lines]
+            log.error(what, size=asked.head.size, root=asked.head.root.hex(), by=keys, here=root.hex(), kept=kept)
 
 
 class Endpoint:

@@ -12,7 +12,7 @@ from prometheus_client import Metric
 
 from ledger.errors import SuyuanError
 from ledger.plan import Checked, Verdict
-from ledger.storage.chainstore import ChainView
+from ledger.storage.chainview import ChainView
 
 
 class Outcome(Struct, frozen=True):

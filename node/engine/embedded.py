@@ -23,7 +23,8 @@ from ledger.limits import (
     ENVELOPE_OVERHEAD_BYTES_MAX,
 )
 from ledger.plan import Checked, Verdict
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
 from node.engine import ClockWrong, Cosigned, Done, Outcome, Overloaded, Stopped, journal
 from node.engine.clock import Clock, steady_ms
 from node.engine.isolate import INTERNAL_ERRORS, internal_verdict

@@ -17,7 +17,7 @@ from ledger.limits import HTTP_PROOFS_BYTES_MAX, HTTP_PROOFS_REQUESTS_MAX
 from ledger.links import Code
 from ledger.policy import format_policy
 from ledger.proof.format import BUNDLE_FORMAT
-from ledger.storage.chainstore import ChainView
+from ledger.storage.chainview import ChainView
 from node.app import App, base_of
 from node.engine import Overloaded
 from node.errors import NotFound

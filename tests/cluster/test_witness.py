@@ -69,11 +69,9 @@ def witness(folder: Path, cluster: Cluster) -> Iterator[LiteWitness]:
         cluster.admit(1, MAKER)
         with cluster.client(2, cluster.identity(MAKER)) as maker:
             declared = {"declared_by": r.DeclaredBy.MAKER, "maker": MAKER.id, "name": "乳粉", "product": FORMULA}
-            made = {"lot": LOT, "quantity": 10_000, "ref": "SC-1", "site": MAKER.site, "production": 20251101}
-            acts = [
-                build.act(r.Register, at=clock_ms(), **declared), build.commission(at=clock_ms(), **made)
-            ]  # fmt: skip
-            maker.submit(acts)
+            now, site = clock_ms(), MAKER.site
+            made = build.commission(lot=LOT, quantity=10_000, ref="SC-1", at=now, site=site, production=20251101)
+            maker.submit([build.act(r.Register, at=now, **declared), made])
         yield witness
     finally:
         witness.stop()
@@ -89,9 +87,7 @@ def sell(cluster: Cluster, node: int, ref: str) -> int:
 
 def strict_policy(cluster: Cluster) -> str:
     """What a reader writes who believes no checkpoint without the university's cosignature."""
-    lines = policy.format_policy(cluster.net.connection(1).trusted()).splitlines()
-    demanded = [f"witness university {outside.KEY}", "group everybody all validators university", "quorum everybody"]
-    return "\n".join([*lines[:-1], *demanded]) + "\n"
+    return outside.strict_policy(cluster.net.connection(1).policy)
 
 
 def strict(cluster: Cluster, node: int) -> Client:
@@ -111,14 +107,22 @@ def believes(cluster: Cluster, node: int, size: int) -> bool:
             return False
 
 
+def await_belief(cluster: Cluster, node: int, size: int) -> None:
+    trouble = f"node {node} serves nothing of {size} leaves that the witness cosigned"
+    cluster.wait_until(lambda: believes(cluster, node, size), lambda: trouble)
+
+
+def await_readers(cluster: Cluster, node: int, size: int) -> None:
+    """Those whom the validators' quorum is enough for."""
+    with cluster.client(node) as reader:
+        cluster.wait_until(lambda: proven(reader) >= size, lambda: f"readers of node {node} wait for ever")
+
+
 def test_who_demands_the_outside_witness_is_served_by_every_node(cluster: Cluster, witness: LiteWitness) -> None:
     for number in cluster.net.numbers:
         size = sell(cluster, number, f"LS-{number}")
         for node in cluster.net.numbers:
-            cluster.wait_until(
-                lambda node=node, size=size: believes(cluster, node, size),  # type: ignore[misc]
-                lambda node=node: f"node {node} serves nothing that the witness cosigned",  # type: ignore[misc]
-            )
+            await_belief(cluster, node, size)
     assert witness.size() >= size
 
 
@@ -129,9 +133,12 @@ def test_the_command_line_verifies_under_such_a_policy(cluster: Cluster, witness
     code = LOT
     done = run("client_sdk.commands", "verify", code, "--node", str(written), check=False)
     assert LOT.removeprefix(FORMULA) in done.stdout, done.stdout + done.stderr
-    stranger = strict_policy(cluster).replace(str(outside.KEY), str(structs.replace(outside.KEY, key=bytes(32))))
-    written.write_text(json.dumps(connection | {"policy": stranger}))
-    refused = run("client_sdk.commands", "verify", code, "--node", str(written), check=False)
+    stranger = folder / "policy.txt"
+    stranger.write_text(
+        strict_policy(cluster).replace(str(outside.KEY), str(structs.replace(outside.KEY, key=bytes(32))))
+    )
+    asked = ("verify", code, "--node", str(written), "--policy", str(stranger))
+    refused = run("client_sdk.commands", *asked, check=False)
     assert refused.returncode != 0
     assert "quorum 'everybody' is not reached" in refused.stderr
 
@@ -142,13 +149,12 @@ def test_a_witness_that_is_gone_is_missed_by_those_who_demand_it_alone(
     witness.kill()
     size = sell(cluster, 1, "LS-alone")
     for node in cluster.net.numbers:
-        with cluster.client(node) as reader:
-            cluster.wait_until(lambda reader=reader: proven(reader) >= size, lambda: "readers wait for ever")  # type: ignore[misc]
+        await_readers(cluster, node, size)
         with strict(cluster, node) as reader, pytest.raises(VerifyFailed, match="quorum"):
             proven(reader)
     witness.start()
     for node in cluster.net.numbers:
-        cluster.wait_until(lambda node=node: believes(cluster, node, size), lambda: "it does not come back")  # type: ignore[misc]
+        await_belief(cluster, node, size)
     told = [(cluster.net.folder / f"node{node}.log").read_text() for node in cluster.net.numbers]
     assert [said.count("an outside witness cosigns again") for said in told] == [1] * 4
 
@@ -180,7 +186,7 @@ def test_every_validator_cosigns_its_head_for_whoever_asks_and_a_fork_for_nobody
 ) -> None:
     head = cluster.settled()
     root, trusted = bytes.fromhex(head.root), cluster.net.connection(1).trusted()
-    assert head.leaves < tiles.TILE_HASHES - 8
+    assert head.leaves < limits.TILE_HASHES - 8
     hashes = leaf_hashes(cluster, head.leaves)
     seed = load_seed(cluster.net.data(1) / "keys", LOG_KEY)
 
@@ -193,8 +199,8 @@ def test_every_validator_cosigns_its_head_for_whoever_asks_and_a_fork_for_nobody
     merkle.verify_consistency(head.leaves, ahead.size, root, ahead.root(), proof)
     for node in cluster.net.numbers:
         address, key = cosign_address(cluster, node), trusted.witnesses[f"{founding.NAME}/validator-{node}"]
-        status, size = ask(address, 0, signed(head.leaves, root), [])
-        assert (status, decode_size(size)) == (409, head.leaves)
+        status, told = ask(address, 0, signed(head.leaves, root), [])
+        assert (status, decode_size(told)) == (409, head.leaves)
         status, lines = ask(address, head.leaves, signed(head.leaves, root), [])
         note = n.parse(n.parse(signed(head.leaves, root)).text.encode() + b"\n" + lines)
         assert status == 200
@@ -212,6 +218,6 @@ def test_every_validator_cosigns_its_head_for_whoever_asks_and_a_fork_for_nobody
     for node in cluster.net.numbers:
         assert ask(cosign_address(cluster, node), head.leaves, signed(size, ahead.root()), proof)[0] == 409
         assert ask(cosign_address(cluster, node), size, signed(size, ahead.root()), [])[0] == 409
-    cluster.wait_until(lambda: believes(cluster, 1, size), lambda: "the outside witness went with the fork")
+    await_belief(cluster, 1, size)
     with cluster.client(1) as reader:
         policy.check(trusted, reader.node_info().checkpoint, clock_ms(), limits.WITNESS_WINDOW_MS)

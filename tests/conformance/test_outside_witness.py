@@ -34,7 +34,7 @@ def witnessed(tmp_path: Path) -> Iterator[tuple[Network, LiteWitness]]:
     program = outside.program(home)
     network.found(REGULATOR)
     trusted = policy.parse_policy((network.data / "policy.txt").read_text())
-    witness = LiteWitness(program, home, outside.free_port(), [trusted.log])
+    witness = LiteWitness(program, home, outside.free_port(), list(trusted.logs))
     with (network.data / "node.toml").open("a") as settings:
         settings.write(f"witnesses = {json.dumps([witness.setting])}\n")
     try:
@@ -48,8 +48,7 @@ def witnessed(tmp_path: Path) -> Iterator[tuple[Network, LiteWitness]]:
 
 
 def strict_policy(network: Network) -> str:
-    *lines, _ = (network.data / "policy.txt").read_text().splitlines()
-    return "\n".join([*lines, f"witness w {outside.KEY}", "group both all validators w", "quorum both\n"])
+    return outside.strict_policy((network.data / "policy.txt").read_text())
 
 
 def believes(check: Callable[[], object]) -> bool:

@@ -14,7 +14,8 @@ from ledger import note as n
 from ledger.encoding import Codec
 from ledger.errors import Damaged, Malformed, SuyuanError, VerifyFailed
 from ledger.plan import Verdict
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
 from node import keys
 from node.cosigning.clock import CosignerClock
 from node.cosigning.cosigner import Cosigner
@@ -218,6 +219,13 @@ def test_the_unchanged_head_is_cosigned_again(world: World, gathering: Gathering
     assert agreed_at == later // 1000 * 1000
 
 
+def test_what_outside_witnesses_cosigned_stays(world: World, gathering: Gathering) -> None:
+    outside = n.cosign(n.parse(gathering.view.note).text, "university", SEEDS[3], NOW // 1000)
+    gathering.view.outside = n.signature_lines([outside])
+    assert gathering.heard(head_note(world, 1))
+    assert [line.name for line in n.parse(gathering.view.checkpoint).signatures] == [ORIGIN, *NAMES[:2], "university"]
+
+
 def test_what_counts_for_no_reader_counts_for_no_quorum(world: World, gathering: Gathering) -> None:
     log = world.store.head.log
     own = n.parse(head_note(world, 1))
@@ -341,6 +349,19 @@ def test_what_was_said_long_ago_says_nothing_of_the_time(time: Time) -> None:
     assert stamped(clock, time, -9 * MINUTE_MS, 1) == 0  # one old cosignature that comes now
     time.wall_ms += 10 * MINUTE_MS
     assert stamped(clock, time, 0, 1, 2) == 0
+    assert stamped(clock, time, -9 * MINUTE_MS, 1, 2) == 0  # of the last minutes, the latest
+
+
+def test_there_is_no_gap_between_what_is_heard(time: Time) -> None:
+    """Each cosigns once a minute, and all but the first of them are a second on their way."""
+    clock = time.clock()
+    time.wall_ms += 10 * MINUTE_MS
+    assert stamped(clock, time, 0, 1, 2, 3) == 0
+    for _ in range(10):
+        for _ in range(6):
+            time.passes(10_000)
+            assert -1000 <= stamped(clock, time, 0) <= 0
+        stamped(clock, time, -1000, 1, 2, 3)
 
 
 def test_with_a_wrong_clock_the_others_are_still_heard(world: World, gathering: Gathering, time: Time) -> None:
@@ -501,8 +522,9 @@ async def test_it_takes_cosigns_and_answers_nothing_more(tmp_path: Path, monkeyp
     world.founded()
     engine._signed(engine._cosign())
     found, done = outcomes()
-    wire = world.envelope(MAKER, [world.seal(world.sell(MAKER, 1))])
-    engine._intake.take(pack(wire), done)
+    wire, beyond = (world.envelope(MAKER, [world.seal(world.sell(MAKER, count))]) for count in (1, 10**9))
+    for one in (wire, beyond):
+        engine._intake.take(pack(one), done)
     log = world.store.head.log
     for number in (1, 2):
         engine._heard(note(log.size, bytes(32), [number], NOW))
@@ -510,13 +532,13 @@ async def test_it_takes_cosigns_and_answers_nothing_more(tmp_path: Path, monkeyp
         await engine._until_failure()
     with pytest.raises(Stopped):
         engine.offer(world.check(wire), done)
-    decided = engine._application.finalize(1, world.now, [pack(wire)])
+    decided = engine._application.finalize(1, world.now, [pack(wire), pack(beyond)])
     await asyncio.get_running_loop().run_in_executor(engine._worker, engine._commit)
     for number in (1, 2, 3):
         engine._heard(head_note(world, number))
     engine._answer_receipts()
-    assert (decided.verdicts[0].leaf, found) == (log.size, [])
+    assert ([one.leaf for one in decided.verdicts], found) == ([log.size, None], [])
     assert lines(sign(cosigner, world.store)) == 0
     await engine._stop()
-    assert [type(one) for one in found] == [Stopped]
+    assert [type(one) for one in found] == [Stopped, Stopped]
     world.close()

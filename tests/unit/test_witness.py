@@ -183,6 +183,15 @@ async def test_a_head_that_is_not_stored_here_yet_is_answered_later(node: Node) 
     ahead.close()
 
 
+async def test_a_head_that_is_not_the_newest_is_not_cosigned(node: Node) -> None:
+    old = node.size
+    node.grow()
+    passed = AddCheckpoint(old, node.world.store.consistency_proof(old), note(node.size, node.root, [], NOW))
+    node.grow()  # stored, and for the test not cosigned
+    status, text = await node.add(passed.old, passed.note, passed.proof)
+    assert (status, text) == (503, f"this node stands at {node.size} leaves; try again\n")
+
+
 async def test_what_was_signed_once_binds_after_a_restart(node: Node, fork: World) -> None:
     node.grow()
     node.cosign()

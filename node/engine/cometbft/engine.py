@@ -16,7 +16,8 @@ from prometheus_client import Metric
 
 from ledger.plan import Checked, Verdict
 from ledger.state import policy_in
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
 from node.cosigning.clock import CosignerClock
 from node.cosigning.cosigner import Cosigner
 from node.cosigning.evidence import Evidence
