@@ -61,7 +61,7 @@ def measure(name: str, desk: world.Desk, data: Path, load: Load) -> Figures:
     found = Figures({}, {})
     for size, records in ((100, load.records), (1, load.ones)):
         envelopes = list(trade.envelopes(records, size))
-        found.packed[size] = [len(pack(one.wire)) for one in envelopes]
+        found.packed[size] = [len(pack([one.wire])) for one in envelopes]
         found.rates[size] = sent(desk.client, envelopes)
         bytes_a_record = sum(found.packed[size]) / len(envelopes) / size
         tell(
@@ -70,7 +70,7 @@ def measure(name: str, desk: world.Desk, data: Path, load: Load) -> Figures:
     for size in (10, 1):
         count = int(load.seconds * RATE) // size
         envelopes = list(trade.envelopes(count * size, size))[:count]
-        found.packed.setdefault(size, [len(pack(one.wire)) for one in envelopes])
+        found.packed.setdefault(size, [len(pack([one.wire])) for one in envelopes])
         before = scrape.Histogram.read(data, "suyuan_final_seconds")
         taken_ms = latency.timed(desk.client, envelopes, RATE / size)
         final = scrape.Histogram.read(data, "suyuan_final_seconds").since(before)

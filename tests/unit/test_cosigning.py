@@ -18,11 +18,9 @@ from ledger.storage.chainstore import ChainStore, ChainView
 from node.cosigning.cosigner import Cosigner
 from node.cosigning.exchange import PATH, Exchange
 from node.cosigning.gathering import Gathering, OutOfHistory
-from node.engine import Outcome, Overloaded, Stopped
-from node.engine.cometbft import booked, intake
+from node.engine import Outcome, Stopped
+from node.engine.cometbft import booked
 from node.engine.cometbft.booked import Receipts
-from node.engine.cometbft.broadcast import Taken
-from node.engine.cometbft.intake import Intake
 from node.receipts import CheckpointSigner
 from node.slots import SLOT_BYTES, Slots
 from tests.validators import NAMES, SEEDS, network_genesis, note
@@ -328,49 +326,3 @@ async def test_a_receipt_waits_for_the_quorum_and_not_for_ever(world: World, mon
     receipts.await_quorum(Verdict(leaf, False, ()), leaf, done)
     receipts.give_up()
     assert isinstance(found[-1], Stopped)
-
-
-class Pool:
-    """In the place of CometBFT's: answers as told, then YES."""
-
-    def __init__(self, *answers: Taken) -> None:
-        self.answers = list(answers)
-        self.sent: list[bytes] = []
-
-    async def send(self, txs: list[bytes]) -> list[tuple[Taken, str]]:
-        self.sent += txs
-        return [(self.answers.pop(0) if self.answers else Taken.YES, "") for _ in txs]
-
-
-async def running_with(taking: Intake, pool: Pool, until: Any) -> None:
-    running = asyncio.create_task(taking.run(pool))  # type: ignore[arg-type]
-    while not until():
-        await asyncio.sleep(0.005)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-
-async def test_an_envelope_is_handed_over_until_a_block_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "SEND_AGAIN_SECONDS", 0.02)
-    taking, pool = Intake(10, 1000), Pool(Taken.LATER)
-    found, done = outcomes()
-    taking.take(b"one", done)
-    taking.take(b"one", done)
-    await running_with(taking, pool, lambda: len(pool.sent) == 3)
-    assert (set(pool.sent), found) == ({b"one"}, [])
-    name = intake.name_of(b"one")
-    assert (len(taking.decided(name)), taking.decided(name), len(taking)) == (2, [], 0)
-
-
-async def test_a_full_pool_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    taking, pool = Intake(2, 1000), Pool(Taken.FULL, Taken.YES)
-    found, done = outcomes()
-    taking.take(b"one", done)
-    taking.take(b"two", done)
-    with pytest.raises(Overloaded):
-        taking.take(b"three", done)
-    await running_with(taking, pool, lambda: len(found) == 1)
-    assert isinstance(found[0], Overloaded)
-    with pytest.raises(Overloaded):
-        taking.take(b"x" * 1000, done)
-    assert (len(taking), len(taking.give_up()), len(taking)) == (1, 1, 0)

@@ -107,7 +107,7 @@ class Dispatch:
     def _finalize(self, asked: pb.FinalizeBlock) -> pb.BlockFinalized:
         time_ms = asked.time.seconds * 1000 + asked.time.nanos // 1_000_000
         decided = self._application.finalize(asked.height, time_ms, asked.txs)
-        results = [pb.TxResult(code=REFUSED if one.leaf is None else 0) for one in decided.verdicts]
+        results = [pb.TxResult(code=0 if accepted else REFUSED) for accepted in decided.accepted]
         return pb.BlockFinalized(tx_results=results, app_hash=decided.plan.head.log.root())
 
 

@@ -29,7 +29,7 @@ from node.engine.cometbft.intake import Intake
 from node.engine.cometbft.process import keep_running, require_version
 from node.engine.cometbft.progress import Progress
 from node.engine.cometbft.server import AbciServer
-from node.engine.cometbft.transactions import name_of, pack
+from node.engine.cometbft.transactions import name_of
 from proto.abci import abci_pb2 as pb
 
 COSIGN_AGAIN_SECONDS: Final = 60
@@ -92,9 +92,7 @@ class Cometbft:
             self._receipts.await_quorum(Verdict(earlier.leaf, True, ()), earlier.leaf, done)
             self._loop.call_soon(self._answer_receipts)
             return
-        tx = pack(checked.opened.wire)
-        self._intake.take(tx, done)
-        self._worker.submit(self._checker.remember, name_of(tx), checked)
+        self._intake.take(checked, done)
 
     async def listen(self, host: str, port: int) -> int:
         """Hear the other validators' cosignatures; the port. OSError where it cannot be listened on."""
@@ -108,7 +106,7 @@ class Cometbft:
             async with Broadcaster(self._home / RPC_SOCKET) as broadcaster, asyncio.TaskGroup() as group:
                 for part in (
                     keep_running(self._program, self._home),
-                    self._intake.run(broadcaster),
+                    self._intake.run(broadcaster, self._remember),
                     self._exchange.run(),
                     self._cosign_again(),
                     self._look_again(),
@@ -140,11 +138,19 @@ class Cometbft:
 
     async def _answer(self, request: pb.Request) -> pb.Response:
         """What cannot be answered ends the node: a disk that does not take a block, a history that does not fit."""
+        if request.HasField("process_proposal"):
+            self._intake.proposed(request.process_proposal.txs)
+        elif request.HasField("finalize_block"):
+            self._intake.decided(request.finalize_block.txs)
         try:
             return await self._dispatch.answer(request)
         except Exception as error:
             self._fail(error)
             raise
+
+    def _remember(self, tx: bytes, checked: list[Checked]) -> None:
+        """What this node admitted itself is not checked again."""
+        self._worker.submit(self._checker.remember, name_of(tx), checked)
 
     def _fail(self, error: Exception) -> None:
         if not self._failure.done():
@@ -166,8 +172,8 @@ class Cometbft:
     # What follows, in the event loop
 
     def _stored(self, decided: Decided, view: ChainView | None) -> None:
-        for name, verdict in zip(decided.names, decided.verdicts, strict=True):
-            for done in self._intake.decided(name):
+        for envelope_id, verdict in zip(decided.ids, decided.verdicts, strict=True):
+            for done in self._intake.booked(envelope_id):
                 if verdict.leaf is None:
                     done(Outcome(verdict, b"", []))
                 else:

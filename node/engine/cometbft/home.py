@@ -21,7 +21,7 @@ from msgspec import Struct
 from ledger import genesis as g
 from ledger import signature
 from ledger.errors import Malformed
-from ledger.limits import BLOCK_BYTES_MAX, ENVELOPE_TX_BYTES_MAX, RPC_BATCH_REQUESTS_MAX
+from ledger.limits import BLOCK_BYTES_MAX, RPC_BATCH_REQUESTS_MAX, TX_BYTES_MAX
 from node.keys import store_private
 
 FOLDER: Final = "cometbft"
@@ -137,7 +137,7 @@ def _settings(own: Validator, others: Sequence[Validator]) -> str:
             "recheck": False,
             "size": 20_000,
             "max_txs_bytes": 64 * 1024 * 1024,
-            "max_tx_bytes": ENVELOPE_TX_BYTES_MAX,
+            "max_tx_bytes": TX_BYTES_MAX,
             "cache_size": 100_000,
         },
         "consensus": {
