@@ -5,6 +5,7 @@ the block is stored here. Until the first quorum, the newest version is shown wi
 """
 
 from collections import OrderedDict
+from functools import lru_cache
 from typing import Final
 
 import structlog
@@ -14,7 +15,7 @@ from ledger import checkpoint as c
 from ledger import genesis as g
 from ledger import note as n
 from ledger.errors import Malformed, SuyuanError, VerifyFailed
-from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, WITNESS_WINDOW_MS
+from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, NOTE_SIGNATURES_MAX, WITNESS_WINDOW_MS
 from ledger.storage.chainstore import ChainView
 
 log = structlog.get_logger(__name__)
@@ -99,7 +100,7 @@ class Gathering:
         lines: Lines = {}
         for name, key in self._keys.items():
             for line in n.find(note, key):
-                time_ms = 1000 * (n.verify(note, key, line) or 0)
+                time_ms = 1000 * _verified_time(note.text, key, line)
                 if abs(time_ms - now_ms) > WITNESS_WINDOW_MS:
                     log.warning("a cosignature's time is far off", validator=name, by_ms=time_ms - now_ms)
                     continue
@@ -139,6 +140,12 @@ class Gathering:
             while next(iter(self._heads)) < size:
                 self._heads.popitem(last=False)
         return True
+
+
+@lru_cache(maxsize=NOTE_SIGNATURES_MAX * COSIGNED_HEADS_ENTRIES_MAX)
+def _verified_time(text: str, key: n.VerifierKey, line: n.NoteSignature) -> int:
+    """When a cosignature that holds was made, in seconds. Remembered, since each comes from every other validator."""
+    return n.verify(n.Note(text, [line]), key, line) or 0
 
 
 def _time(line: n.NoteSignature | None) -> int:
