@@ -187,6 +187,19 @@ def test_a_signature_is_checked_once_a_node(node: Member, monkeypatch: pytest.Mo
     assert len(checked) == 2
 
 
+def test_what_a_stored_block_has_is_not_kept_unpacked(node: Member) -> None:
+    first, second = sales(node, 1, 2)
+    for tx in (first, second):
+        node.app.check(tx)
+    checker = node.app._checker
+    waiting = checker._bytes
+    node.decide(first, first)
+    assert list(checker._known.values()) == [checker.check(second)]
+    assert 0 < checker._bytes < waiting
+    node.decide(second)
+    assert (checker._bytes, len(checker._known)) == (0, 0)
+
+
 def test_a_gap_or_a_repetition_of_heights_is_damage(node: Member) -> None:
     for height in (node.app.height, node.app.height + 2):
         with pytest.raises(Damaged, match=f"decided block {height}"):

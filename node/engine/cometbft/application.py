@@ -28,10 +28,11 @@ log = structlog.get_logger(__name__)
 
 
 class Decided(Struct, frozen=True):
-    """A block of CometBFT as it was planned: its envelopes' ids, what became of each, and whether each transaction is
-    one in which all were accepted."""
+    """A block of CometBFT as it was planned: its transactions, its envelopes' ids, what became of each, and whether
+    each transaction is one in which all were accepted."""
 
     height: int
+    txs: Sequence[bytes]
     ids: list[bytes]
     verdicts: list[Verdict]
     accepted: list[bool]
@@ -115,7 +116,7 @@ class Application:
         plan, verdicts = self._planned(envelopes, max(time_ms, self._store.head.time))
         told = iter(one.leaf is not None for one in verdicts)
         accepted = [bool(one) and all(list(islice(told, len(one)))) for one in fit]
-        self._decided = Decided(height, [one.opened.id for one in envelopes], verdicts, accepted, plan)
+        self._decided = Decided(height, txs, [one.opened.id for one in envelopes], verdicts, accepted, plan)
         return self._decided
 
     def _planned(self, envelopes: Sequence[Checked], time_ms: int) -> tuple[Plan, list[Verdict]]:
@@ -161,5 +162,6 @@ class Application:
         self._progress.announce(decided.height, decided.plan.head)
         self._store.commit(decided.plan)
         self._progress.stored(decided.height)
+        self._checker.forget(decided.txs)
         self._decided = None
         return decided

@@ -2,6 +2,7 @@
 CheckTx, ProcessProposal and FinalizeBlock, worked out once."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from contextlib import suppress
 
 from ledger.errors import SuyuanError
@@ -44,6 +45,11 @@ class Checker:
         while self._bytes > CHECKED_BYTES_MAX:
             _, oldest = self._known.popitem(last=False)
             self._bytes -= _size(oldest)
+
+    def forget(self, txs: Iterable[bytes]) -> None:
+        """These are in a stored block: nobody asks for them again, and unpacked they are large."""
+        for tx in txs:
+            self._bytes -= _size(self._known.pop(name_of(tx), []))
 
 
 def _size(checked: list[Checked]) -> int:
