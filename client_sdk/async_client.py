@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
@@ -18,8 +19,11 @@ from client_sdk.wire import clock_ms
 from ledger.errors import SuyuanError, VerifyFailed
 from ledger.private import Private
 from ledger.proof.verify import Product, Query, verify_product
+from ledger.succession import STEP
 from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
+
+T = TypeVar("T")
 
 
 class AsyncClient:
@@ -51,6 +55,16 @@ class AsyncClient:
             return await getattr(self._stub, method)(request, timeout=CALL_SECONDS, metadata=wire.metadata())
         except grpc.RpcError as error:
             raise wire.error_of(error) from None
+
+    async def _judged(self, judge: Callable[[], T]) -> T:
+        """What a judgement under the policy at hand gives, or one under those that lead on from it."""
+        try:
+            return judge()
+        except VerifyFailed:
+            answer = await self._call("GetPolicy", pb.GetPolicyRequest(known=self.trust.policy.number))
+            if not self.trust.follow([STEP.decode(step) for step in answer.steps], clock_ms()):
+                raise
+        return judge()
 
     # Writing
 
@@ -118,18 +132,16 @@ class AsyncClient:
                     if envelope is None:
                         raise VerifyFailed("stream", f"the node answered tag {result.tag}, which does not wait")
                     room.release()
-                    if result.WhichOneof("result") == "receipt":
+                    outcome = await self._judged(
+                        partial(wire.outcome, self.trust, envelope, result, message.checkpoint, clock_ms())
+                    )
+                    if isinstance(outcome, Receipt):
                         last_checkpoint = message.checkpoint
-                        yield (
-                            envelope,
-                            wire.receipt(self.trust, envelope, result.receipt, last_checkpoint, clock_ms()),
-                        )
-                    else:
-                        yield envelope, wire.refused(result.refusal)
+                    yield envelope, outcome
         except grpc.RpcError as error:
             failure = wire.error_of(error)
-            async for outcome in self._ask(list(waiting.values()), failure):
-                yield outcome
+            async for asked in self._ask(list(waiting.values()), failure):
+                yield asked
             return
         if ended:
             raise ended[0]
@@ -144,6 +156,8 @@ class AsyncClient:
             outcome: Receipt | SuyuanError = failure
             try:
                 outcome = failure if lost else await self.receipt(envelope)
+            except errors.NotWitnessed as error:
+                outcome = error
             except errors.Unavailable:
                 lost = True
             except SuyuanError:
@@ -153,14 +167,14 @@ class AsyncClient:
     async def receipt(self, envelope: SignedEnvelope) -> Receipt:
         """The verified receipt of an envelope sent before; NotFound where it was not accepted."""
         answer = await self._call("GetReceipt", pb.GetReceiptRequest(envelope_id=envelope.id))
-        return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
+        return await self._judged(partial(wire.receipt, self.trust, envelope, answer, b"", clock_ms()))
 
     async def _pin(self, note: bytes) -> None:
         """As `Client.pin`: the newest checkpoint extends the last receipt's and the pinned one."""
         if note:
-            head = self.trust.checkpoint(note, clock_ms())
+            head = await self._judged(partial(self.trust.checkpoint, note, clock_ms()))
             answer = await self._call("GetCheckpoint", pb.GetCheckpointRequest(extends_size=head.size))
-            self.trust.require_extension(head, answer.checkpoint, list(answer.consistency), clock_ms())
+            self.trust.require_extension(note, answer.checkpoint, list(answer.consistency), clock_ms())
         await self.refresh()
 
     async def refresh(self) -> None:
@@ -171,7 +185,7 @@ class AsyncClient:
             answer = await self._call("GetCheckpoint", request)
         except errors.EnvelopeRefused:  # the node knows no log of the pinned size: let the pin judge
             answer = await self._call("GetCheckpoint", pb.GetCheckpointRequest())
-        self.trust.advance(answer.checkpoint, list(answer.consistency), clock_ms())
+        await self._judged(partial(self.trust.advance, answer.checkpoint, list(answer.consistency), clock_ms()))
 
     # Reading
 
@@ -232,7 +246,7 @@ class AsyncClient:
         return bytes((await self._call("GetProductProof", wire.proof_request(product, lot, voucher, site))).proof)
 
     def verify(self, query: Query, proof: bytes) -> Product:
-        return verify_product(self.connection.trusted(), query, proof, clock_ms())
+        return verify_product(self.trust.policy, query, proof, clock_ms())
 
     async def node_info(self) -> pb.NodeInfo:
         info: pb.NodeInfo = await self._call("GetNodeInfo", pb.GetNodeInfoRequest())

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 from ledger import audit, tiles
 from ledger import checkpoint as c
@@ -22,14 +23,23 @@ Progress = Callable[[int, int], None]
 """(blocks done, records done)"""
 
 
+class Beside(Protocol):
+    """Something that is held against the replay, block by block."""
+
+    def add(self, plan: Plan) -> None: ...
+
+    def finding(self) -> audit.Finding: ...
+
+
 def audit_blocks(
     genesis: g.Genesis,
     blocks: Iterator[tuple[int, bytes]],
     head: c.Checkpoint | None,
     progress: Progress,
-    seen: "TileCheck | None" = None,
+    beside: Sequence["Beside"] = (),
 ) -> list[audit.Finding]:
-    """Replay blocks and report. libsodium lets go of the interpreter lock, so signatures are verified in threads."""
+    """Replay blocks and report, and hold against the replay what stands beside it. libsodium lets go of the
+    interpreter lock, so signatures are verified in threads."""
     gc.set_threshold(100_000, 50, 1_000)  # the state map is millions of tuples without cycles: do not walk them
     with tempfile.TemporaryDirectory(prefix="suyuan-audit-") as folder, ThreadPoolExecutor(SIGNATURE_THREADS) as pool:
         index = Index.create(Path(folder) / "state")
@@ -38,13 +48,12 @@ def audit_blocks(
             for height, payload in blocks:
                 if not replay.add(height, payload):
                     break
-                if seen is not None and replay.last_plan is not None:
-                    seen.add(replay.last_plan)
+                if replay.last_plan is not None:
+                    for one in beside:
+                        one.add(replay.last_plan)
                 progress(height, replay.records)
             findings = replay.report(head)
-            if seen is not None and not replay.failed:
-                findings.append(seen.finding())
-            return findings
+            return findings if replay.failed else [*findings, *(one.finding() for one in beside)]
         finally:
             index.close()
 
@@ -64,7 +73,7 @@ def audit_folder(folder: Path, progress: Progress) -> list[audit.Finding]:
     files = BlockFiles.open_read_only(folder, g.chain_id(genesis))
     try:
         blocks = ((height, payload) for height, payload, _ in files.scan(1))
-        return audit_blocks(genesis, blocks, None, progress, TileCheck(folder / PUBLIC_FOLDER))
+        return audit_blocks(genesis, blocks, None, progress, [TileCheck(folder / PUBLIC_FOLDER)])
     finally:
         files.close()
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,17 +21,20 @@ from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
 
 CALL_SECONDS = 30
+STALLED_CALLS = 3  # so many times as long as a call may last, a stream may owe an answer
 
 
 class Client(Reads):
     """One member's (or, without identity, a reader's) connection to a node. Use as a context manager."""
 
+    call_seconds: float | None = None  # in place of CALL_SECONDS; streams that stall are ended too
     _node = ""  # the connected node's name, once it was asked for
 
     def __init__(self, connection: keys.Connection, identity: keys.Identity | None = None) -> None:
         self.connection = connection
         self.identity = identity
         self.trust = Trust(connection.trusted(), identity.folder if identity is not None else None)
+        self.trust.learn = lambda known: self.policy(known)[1]
         address, credentials, options = wire.target(identity, connection)
         self._channel = grpc.secure_channel(address, credentials, options)
         self._stub: Any = ledger_pb2_grpc.LedgerStub(self._channel)  # type: ignore[no-untyped-call]
@@ -53,7 +57,8 @@ class Client(Reads):
 
     def _call(self, method: str, request: Any) -> Any:
         try:
-            return getattr(self._stub, method)(request, timeout=CALL_SECONDS, metadata=wire.metadata())
+            seconds = self.call_seconds or CALL_SECONDS
+            return getattr(self._stub, method)(request, timeout=seconds, metadata=wire.metadata())
         except grpc.RpcError as error:
             raise wire.error_of(error) from None
 
@@ -121,22 +126,30 @@ class Client(Reads):
     ) -> Iterator[tuple[SignedEnvelope, Receipt | SuyuanError]]:
         """Send many envelopes, bounded in flight; yields each with its verified receipt or its refusal, as blocks
         are stored. What is still unanswered when the connection breaks is asked for by its id."""
-        flow = _Flow(envelopes)
+        flow = Flow(envelopes)
+        try:
+            yield from self._flow(flow)
+        except errors.ClientError as failure:
+            if flow.failure is not None:
+                raise
+            yield from self._ask(flow.unanswered(), failure)
+        self.pin(flow.last_checkpoint)
+
+    def _flow(self, flow: "Flow") -> Iterator[tuple[SignedEnvelope, Receipt | SuyuanError]]:
+        """What becomes of the envelopes of a flow, over one stream to one node; raises what ended it too early."""
         try:
             stream = self._stub.SubmitStream(flow.messages(), timeout=STREAM_SECONDS, metadata=wire.metadata())
+            if self.call_seconds is not None:
+                watched = (stream.cancel, STALLED_CALLS * self.call_seconds)
+                threading.Thread(target=flow.watch, args=watched, daemon=True).start()
             for message in stream:
                 yield from flow.answers(message, self.trust, clock_ms())
         except grpc.RpcError as error:
-            flow.stop()
-            failure = wire.error_of(error)
-            if flow.failure is not None:
-                raise flow.failure from None
-            yield from self._ask(flow.unanswered(), failure)
+            raise flow.failure or wire.error_of(error) from None
         finally:
             flow.stop()
         if flow.failure is not None:
             raise flow.failure
-        self.pin(flow.last_checkpoint)
 
     def _ask(
         self, envelopes: Sequence[SignedEnvelope], failure: errors.ClientError
@@ -148,6 +161,8 @@ class Client(Reads):
             outcome: Receipt | SuyuanError = failure
             try:
                 outcome = failure if lost else self.receipt(envelope)
+            except errors.NotWitnessed as error:
+                outcome = error
             except errors.Unavailable:
                 lost = True
             except SuyuanError:
@@ -158,22 +173,23 @@ class Client(Reads):
         """Pin the newest checkpoint, which must extend the pinned one and that of the last receipt."""
         now = clock_ms()
         if note:
-            answer = self._call(
-                "GetCheckpoint", pb.GetCheckpointRequest(extends_size=self.trust.checkpoint(note, now).size)
-            )
-            self.trust.require_extension(
-                self.trust.checkpoint(note, now), answer.checkpoint, list(answer.consistency), now
-            )
+            answer = self._extending(self.trust.checkpoint(note, now).size)
+            self.trust.require_extension(note, answer.checkpoint, list(answer.consistency), now)
         self.refresh()
 
     def refresh(self) -> None:
         """Fetch the newest checkpoint and pin it; LogForked where it does not extend what was seen before."""
         pinned = self.trust.pinned
-        try:
-            answer = self._call("GetCheckpoint", pb.GetCheckpointRequest(extends_size=pinned.size if pinned else 0))
-        except errors.EnvelopeRefused:  # the node knows no log of the pinned size: let the pin judge
-            answer = self._call("GetCheckpoint", pb.GetCheckpointRequest())
+        answer = self._extending(pinned.size if pinned else 0)
         self.trust.advance(answer.checkpoint, list(answer.consistency), clock_ms())
+
+    def _extending(self, size: int) -> pb.GetCheckpointResponse:
+        """The newest checkpoint, with the proof that it extends `size` leaves; without one where the log is shorter,
+        so that the pin judges."""
+        try:
+            return self.checkpoint(size)
+        except errors.EnvelopeRefused:
+            return self.checkpoint()
 
     def submit_envelope(self, envelope: SignedEnvelope) -> Receipt:
         """Send one signed envelope. EnvelopeRefused, Overloaded and ReadOnly: nothing of it is booked; with any
@@ -188,13 +204,21 @@ class Client(Reads):
         answer = self._call("GetReceipt", pb.GetReceiptRequest(envelope_id=envelope.id))
         return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
 
+    def name(self) -> str:
+        """The connected node's own name."""
+        if not self._node:
+            self._node = self.node_info().node
+        return self._node
+
+    def reached(self) -> list[str]:
+        """The names of the nodes that answer, by which private openings are addressed."""
+        return [self.node_info().node]
+
     def put_private(self, leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str] = ()) -> None:
         """Give the connected node the private openings of an accepted envelope (`SignedEnvelope.private`). `nodes`
         names those that are to keep them, by default this one; each keeps its own copy, and is given it through a
         client of its own. The same again changes nothing."""
-        if not self._node:
-            self._node = self.node_info().node
-        for request in requests(leaf, openings, list(nodes) or [self._node]):
+        for request in requests(leaf, openings, list(nodes) or [self.name()]):
             self._call("PutPrivate", request)
 
     def erase_private(self, places: Iterable[tuple[int, int]], reason: str) -> int:
@@ -219,7 +243,7 @@ class Client(Reads):
         return self.submit([maker(**fields)])[0]
 
 
-class _Flow:
+class Flow:
     """What is in flight on one stream: feeds messages while there is room, and matches answers by tag."""
 
     def __init__(self, envelopes: Iterable[SignedEnvelope]) -> None:
@@ -227,7 +251,9 @@ class _Flow:
         self._waiting: dict[int, SignedEnvelope] = {}
         self._bytes = 0
         self._room = threading.Condition()
+        self._turn = threading.Lock()  # of whoever takes the next envelope
         self._stopped = False
+        self._answered = 0
         self.last_checkpoint = b""
         self.failure: Exception | None = None
 
@@ -250,9 +276,13 @@ class _Flow:
         return self._stopped or self._bytes == 0 or (few and self._bytes + size <= wire.IN_FLIGHT_BYTES_MAX)
 
     def _counted(self) -> Iterator[SignedEnvelope]:
-        for tag, envelope in enumerate(self._envelopes):
-            with self._room:
-                self._waiting[tag] = envelope
+        for tag in count():
+            with self._turn:
+                envelope = None if self._stopped else next(self._envelopes, None)
+                if envelope is None:
+                    return
+                with self._room:
+                    self._waiting[tag] = envelope
             yield envelope
 
     def answers(
@@ -264,15 +294,34 @@ class _Flow:
                 if envelope is None:
                     raise VerifyFailed("stream", f"the node answered tag {result.tag}, which does not wait")
                 self._bytes -= len(envelope.wire)
+                self._answered += 1
                 self._room.notify_all()
-            if result.WhichOneof("result") == "receipt":
-                yield envelope, wire.receipt(trust, envelope, result.receipt, message.checkpoint, now_ms)
+            outcome = wire.outcome(trust, envelope, result, message.checkpoint, now_ms)
+            yield envelope, outcome
+            if isinstance(outcome, Receipt):
                 self.last_checkpoint = message.checkpoint
-            else:
-                yield envelope, wire.refused(result.refusal)
+
+    def watch(self, cancel: Callable[[], object], seconds: float) -> None:
+        """Runs in a thread of its own: cancel the stream when nothing is answered for so long, and the envelope that
+        waited longest at its beginning still does."""
+        with self._room:
+            while not self._stopped:
+                before, oldest = self._answered, next(iter(self._waiting), None)
+                moved = self._room.wait_for(partial(self._moved, before), seconds)
+                if not moved and oldest in self._waiting:
+                    cancel()
+                    return
+
+    def _moved(self, before: int) -> bool:
+        return self._stopped or self._answered != before
 
     def unanswered(self) -> list[SignedEnvelope]:
         return list(self._waiting.values())
+
+    def rest(self) -> Iterator[SignedEnvelope]:
+        """Those that a stopped flow did not take; `unanswered` before them is complete then."""
+        with self._turn:
+            return self._envelopes
 
     def stop(self) -> None:
         with self._room:

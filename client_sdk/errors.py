@@ -10,6 +10,7 @@ SuyuanError (ledger.errors)
     ├── Overloaded                 nothing was taken; try again after `retry_after_ms`
     ├── ReadOnly                   nothing was taken: the node only reads for now; try again after `retry_after_ms`
     ├── Unavailable                the node cannot be reached, or stopped; what was sent may or may not be booked
+    │   └── NotWitnessed           booked as this node alone says: too few validators cosigned that so far
     ├── PrivateNotDelivered        (client_sdk.openings) booked, but private openings still have to be given
     ├── KeyFileError               a key file is missing, readable by others, or the passphrase is wrong
     └── OutboxError                the outbox is full, in use, or another member's; nothing in it was changed
@@ -21,7 +22,10 @@ from ledger.errors import Problem, SuyuanError, VerifyFailed
 
 
 class ClientError(SuyuanError):
-    """Base of what a call to a node can end with."""
+    """Base of what a call to a node can end with. In the node's log the call is named `request_id`, which is empty
+    where no node answered: give it to the operator."""
+
+    request_id = ""
 
 
 class EnvelopeRefused(ClientError):
@@ -55,7 +59,20 @@ class ReadOnly(ClientError):
 
 
 class Unavailable(ClientError):
-    pass
+    """Nobody knows what became of what was sent: ask for its receipt, or send the same bytes again; never sign it
+    anew meanwhile."""
+
+
+class NotWitnessed(Unavailable):
+    """A final receipt, which the quorum has not cosigned: the envelope stands in `leaf` of this node's log, and
+    whether it stays there, only the quorum can say. Keep it, and ask for its receipt again."""
+
+    def __init__(self, leaf: int, found: str) -> None:
+        super().__init__(
+            f"booked in leaf {leaf} as this node says, and not witnessed yet: {found}. Ask for its receipt later; "
+            "the same bytes sent again are booked once"
+        )
+        self.leaf = leaf
 
 
 class KeyFileError(ClientError):
@@ -67,9 +84,9 @@ class OutboxError(ClientError):
 
 
 class LogForked(VerifyFailed):
-    """The log is not an extension of what this reader saw before. The two notes are kept as evidence."""
+    """The log is not an extension of what this reader saw before. The two notes are kept in `evidence`, a file."""
 
-    def __init__(self, message: str, evidence: tuple[Path, Path] | None = None) -> None:
-        where = "" if evidence is None else f"; the two checkpoints are kept in {evidence[0]} and {evidence[1]}"
+    def __init__(self, message: str, evidence: Path | None = None) -> None:
+        where = "" if evidence is None else f"; both checkpoints are kept: suyuan evidence {evidence}"
         super().__init__("pinned checkpoint", message + where)
         self.evidence = evidence

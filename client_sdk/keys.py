@@ -6,6 +6,7 @@ tls.key       EC P-256 key of the client certificate
 tls.csr       its request, for the node's operator: suyuan-node certify
 tls.crt       the certificate that came back
 node.json     the connection file of the node: suyuan-node connection
+nodes/        further nodes, each with a node.json and tls.crt of its own (client_sdk.access)
 """
 
 import base64
@@ -148,7 +149,7 @@ def _encrypted(seed: bytes, passphrase: str, n: int) -> bytes:
 
 def _decrypted(path: Path, passphrase: str) -> bytes:
     try:
-        content: dict[str, Any] = json.loads(_read_private(path))
+        content: dict[str, Any] = json.loads(read_private(path))
         n = int(content["n"])
         if content["kdf"] != "scrypt" or content["cipher"] != "chacha20-poly1305" or not 2 <= n <= _SCRYPT_N_MAX:
             raise KeyFileError(f"{path}: another kind of key file than this version reads")
@@ -161,7 +162,7 @@ def _decrypted(path: Path, passphrase: str) -> bytes:
     return seed
 
 
-def _read_private(path: Path) -> bytes:
+def read_private(path: Path) -> bytes:
     """A file that only its owner may read; KeyFileError otherwise."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -188,7 +189,7 @@ def load(folder: Path, passphrase: str) -> Identity:
     if signature.public_key(seed) != public.key:
         raise KeyFileError(f"{folder}: member.json names another key than signing.key holds")
     certificate = folder / "tls.crt"
-    tls = (_read_private(folder / "tls.key"), certificate.read_bytes()) if certificate.exists() else None
+    tls = (read_private(folder / "tls.key"), certificate.read_bytes()) if certificate.exists() else None
     return Identity(folder, public, seed, tls)
 
 

@@ -13,6 +13,7 @@ from ledger import entries as e
 from ledger.errors import VerifyFailed
 from ledger.private import Private
 from ledger.proof.verify import Product, Query, verify_product
+from ledger.succession import STEP, Step
 from proto.suyuan.v1 import ledger_pb2 as pb
 
 PAGE_ROWS: Final = 500
@@ -134,8 +135,20 @@ class Reads(ABC):
         return bytes(self._call("GetProductProof", wire.proof_request(product, lot, voucher, site)).proof)
 
     def verify(self, query: Query, proof: bytes) -> Product:
-        """What a freshly fetched proof proves under this connection's policy."""
-        return verify_product(self.connection.trusted(), query, proof, clock_ms())
+        """What a freshly fetched proof proves under the policy that this reader trusts."""
+        return verify_product(self.trust.policy, query, proof, clock_ms())
+
+    def policy(self, known: int = 0) -> tuple[e.PolicyEntry, list[Step]]:
+        """The policy in force, unproven, and the steps that lead to it from policy `known`, which prove it to whoever
+        trusts that one (`ledger.succession.follow`)."""
+        answer = self._call("GetPolicy", pb.GetPolicyRequest(known=known))
+        return e.POLICY.decode(answer.entry), [STEP.decode(step) for step in answer.steps]
+
+    def checkpoint(self, extends: int = 0) -> pb.GetCheckpointResponse:
+        """The newest checkpoint, unverified, with the proof that it extends a log of so many leaves. EnvelopeRefused
+        where the node's log is shorter."""
+        answer: pb.GetCheckpointResponse = self._call("GetCheckpoint", pb.GetCheckpointRequest(extends_size=extends))
+        return answer
 
     def node_info(self) -> pb.NodeInfo:
         info: pb.NodeInfo = self._call("GetNodeInfo", pb.GetNodeInfoRequest())

@@ -33,8 +33,8 @@ BUSY_AGAIN_MS: Final = 1000  # where a node is overloaded and gives no hint
 
 _SERVICE: Final = "suyuan.v1.Ledger"
 _READS: Final = (
-    "FindRefs", "GetCheckpoint", "GetNodeInfo", "GetPrivate", "GetProductProof", "GetReceipt", "ListClaims",
-    "ListHandovers", "ListOwnEnvelopes", "ListPositions", "Lookup",
+    "FindRefs", "GetCheckpoint", "GetNodeInfo", "GetPolicy", "GetPrivate", "GetProductProof", "GetReceipt",
+    "ListClaims", "ListHandovers", "ListOwnEnvelopes", "ListPositions", "Lookup",
 )  # fmt: skip
 """Calls that change nothing, so that they may be made again whenever no answer came."""
 
@@ -139,9 +139,19 @@ def metadata() -> tuple[tuple[str, str], ...]:
 
 def error_of(call: grpc.RpcError) -> errors.ClientError:
     """The typed error of a failed call, from its code and its google.rpc details."""
+    status = rpc_status.from_call(call)
+    error = _kind_of(call, status)
+    for detail in status.details if status is not None else ():
+        if detail.Is(error_details_pb2.RequestInfo.DESCRIPTOR):
+            request = error_details_pb2.RequestInfo()
+            detail.Unpack(request)
+            error.request_id = request.request_id
+    return error
+
+
+def _kind_of(call: grpc.RpcError, status: Any) -> errors.ClientError:
     code = call.code()
     message = call.details() or code.name
-    status = rpc_status.from_call(call)
     for detail in status.details if status is not None else ():
         if detail.Is(pb.Refusal.DESCRIPTOR):
             refusal = pb.Refusal()
@@ -159,7 +169,7 @@ def error_of(call: grpc.RpcError) -> errors.ClientError:
         return errors.NotFound(message)
     if code == grpc.StatusCode.UNAVAILABLE and status is None:
         return errors.Unavailable(
-            f"the node cannot be reached; does it run, at the address in node.json? ({message})"
+            f"the node cannot be reached; does it run, at the address in its node.json? ({message})"
         )
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED):
         return errors.Unavailable(message)
@@ -199,11 +209,24 @@ def requests(
 
 
 def receipt(trust: Trust, envelope: SignedEnvelope, answer: pb.Receipt, checkpoint: bytes, now_ms: int) -> Receipt:
-    """A verified receipt; VerifyFailed where the node's answer does not prove what it says."""
+    """A verified receipt; VerifyFailed where the node's answer does not prove what it says, NotWitnessed where the
+    quorum is missing."""
     note = answer.checkpoint or checkpoint
     proof = list(answer.proof)
     trust.check_inclusion(envelope.leaf, answer.leaf, proof, note, now_ms)
     return Receipt(envelope.id, answer.leaf, proof, note, answer.earlier, envelope.hashes)
+
+
+def outcome(
+    trust: Trust, envelope: SignedEnvelope, result: pb.SubmitResult, checkpoint: bytes, now_ms: int
+) -> Receipt | errors.ClientError:
+    """What a stream says of an envelope: its verified receipt, or why there is none. VerifyFailed as in `receipt`."""
+    if result.WhichOneof("result") != "receipt":
+        return refused(result.refusal)
+    try:
+        return receipt(trust, envelope, result.receipt, checkpoint, now_ms)
+    except errors.NotWitnessed as error:
+        return error
 
 
 def own_envelope(message: pb.OwnEnvelope) -> OwnEnvelope:

@@ -17,7 +17,7 @@ from ledger import state as s
 from ledger.checkpoint import Checkpoint
 from ledger.conservation import Account
 from ledger.envelope import Opened, open_envelope
-from ledger.errors import SuyuanError, VerifyFailed
+from ledger.errors import SuyuanError, UnknownRules, VerifyFailed
 from ledger.plan import Checked, Head, Plan, genesis_head, genesis_writes, plan_block
 
 
@@ -114,7 +114,10 @@ class Audit:
         self._check_links(where, height, header)
         opened = [self._open(where, number, wire) for number, wire in enumerate(block.envelopes)]
         checked = self._check_signatures(where, opened)
-        plan = plan_block(self.head, self._store, checked, header.time, self._cache)
+        try:
+            plan = plan_block(self.head, self._store, checked, header.time, self._cache)
+        except UnknownRules as error:
+            raise Flaw(RULES, f"{where}: {error}") from None
         self._check_plan(where, plan, payload, header)
         self._keep(plan, opened)
 
@@ -125,7 +128,7 @@ class Audit:
             "chain": head.chain,
             "previous": head.header_hash,
             "first": head.log.size,
-            "rules": b.RULES_VERSION,
+            "rules": s.Draft(self._store, self._cache).policy().rules,
         }
         for name, value in {**expected, "height": height}.items():
             found = getattr(header, name)

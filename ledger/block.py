@@ -10,12 +10,13 @@ from msgspec import Meta, Struct
 
 from ledger import limits
 from ledger.encoding import Codec
-from ledger.errors import Malformed
+from ledger.errors import Malformed, UnknownRules
 from ledger.hashing import TAG_HEADER, digest
 from ledger.records import Hash, TimeMs
 
 LEAF_KIND_BLOCK: Final = b"\x02"
-RULES_VERSION: Final = 1
+RULES_KNOWN: Final = (1,)  # versions of the rules that this program runs
+RULES_VERSION: Final = RULES_KNOWN[-1]  # of a new chain
 
 
 class BlockHeader(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +44,12 @@ class Block(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 HEADER: Final = Codec(BlockHeader, "block header")
 BLOCK: Final = Codec(Block, "block")
+
+
+def require_known(rules: int) -> None:
+    """UnknownRules where a block is to be made by rules that came after this program."""
+    if rules not in RULES_KNOWN:
+        raise UnknownRules(rules, RULES_KNOWN[-1])
 
 
 def header_hash(header: bytes) -> bytes:

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from ledger import limits
 from ledger.encoding import Codec
+from ledger.fields import RulesVersion, Validators
 from ledger.hashing import TAG_CHAIN, TAG_SIGNED_RECORD, digest
 from ledger.records import (
     Act,
@@ -278,7 +279,20 @@ class SiteEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_un
     site: SiteId
 
 
-Entry = ProductEntry | LotEntry | PositionEntry | MemberEntry | KeyEntry | SiteEntry | UnitEntry | Way
+class PolicyEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The validators in office, of the chain `chain`: the policy of every head whose tree holds the leaf `beyond`
+    (absent for the first policy, which the genesis names). It ends at `expires` (ms); `rules` is the version of the
+    rules by which blocks behind it are made."""
+
+    beyond: Count | None = None
+    chain: Hash
+    expires: TimeMs | None = None
+    number: Count
+    rules: RulesVersion
+    validators: Validators
+
+
+Entry = ProductEntry | LotEntry | PositionEntry | MemberEntry | KeyEntry | SiteEntry | UnitEntry | Way | PolicyEntry
 
 PRODUCT: Final = Codec(ProductEntry, "product entry")
 LOT: Final = Codec(LotEntry, "lot entry")
@@ -288,6 +302,7 @@ KEY: Final = Codec(KeyEntry, "key entry")
 SITE: Final = Codec(SiteEntry, "site entry")
 UNIT: Final = Codec(UnitEntry, "unit entry")
 WAY: Final = Codec(Way, "way entry")
+POLICY: Final = Codec(PolicyEntry, "policy entry")
 
 
 def key_id(public_key: bytes) -> bytes:
@@ -329,6 +344,9 @@ def unit_path(unit: str) -> bytes:
 @lru_cache(maxsize=100_000)
 def position_path(lot: str, owner: str, site: str) -> bytes:
     return path_of(f"position\x00{lot}\x00{owner}\x00{site}".encode(), POSITIONS)
+
+
+POLICY_PATH: Final = path_of(b"policy\x00", PUBLIC)
 
 
 def way_path(position: bytes, number: int) -> bytes:

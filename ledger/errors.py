@@ -59,6 +59,16 @@ class Refused(SuyuanError):
         super().__init__("; ".join(str(problem) for problem in self.problems))
 
 
+class UnknownRules(SuyuanError):
+    """The chain goes on by rules that this program does not know; nothing was applied."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"the validators went on to version {found} of the rules, and this program knows those up to {known}: "
+            "install the newer one and start it; nothing is lost meanwhile"
+        )
+
+
 class VerifyFailed(SuyuanError):
     """A proof does not hold: which check, what was expected, what was found."""
 

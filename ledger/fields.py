@@ -59,6 +59,7 @@ class Act(IntEnum):
     VOUCHER = 50
     CORRECT = 51
     RELABEL = 52
+    POLICY = 60
 
 
 class DeclaredBy(IntEnum):
@@ -164,3 +165,24 @@ class Output(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     expiry: Day | None = None
     lot: LotId
     production: Day
+
+
+class Validator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A node that orders and whose cosignature counts, by its C2SP key name and three Ed25519 public keys: by one it
+    votes (`consensus`), by one it cosigns (`key`), by one it signs the log's checkpoints (`log`)."""
+
+    consensus: PublicKey
+    key: PublicKey
+    log: PublicKey
+    name: Name
+
+
+class Approval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A validator's consent to its successors: its signature, by the key that cosigns, over the terms."""
+
+    name: Name
+    signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
+
+
+Validators = Annotated[list[Validator], Meta(min_length=1, max_length=limits.VALIDATORS_ENTRIES_MAX)]
+RulesVersion = Annotated[int, Meta(ge=1, le=limits.INTEGER_MAX)]

@@ -10,9 +10,10 @@ from msgspec import Meta, Struct
 
 from ledger.encoding import Codec
 from ledger.errors import Malformed
+from ledger.fields import Code, MemberId, MemberKind, Name, PublicKey, RulesVersion, TimeMs, Validators
+from ledger.governance import check_validators
 from ledger.hashing import TAG_CHAIN_ID, digest
 from ledger.identifiers import check_member_id
-from ledger.records import Code, MemberId, MemberKind, Name, PublicKey, TimeMs
 
 
 class Founder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,23 +26,16 @@ class Founder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     region: Code
 
 
-class Validator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A node whose cosignature counts for the quorum: its C2SP key name and Ed25519 public key."""
+class Genesis(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """`name` is the log's origin line; `expires` (ms) ends the first policy, absent: it does not end."""
 
-    key: PublicKey
-    name: Name
-
-
-class Genesis(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`name` is the log's origin line, `log` the public key that signs its checkpoints."""
-
+    expires: TimeMs | None = None
     founders: Annotated[list[Founder], Meta(min_length=1, max_length=256)]
-    log: PublicKey
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9./-]{2,62}$")]
     region: Code
-    rules: Annotated[int, Meta(ge=1)]
+    rules: RulesVersion
     time: TimeMs
-    validators: Annotated[list[Validator], Meta(min_length=1, max_length=64)]
+    validators: Validators
 
 
 CODEC: Final = Codec(Genesis, "genesis")
@@ -68,12 +62,5 @@ def from_json(data: bytes) -> Genesis:
         raise Malformed("genesis", "a founder is named twice")
     if MemberKind.REGULATOR not in [founder.kind for founder in genesis.founders]:
         raise Malformed("genesis", "no founder is a regulator, so nobody could admit members")
-    keys = [validator.key for validator in genesis.validators]
-    if len(set(keys)) != len(keys):
-        raise Malformed("genesis", "a validator's key stands twice")
+    check_validators(genesis.validators, "genesis")
     return genesis
-
-
-def quorum_size(validators: int) -> int:
-    """More than two thirds."""
-    return validators * 2 // 3 + 1

@@ -23,6 +23,7 @@ TAG_MAP_LEAF: Final = b"suyuan/entry\x00"
 TAG_MAP_BUCKET: Final = b"suyuan/bucket\x00"
 TAG_MAP_NODE: Final = b"suyuan/node\x00"
 TAG_VOUCHER: Final = b"suyuan/voucher\x00"
+TAG_APPROVAL: Final = b"suyuan/approval\x00"
 TAG_MEMBER_TOKEN: Final = b"suyuan/member-token\x00"
 
 

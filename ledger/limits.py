@@ -102,6 +102,9 @@ MEMBER_TOKEN_SECONDS_MAX: Final = 15 * 60
 OUTBOX_ENVELOPES_MAX: Final = 100_000  # waiting, sent or refused
 OUTBOX_DONE_ROWS_MAX: Final = 10_000  # receipts that are kept of what is done; nodes keep them all
 
+# Two checkpoints that contradict each other (client)
+EVIDENCE_BYTES_MAX: Final = 1024 * 1024
+
 # Books that are imported (client)
 BOOK_LINE_BYTES_MAX: Final = 64 * 1024
 BOOK_QUOTED_LINES_MAX: Final = 32  # that one cell in quotes may span
@@ -118,6 +121,11 @@ MAPPING_ENTRIES_MAX: Final = 100_000
 FREE_BYTES_MIN: Final = 16 * 1024 * 1024  # the smallest reserve that may be set: a block, its rows, and a compaction
 FREE_ENTRIES_MIN: Final = 256  # inodes: files that can still be made
 
+# Validators and their policies
+VALIDATORS_ENTRIES_MAX: Final = 32  # what every reader of a C2SP policy is expected to take
+POLICY_LIFETIME_MS_MIN: Final = 24 * 3600 * 1000  # of a new policy: time to name the next one
+POLICY_STEPS_ENTRIES_MAX: Final = 64  # changes of validators that a reader follows in one go
+
 # A network of validators (node)
 ABCI_MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024  # from the node's own CometBFT: a block, its votes, and room
 TX_UNPACKED_BYTES_MAX: Final = 2 * 1024 * 1024  # of the envelopes that travel as one transaction
@@ -126,5 +134,15 @@ CHECKED_BYTES_MAX: Final = 16 * 1024 * 1024  # of envelopes whose bytes and sign
 COSIGNED_HEADS_ENTRIES_MAX: Final = 64  # that wait for a quorum, or for this node to store them
 PEER_ANSWER_SECONDS_MAX: Final = 5
 WITNESS_WAIT_MS_MAX: Final = 5_000  # that a receipt waits for the quorum; then it says what is there
+WITNESS_REQUESTS_MAX: Final = 16  # to this validator's witness endpoint that wait for the one before
+EVIDENCE_ENTRIES_MAX: Final = 16  # of two histories, that a node keeps: two notes each
+OUTSIDE_WITNESSES_ENTRIES_MAX: Final = 16
+OUTSIDE_WAIT_SECONDS_MAX: Final = 2  # that a new version waits for the outside witnesses before readers get it
+OUTSIDE_PAUSE_SECONDS_MAX: Final = 30  # between tries to reach an outside witness
+COSIGNER_CLOCK_OFF_MS_MAX: Final = 120_000  # of a validator, against the others' cosignatures, one a minute
 RPC_BATCH_REQUESTS_MAX: Final = 256  # transactions in one call to the node's own CometBFT
 RPC_BATCH_BYTES_MAX: Final = 2 * 1024 * 1024  # of them, before base64
+BEHIND_BLOCKS_MAX: Final = 20  # of CometBFT, behind a peer; beyond it a node does not keep up
+CLOCK_OFF_MS_MAX: Final = 60_000  # from the other validators' clocks; readers turn down what is off by the window
+QUORUM_OLD_MS_MAX: Final = 180_000  # each validator cosigns once a minute at least
+STALLED_SECONDS_MAX: Final = 30  # without a block while transactions wait, or without a quorum for what is stored

@@ -83,6 +83,13 @@ def verify_consistency(size1: int, size2: int, root1: bytes, root2: bytes, proof
         if size1 == 0 and root1 != EMPTY_ROOT:
             raise VerifyFailed("consistency", "the root of the empty tree is wrong")
         return
+    if consistency_roots(size1, size2, root1, proof) != (root1, root2):
+        raise VerifyFailed("consistency", f"the tree of {size2} leaves does not extend the one of {size1}")
+
+
+def consistency_roots(size1: int, size2: int, root1: bytes, proof: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """The roots at `size1` and `size2` that a proof leads to, 0 < size1 < size2. Where size1 is a power of two, its
+    root is not in the proof, and `root1` is taken; else it has no part in them."""
     path = list(proof)
     if size1 & (size1 - 1) == 0:
         path.insert(0, root1)
@@ -107,5 +114,4 @@ def verify_consistency(size1: int, size2: int, root1: bytes, root2: bytes, proof
         last >>= 1
     if last != 0:
         raise VerifyFailed("consistency", "the proof has fewer than the hashes it needs")
-    if old != root1 or new != root2:
-        raise VerifyFailed("consistency", f"the tree of {size2} leaves does not extend the one of {size1}")
+    return old, new

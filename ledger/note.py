@@ -11,6 +11,7 @@ timestamp in seconds (u64) and Ed25519 over `cosignature/v1\\ntime N\\n` and the
 import base64
 import binascii
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 
@@ -120,8 +121,12 @@ def _parse_line(line: str) -> NoteSignature:
 
 
 def serialise(note: Note) -> bytes:
-    lines = [f"{_DASH}{s.name} {base64.b64encode(s.key_id + s.signature).decode()}\n" for s in note.signatures]
-    return (note.text + "\n" + "".join(lines)).encode()
+    return note.text.encode() + b"\n" + signature_lines(note.signatures)
+
+
+def signature_lines(signatures: Iterable[NoteSignature]) -> bytes:
+    lines = [f"{_DASH}{s.name} {base64.b64encode(s.key_id + s.signature).decode()}\n" for s in signatures]
+    return "".join(lines).encode()
 
 
 def sign(text: str, name: str, seed: bytes) -> NoteSignature:

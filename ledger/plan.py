@@ -69,7 +69,7 @@ ACTS: Final = {kind: r.act_of_type(kind) for kind in r.RECORD_TYPES}
 
 
 def genesis_writes(genesis: g.Genesis) -> list[tuple[bytes, bytes | None]]:
-    """The state before the first block: the founders with their keys and main sites."""
+    """The state before the first block: the founders with their keys and main sites, and the validators."""
     draft = s.Draft(_Nothing())
     nobody = e.Element(r.Act.ADMIT, genesis.time, 0, 0, bytes(32))
     for founder in genesis.founders:
@@ -81,6 +81,14 @@ def genesis_writes(genesis: g.Genesis) -> list[tuple[bytes, bytes | None]]:
             region=founder.region,
         )
         found_member(Step(draft, entry, genesis.time, nobody, bytes(32)), entry, founder.key)
+    first = e.PolicyEntry(
+        chain=g.chain_id(genesis),
+        expires=genesis.expires,
+        number=0,
+        rules=genesis.rules,
+        validators=genesis.validators,
+    )
+    draft.put(s.POLICY_KEY, first)
     draft.keep()
     return draft.writes()
 
@@ -104,10 +112,13 @@ def map_changes(writes: Sequence[tuple[bytes, bytes | None]]) -> list[tuple[byte
 def plan_block(
     head: Head, reader: s.Reader, envelopes: Sequence[Checked], time: int, cache: s.Cache | None = None
 ) -> Plan:
-    """Apply the envelopes in order at block time `time` (ms; never before the head's)."""
+    """Apply the envelopes in order at block time `time` (ms; never before the head's). UnknownRules where the chain
+    has gone on to rules that this program does not know."""
     if time < head.time:
         raise ValueError(f"block time {time} lies before the last block's {head.time}")
     draft = s.Draft(reader, cache)
+    rules = draft.policy().rules
+    b.require_known(rules)
     height, first = head.height + 1, head.log.size
     verdicts: list[Verdict] = []
     taken: list[Opened] = []
@@ -126,10 +137,10 @@ def plan_block(
         verdicts.append(verdict)
     if not taken:
         return Plan(verdicts, None, [], [], [], [], head, draft)
-    return _seal(head, draft, verdicts, taken, time)
+    return _seal(head, draft, verdicts, taken, time, rules)
 
 
-def _seal(head: Head, draft: s.Draft, verdicts: list[Verdict], taken: list[Opened], time: int) -> Plan:
+def _seal(head: Head, draft: s.Draft, verdicts: list[Verdict], taken: list[Opened], time: int, rules: int) -> Plan:
     """Compute what the accepted envelopes change: writes, state root, header, log."""
     writes = draft.writes()
     state = statemap.update(head.state, map_changes(writes))
@@ -139,7 +150,7 @@ def _seal(head: Head, draft: s.Draft, verdicts: list[Verdict], taken: list[Opene
         first=head.log.size,
         height=head.height + 1,
         previous=head.header_hash,
-        rules=b.RULES_VERSION,
+        rules=rules,
         state=state[0],
         time=time,
         writes=s.writes_hash(writes),

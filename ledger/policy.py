@@ -4,16 +4,29 @@ log VKEY
 witness NAME VKEY
 group NAME any|all|K NAME...
 quorum NAME|none
+
+Validators change, so a reader may know several policies, the newest last, each under a line that is a comment to
+others:
+
+# suyuan policy NUMBER [beyond LEAF] [expires TIME]
+
+NUMBER counts from the genesis's, which is 0; a policy governs heads whose tree holds the leaf LEAF, up to where the
+next one does; nobody believes it after TIME (ms since the Unix epoch). `ledger.succession` leads on.
 """
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ledger import checkpoint as c
 from ledger import genesis as g
 from ledger import note as n
+from ledger.entries import PolicyEntry
 from ledger.errors import Malformed, VerifyFailed
+from ledger.fields import Validator
+from ledger.governance import quorum_size
 from ledger.limits import (
     POLICY_CHARS_MAX,
     POLICY_GROUP_ENTRIES_MAX,
@@ -21,7 +34,10 @@ from ledger.limits import (
     POLICY_NEEDED_CHARS_MAX,
 )
 
-VALIDATORS_GROUP = "validators"
+VALIDATORS_GROUP: Final = "validators"
+_MARK: Final = "# suyuan policy"
+_NUMBER: Final = "(0|[1-9][0-9]{0,15})"
+_MARKED: Final = re.compile(rf"{_MARK} {_NUMBER}(?: beyond {_NUMBER})?(?: expires {_NUMBER})?")
 
 
 class Group(Struct, frozen=True):
@@ -32,12 +48,32 @@ class Group(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """`quorum` names a witness or group, or is None where the log's own signature is enough."""
+    """`logs` are keys of one log, any of which signs: each validator has its own. `quorum` names a witness or group,
+    or is None where the log's own signature is enough. It governs heads of more than `beyond` leaves (None: of any
+    size), and ends at `expires_ms`; `before` is the policy before it, if the reader knows that."""
 
-    log: n.VerifierKey
+    logs: tuple[n.VerifierKey, ...]
     witnesses: dict[str, n.VerifierKey]
     groups: dict[str, Group]
     quorum: str | None
+    number: int = 0
+    beyond: int | None = None
+    expires_ms: int | None = None
+    before: "Policy | None" = None
+
+    @property
+    def origin(self) -> str:
+        return self.logs[0].name
+
+    def governing(self, size: int) -> "Policy":
+        """The policy of a head with `size` leaves; VerifyFailed where that is one from before those known."""
+        policy = self
+        while policy.beyond is not None and size <= policy.beyond:
+            if policy.before is None:
+                found = f"it governs heads of more than {policy.beyond} leaves, this one has {size}"
+                raise VerifyFailed("policy", f"{found}; the policy before it is needed")
+            policy = policy.before
+        return policy
 
 
 class Agreed(Struct, frozen=True):
@@ -49,16 +85,44 @@ class Agreed(Struct, frozen=True):
     oldest_ms: int
 
 
+def of_validators(
+    origin: str, validators: Sequence[Validator]
+) -> tuple[tuple[n.VerifierKey, ...], dict[str, n.VerifierKey], Group]:
+    """(logs, witnesses, group) of a set of validators: more than two thirds of them cosign."""
+    logs = tuple(n.VerifierKey(origin, n.ED25519, one.log) for one in validators)
+    witnesses = {one.name: n.VerifierKey(one.name, n.COSIGNATURE, one.key) for one in validators}
+    return logs, witnesses, Group(quorum_size(len(validators)), tuple(one.name for one in validators))
+
+
+def of_entry(origin: str, entry: PolicyEntry) -> Policy:
+    """The policy that the state map holds, without those before it."""
+    logs, witnesses, group = of_validators(origin, entry.validators)
+    groups = {VALIDATORS_GROUP: group}
+    return Policy(logs, witnesses, groups, VALIDATORS_GROUP, entry.number, entry.beyond, entry.expires)
+
+
 def of_genesis(genesis: g.Genesis) -> Policy:
-    """The first policy of a chain: its log key, and more than two thirds of its validators."""
-    names = [validator.name for validator in genesis.validators]
-    witnesses = {v.name: n.VerifierKey(v.name, n.COSIGNATURE, v.key) for v in genesis.validators}
-    groups = {VALIDATORS_GROUP: Group(g.quorum_size(len(names)), tuple(names))}
-    return Policy(n.VerifierKey(genesis.name, n.ED25519, genesis.log), witnesses, groups, VALIDATORS_GROUP)
+    """The first policy of a chain."""
+    logs, witnesses, group = of_validators(genesis.name, genesis.validators)
+    return Policy(logs, witnesses, {VALIDATORS_GROUP: group}, VALIDATORS_GROUP, expires_ms=genesis.expires)
 
 
 def format_policy(policy: Policy) -> str:
-    lines = [f"log {policy.log}"]
+    """The policy as text, and before it those that it came from."""
+    lines = [f"{_MARK} {policy.number}"]
+    lines += [f" beyond {policy.beyond}"] if policy.beyond is not None else []
+    lines += [f" expires {policy.expires_ms}"] if policy.expires_ms is not None else []
+    before = "" if policy.before is None else format_policy(policy.before) + "\n"
+    return f"{before}{''.join(lines)}\n{_lines_of(policy)}"
+
+
+def newest(policy: Policy) -> Policy:
+    """The same without those before it: what other people's tools read."""
+    return structs.replace(policy, before=None)
+
+
+def _lines_of(policy: Policy) -> str:
+    lines = [f"log {log}" for log in policy.logs]
     lines += [f"witness {name} {key}" for name, key in policy.witnesses.items()]
     lines += [f"group {name} {group.needed} {' '.join(group.members)}" for name, group in policy.groups.items()]
     lines.append(f"quorum {policy.quorum or 'none'}")
@@ -66,17 +130,58 @@ def format_policy(policy: Policy) -> str:
 
 
 def parse_policy(text: str) -> Policy:
-    """A policy with one log; Malformed, naming the line, where it is none."""
+    """A policy of one log, with those before it that the text holds; Malformed, naming the line, where it is none."""
     if len(text) > POLICY_CHARS_MAX:
         raise Malformed("policy", f"{len(text)} characters, at most {POLICY_CHARS_MAX} are read")
+    found: Policy | None = None
+    for start, mark, lines in _sections(text):
+        policy = _parse(lines, start)
+        if mark is not None:
+            number, beyond, expires = (None if one is None else int(one) for one in mark.groups())
+            policy = structs.replace(policy, number=number, beyond=beyond, expires_ms=expires)
+        found = _behind(found, policy)
+    if found is None:
+        raise Malformed("policy", "it is empty")
+    return found
+
+
+def _sections(text: str) -> Iterator[tuple[int, re.Match[str] | None, list[str]]]:
+    """(number of the first line, its mark, lines) of each policy in a text; one without a mark stands alone."""
+    lines = text.split("\n")
+    starts = [number for number, line in enumerate(lines) if line.startswith(_MARK)]
+    if not starts or any(_says(line) for line in lines[: starts[0]]):
+        starts = [0, *starts]
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        mark = _MARKED.fullmatch(lines[start])
+        if mark is None and lines[start].startswith(_MARK):
+            raise Malformed(f"policy, line {start + 1}", f"{lines[start][:80]!r} is not understood")
+        yield start, mark, lines[start:end]
+
+
+def _says(line: str) -> bool:
+    """Whether a line is no comment."""
+    words = line.split()
+    return bool(words) and not words[0].startswith("#")
+
+
+def _behind(before: Policy | None, policy: Policy) -> Policy:
+    if before is None:
+        return policy
+    follows = policy.number == before.number + 1 and policy.beyond is not None and policy.origin == before.origin
+    if not follows or (before.beyond is not None and before.beyond >= (policy.beyond or 0)):
+        raise Malformed("policy", f"policy {policy.number} does not follow on policy {before.number}")
+    return structs.replace(policy, before=before)
+
+
+def _parse(lines: Sequence[str], start: int) -> Policy:
     logs: list[n.VerifierKey] = []
     witnesses: dict[str, n.VerifierKey] = {}
     groups: dict[str, Group] = {}
     quorums: list[str] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
+    for number, line in enumerate(lines, start + 1):
+        if not _says(line):
             continue
+        words = line.split()
         where = f"policy, line {number}"
         match words:
             case ["log", key, *rest] if len(rest) <= 1:
@@ -93,14 +198,16 @@ def parse_policy(text: str) -> Policy:
                 quorums.append(name)
             case _:
                 raise Malformed(where, f"{line[:80]!r} is not understood")
-    if len(logs) != 1 or len(quorums) != 1:
-        raise Malformed("policy", "exactly one log and one quorum are expected")
-    if logs[0].kind != n.ED25519 or any(key.kind != n.COSIGNATURE for key in witnesses.values()):
+    if len({log.name for log in logs}) != 1 or len(quorums) != 1:
+        raise Malformed("policy", "keys of one log, and one quorum are expected")
+    if len({log.key for log in logs}) != len(logs):
+        raise Malformed("policy", "a log's key stands twice")
+    if any(log.kind != n.ED25519 for log in logs) or any(key.kind != n.COSIGNATURE for key in witnesses.values()):
         raise Malformed("policy", "the log needs a key of type 01, each witness one of type 04")
     if len({key.key for key in witnesses.values()}) != len(witnesses):
         raise Malformed("policy", "two witnesses share a key, so one signer would count twice")
     _check_groups(groups)
-    return Policy(logs[0], witnesses, groups, None if quorums[0] == "none" else quorums[0])
+    return Policy(tuple(logs), witnesses, groups, None if quorums[0] == "none" else quorums[0])
 
 
 def _new_name(where: str, name: str, *known: dict[str, n.VerifierKey] | dict[str, Group]) -> None:
@@ -148,19 +255,41 @@ def check(policy: Policy, note: bytes, now_ms: int | None, window_ms: int) -> Ag
         checkpoint = c.parse(signed.text)
     except Malformed as error:
         raise VerifyFailed("checkpoint", str(error)) from None
-    if checkpoint.origin != policy.log.name:
-        raise VerifyFailed("checkpoint", f"it is of log {checkpoint.origin!r}, the policy's is {policy.log.name!r}")
-    lines = n.find(signed, policy.log)
-    if not lines:
-        raise VerifyFailed("checkpoint", f"no signature by the log's key {policy.log.id.hex()}")
-    n.verify(signed, policy.log, lines[0])
+    if checkpoint.origin != policy.origin:
+        raise VerifyFailed("checkpoint", f"it is of log {checkpoint.origin!r}, the policy's is {policy.origin!r}")
+    governing = policy.governing(checkpoint.size)
+    if now_ms is not None and governing is not policy:
+        found = f"{checkpoint.size} leaves, and policy {policy.number} was written behind leaf {policy.beyond}"
+        raise VerifyFailed("checkpoint", f"a head of the past: {found}")
+    policy = governing
+    _check_log(policy, signed)
     times = _cosignatures(policy, signed)
     if policy.quorum is None:
         if now_ms is None:
             raise VerifyFailed("quorum", "a saved file needs a policy with a quorum, or nobody knows how old it is")
         return Agreed(checkpoint, {}, now_ms)
     counted = _in_window(policy, times, now_ms, window_ms)
+    require_in_force(policy, min(counted.values()) if now_ms is None else now_ms)
     return Agreed(checkpoint, counted, min(counted.values()))
+
+
+def require_in_force(policy: Policy, time_ms: int) -> None:
+    """VerifyFailed where a policy has ended: keys that are in office no longer may be anybody's."""
+    if policy.expires_ms is not None and time_ms > policy.expires_ms:
+        found = f"policy {policy.number} ended at {policy.expires_ms}, and it is {time_ms}"
+        raise VerifyFailed("policy", f"{found}; get the newest from somebody whom you trust, not from a node")
+
+
+def _check_log(policy: Policy, signed: n.Note) -> None:
+    """One of the log's keys signed."""
+    for log in policy.logs:
+        lines = n.find(signed, log)
+        if lines:
+            n.verify(signed, log, lines[0])
+            return
+    raise VerifyFailed(
+        "checkpoint", f"no signature by a key of the log: {', '.join(one.id.hex() for one in policy.logs)}"
+    )
 
 
 def _cosignatures(policy: Policy, signed: n.Note) -> dict[str, list[int]]:

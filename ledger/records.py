@@ -2,14 +2,14 @@
 which only parties, regulators and validators see, stand behind a seal.
 
 Every Struct declares its fields in byte order (see `ledger.encoding`); the tag `act` sorts before them all.
-Numbers of acts are permanent. Reserved: 60 policy.
+Numbers of acts are permanent.
 """
 
 from typing import Annotated, Final, get_args
 
 from msgspec import Meta, Struct
 
-from ledger import limits
+from ledger import fields, limits
 from ledger.amounts import (
     Amounts,
     Corrected,
@@ -56,78 +56,13 @@ from ledger.fields import (
 )
 
 __all__ = [
-    "AMOUNTS",
-    "MOVED",
-    "RECORD",
-    "RECORD_TYPES",
-    "Act",
-    "Admit",
-    "Amounts",
-    "Claim",
-    "Close",
-    "Code",
-    "Commission",
-    "Correct",
-    "Corrected",
-    "Count",
-    "CountKind",
-    "Counted",
-    "Day",
-    "DeclaredBy",
-    "Destroy",
-    "DestroyReason",
-    "Dispute",
-    "Enter",
-    "Fact",
-    "FactKind",
-    "Hash",
-    "Hold",
-    "Key",
-    "KeyChange",
-    "KeyId",
-    "KeyLimits",
-    "Lift",
-    "LotId",
-    "MemberId",
-    "MemberKind",
-    "MilliCelsius",
-    "Move",
-    "Moved",
-    "Name",
-    "Output",
-    "Pack",
-    "Packed",
-    "Part",
-    "Permille",
-    "ProductId",
-    "PublicKey",
-    "Quantity",
-    "Recall",
-    "Receive",
-    "Received",
-    "Record",
-    "Ref",
-    "Register",
-    "Relabel",
-    "SaleTo",
-    "Sell",
-    "Ship",
-    "Site",
-    "SiteId",
-    "Small",
-    "Subject",
-    "SubjectKind",
-    "Suspend",
-    "TakeBack",
-    "Text",
-    "TimeMs",
-    "Transform",
-    "Transformed",
-    "Unpack",
-    "Voucher",
-    "Window",
-    "Withdraw",
-    "Withdrawn",
+    "AMOUNTS", "MOVED", "RECORD", "RECORD_TYPES", "Act", "Admit", "Amounts", "Claim", "Close", "Code", "Commission",
+    "Correct", "Corrected", "Count", "CountKind", "Counted", "Day", "DeclaredBy", "Destroy", "DestroyReason",
+    "Dispute", "Enter", "Fact", "FactKind", "Hash", "Hold", "Key", "KeyChange", "KeyId", "KeyLimits", "Lift", "LotId",
+    "MemberId", "MemberKind", "MilliCelsius", "Move", "Moved", "Name", "Output", "Pack", "Packed", "Part", "Permille",
+    "Policy", "ProductId", "PublicKey", "Quantity", "Recall", "Receive", "Received", "Record", "Ref", "Register",
+    "Relabel", "SaleTo", "Sell", "Ship", "Site", "SiteId", "Small", "Subject", "SubjectKind", "Suspend", "TakeBack",
+    "Text", "TimeMs", "Transform", "Transformed", "Unpack", "Voucher", "Window", "Withdraw", "Withdrawn",
     "act_of_type",
 ]  # fmt: skip
 
@@ -462,10 +397,23 @@ class Relabel(_Record, tag=52, kw_only=True, frozen=True):
     to_lot: LotId
 
 
+class Policy(_Record, tag=60, kw_only=True, frozen=True):
+    """A regulator books who the validators are from here on; those in office have approved of it, more than two
+    thirds of them (`ledger.governance`). `rules` is the version of the rules from the next block on."""
+
+    approvals: Annotated[list[fields.Approval], Meta(min_length=1, max_length=limits.VALIDATORS_ENTRIES_MAX)]
+    at: TimeMs
+    expires: TimeMs | None = None
+    number: Annotated[int, Meta(ge=1, le=limits.INTEGER_MAX)]
+    private: Hash | None = None
+    rules: fields.RulesVersion
+    validators: fields.Validators
+
+
 Record = (
     Register | Admit | Suspend | Site | Key | Commission | Transform | Enter | Count | Pack | Unpack | Ship | Receive
     | Withdraw | Claim | Dispute | Move | Sell | TakeBack | Destroy | Fact | Hold | Recall | Close | Lift | Voucher
-    | Correct | Relabel
+    | Correct | Relabel | Policy
 )  # fmt: skip
 
 

@@ -275,6 +275,7 @@ PROPOSAL: Final = Codec(Proposal, "proposal row")
 IN_FORCE: Final = Codec(InForce, "amounts in force row")
 
 NO_STOCK: Final = Stock()
+POLICY_KEY: Final = b"m" + e.POLICY_PATH
 NO_PAIR: Final = Pair(b"", b"", 0)
 
 
@@ -404,6 +405,10 @@ class Draft:
     def delete(self, key: bytes) -> None:
         self._envelope[key] = DELETED
 
+    def wrote(self, key: bytes) -> bool:
+        """Whether a kept envelope writes this row."""
+        return key in self._block
+
     def keep(self) -> None:
         self._block.update(self._envelope)
         self._envelope.clear()
@@ -441,11 +446,23 @@ class Draft:
     def site(self, site: str) -> e.SiteEntry | None:
         return self.get(b"m" + e.site_path(site), e.SITE.decode_trusted)
 
+    def policy(self) -> e.PolicyEntry:
+        """Of the validators in office; the genesis writes the first one."""
+        entry = self.get(POLICY_KEY, e.POLICY.decode_trusted)
+        if entry is None:
+            raise ValueError("the state names no validators")
+        return entry
+
     def position(self, path: bytes) -> e.PositionEntry | None:
         return self.get(b"m" + path, e.POSITION.decode_trusted)
 
     def stock(self, owner: str, site: str, lot: str) -> Stock:
         return self.get(stock_key(owner, site, lot), STOCK.decode_trusted) or NO_STOCK
+
+
+def policy_in(reader: Reader) -> e.PolicyEntry:
+    """Of the validators in office at one version of a chain."""
+    return Draft(reader).policy()
 
 
 def writes_hash(writes: Sequence[tuple[bytes, bytes | None]]) -> bytes:

@@ -178,6 +178,13 @@ def consistency_proof(tree: LogTree, old_size: int, read_tile: ReadTile) -> list
     return proof
 
 
+def root_at(tree: LogTree, size: int, read_tile: ReadTile) -> bytes:
+    """The root over the tree's first `size` leaves; IndexError where it has fewer."""
+    if not 0 <= size <= tree.size:
+        raise IndexError(f"size {size} of {tree.size}")
+    return _Hashes(tree, read_tile).range(0, size) if size else EMPTY_ROOT
+
+
 _INDEX = re.compile(r"(?:x[0-9]{3}/)*[0-9]{3}")
 _PATH = re.compile(rf"tile/(entries|[0-9]|[1-5][0-9]|6[0-3])/({_INDEX.pattern})(?:\.p/([1-9][0-9]{{0,2}}))?")
 

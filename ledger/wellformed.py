@@ -8,6 +8,7 @@ from ledger import identifiers as ids
 from ledger import merkle
 from ledger import records as r
 from ledger.errors import Malformed
+from ledger.governance import check_validators
 from ledger.seals import open_amounts
 
 SUBJECT_FIELDS = {
@@ -88,6 +89,12 @@ def _check_identifiers(one: Any, where: str = "") -> None:
                     check(each)
         except Malformed as error:
             raise Malformed(f"{where}.{name}" if where else name, error.message) from None
+
+
+def _policy(record: r.Policy, amounts: Any) -> None:
+    check_validators(record.validators)
+    if len({one.name for one in record.approvals}) != len(record.approvals):
+        raise Malformed("approvals", "each validator approves once")
 
 
 def _ship(record: r.Ship, amounts: Any) -> None:
@@ -268,6 +275,7 @@ def _end_of_scope(record: r.Close | r.Lift, amounts: Any) -> None:
 
 
 _CHECKS: dict[type, Callable[[Any, Any], None]] = {
+    r.Policy: _policy,
     r.Register: _register,
     r.Key: _key,
     r.Commission: _lot_birth,

@@ -5,19 +5,23 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import structlog
 from msgspec import Struct
 
 from ledger import entries as e
+from ledger import policy as p
 from ledger import state as s
 from ledger.custody.inforce import in_force_now
 from ledger.custody.step import keeper_of
 from ledger.errors import Malformed, Refused, SuyuanError
 from ledger.hashing import TAG_VOUCHER, digest
 from ledger.identifiers import check_lot_id, check_member_id, check_product_id, check_site_id, check_sscc
-from ledger.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX, REFS_ENTRIES_MAX
+from ledger.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX, POLICY_STEPS_ENTRIES_MAX, REFS_ENTRIES_MAX
 from ledger.links import VOUCHER_BYTES
 from ledger.proof.build import product_proof
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
+from ledger.succession import STEP
 from node.admission import Admission, Unsigned
 from node.disk import Disk
 from node.engine import Done, Engine, Outcome, Overloaded, ReadOnly
@@ -27,6 +31,9 @@ from node.metrics import Metrics
 from node.openings import Openings
 from node.parties import is_regulator
 from node.private import PrivateStore
+from node.succession import Succession
+
+log = structlog.get_logger(__name__)
 
 OPENS_NOTHING = "this voucher opens nothing here; it may have been replaced"
 
@@ -51,10 +58,22 @@ class Held(Struct, frozen=True):
 
 
 class App:
+    """`shown` gives the version for readers, where it is not the engine's newest one."""
+
     def __init__(
-        self, store: ChainStore, engine: Engine, metrics: Metrics, private: PrivateStore, disk: Disk, name: str = ""
+        self,
+        store: ChainStore,
+        engine: Engine,
+        metrics: Metrics,
+        private: PrivateStore,
+        disk: Disk,
+        succession: Succession,
+        name: str = "",
+        shown: Callable[[], ChainView] | None = None,
     ) -> None:
+        self._shown = shown or (lambda: engine.view)
         self.store = store
+        self.succession = succession
         self.disk = disk
         self.name = name or store.genesis.validators[0].name
         self.feed = Feed(store)
@@ -65,19 +84,26 @@ class App:
         self.metrics = metrics
         self.admission = Admission(store.head.chain, store)
 
+    @property
+    def not_ready(self) -> str:
+        """Why this node takes no envelopes or does not keep up, in one line; empty: it is ready. From any thread."""
+        return self.disk.shortage or self.engine.trouble
+
     # Writing
 
-    def offer(self, wire: bytes, done: Callable[[Receipt | SuyuanError], None]) -> None:
-        """Admit an envelope and hand it to the engine. Raises Malformed, Refused, Unsigned, Overloaded, ReadOnly
-        or Stopped at once; else `done` gets the receipt, Refused or Stopped."""
+    def offer(self, wire: bytes, done: Callable[[Receipt | SuyuanError], None]) -> bytes:
+        """Admit an envelope and hand it to the engine; its id. Raises Malformed, Refused, Unsigned, Overloaded,
+        ReadOnly or Stopped at once; else `done` gets the receipt, Refused or Stopped."""
         try:
             self.disk.require_room()
             checked = self.admission.admit(wire)
-        except Malformed:
+        except Malformed as error:
             self.metrics.envelopes.labels("malformed").inc()
+            log.info("envelope not admitted", reason=str(error)[:300])
             raise
         except Refused as error:
             self.metrics.envelopes.labels("unsigned" if isinstance(error, Unsigned) else "refused").inc()
+            log.info("envelope not admitted", reason=str(error)[:300])
             raise
         except ReadOnly:
             self.metrics.envelopes.labels("read_only").inc()
@@ -88,6 +114,7 @@ class App:
         except Overloaded:
             self.metrics.envelopes.labels("overloaded").inc()
             raise
+        return checked.opened.id
 
     def _answer(
         self,
@@ -120,7 +147,7 @@ class App:
             if not future.done():
                 future.set_result(result)
 
-        self.offer(wire, done)
+        log.info("envelopes taken", envelopes=[self.offer(wire, done).hex()])
         result = await future
         if isinstance(result, SuyuanError):
             raise result
@@ -140,17 +167,39 @@ class App:
     def view(self) -> ChainView:
         return self.engine.view
 
+    @property
+    def trusted(self) -> p.Policy:
+        """The policy in force, with those before it where this node can show how they led to it."""
+        entry, known = s.policy_in(self.view), self.succession.trusted
+        return known if known.number == entry.number else p.of_entry(self.store.genesis.name, entry)
+
+    def policy(self, known: int) -> tuple[bytes, list[bytes]]:
+        """The policy in force, and the steps that lead to it from policy `known`, as far as this node has them."""
+        steps = self.succession.since(known)[:POLICY_STEPS_ENTRIES_MAX]
+        return e.POLICY.encode(s.policy_in(self.view)), [STEP.encode(step) for step in steps]
+
+    @property
+    def shown(self) -> ChainView:
+        """The version for whoever verifies: outside witnesses cosigned it too, or were waited for."""
+        return self._shown()
+
     def receipt(self, envelope_id: bytes) -> Receipt:
-        view = self.view
+        view = self.shown
         accepted = _row(view.get(b"e" + envelope_id), s.ACCEPTED.decode_trusted)
+        if accepted is None:
+            view = self.view
+            accepted = _row(view.get(b"e" + envelope_id), s.ACCEPTED.decode_trusted)
         if accepted is None:
             raise NotFound(f"no envelope {envelope_id.hex()} was accepted here")
         proof = self.store.inclusion_proof(accepted.leaf, view.head.log)
         return Receipt(envelope_id, accepted.leaf, proof, view.checkpoint, True)
 
     def checkpoint(self, extends_size: int) -> tuple[bytes, list[bytes]]:
-        """The newest checkpoint, and the proof that it extends a log of `extends_size` leaves (0: none)."""
-        view = self.view
+        """The checkpoint for readers, and the proof that it extends a log of `extends_size` leaves (0: none). Who has
+        a receipt of a longer log gets the newest one."""
+        view = self.shown
+        if extends_size > view.head.log.size:
+            view = self.view
         if extends_size > view.head.log.size:
             raise Malformed("extends_size", f"{extends_size} is beyond this log's {view.head.log.size} leaves")
         if extends_size == 0:
@@ -160,13 +209,13 @@ class App:
     def product_proof(self, product: str, lot: str, voucher: bytes | None, site: str | None) -> bytes:
         check_product_id(product)
         check_lot_id(product + lot)
-        view = self.view
+        view = self.shown
         return self.proof_at(view, product, lot, self.opened(view, product, lot, voucher, site))
 
     def proof_at(self, view: ChainView, product: str, lot: str, position: tuple[str, str] | None) -> bytes:
         if view.head.header is None:
             raise NotFound("the ledger holds no block yet")
-        return product_proof(view, product, lot, position)
+        return product_proof(view, product, lot, position, self.succession.since(0))
 
     def opened(
         self, view: ChainView, product: str, lot: str, voucher: bytes | None, site: str | None

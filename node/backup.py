@@ -2,12 +2,15 @@
 
     DEST/manifest.json       what of all this counts: chain, height, time, sizes and checksums
     DEST/blocks/NNNNNN.blk   the block files, up to a whole block
-    DEST/files-TIME/         genesis.json, policy.txt, node.toml, private.db, private.dat and keys/ of that time
+    DEST/files-TIME/         the small files of that time: genesis, keys, settings, peers, private openings and so on
 
 Block files only grow, so the next backup appends what is new. Each block file is synced, and read again from its
 first block on, before a manifest names it; a backup that was interrupted therefore counts up to its last manifest.
 The private store is copied before the blocks, so that every opening in a backup has its record there. What is damaged
 in the node's folder does not replace a sound copy of an earlier backup.
+
+What a validator signed last (`cosigned`, and CometBFT's priv_validator_state.json) is never in a backup: by an old
+answer it would sign twice. CometBFT's blocks are not either, since the other nodes have them.
 """
 
 import re
@@ -25,7 +28,7 @@ from ledger.errors import Damaged, Malformed, SuyuanError
 from ledger.storage.blockfile import BlockFiles
 from ledger.storage.chainstore import read_genesis
 from ledger.storage.check import Links, follow
-from node import files
+from node import files, peers, succession
 from node.check import GENESIS_FILE, check_files
 from node.config import CONFIG_FILE, write_policy
 from node.errors import NotStored
@@ -35,6 +38,14 @@ from node.privatefiles import Contents, copy_store
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
 PRIVATE_FILES: Final = (ROWS_FILE, BYTES_FILE)
+SMALL: Final = (
+    GENESIS_FILE,
+    CONFIG_FILE,
+    peers.OWN_FILE,
+    "keys/*",
+    f"{peers.FOLDER}/*.json",
+    f"{succession.FOLDER}/*.step",
+)
 _FILES: Final = re.compile(r"files-[0-9]+")
 Progress = Callable[[int, int], None]
 """(bytes copied, bytes to copy)"""
@@ -154,6 +165,12 @@ def header_at(source: BlockFiles, height: int) -> str | None:
 # Copying
 
 
+def small_files(data: Path) -> list[Path]:
+    """What a node keeps besides blocks and private openings, and cannot make anew."""
+    found = (path for one in SMALL for path in sorted(data.glob(one)))
+    return [path for path in found if path.is_file() and path.suffix != ".part"]
+
+
 def _copy_small(
     data: Path, genesis: g.Genesis, dest: Path, old: Manifest | None, now_ms: int
 ) -> tuple[Path, list[str]]:
@@ -165,10 +182,9 @@ def _copy_small(
         for name in PRIVATE_FILES:
             (folder / name).unlink(missing_ok=True)
             _take_earlier(dest, old, folder, name)
-    for path in [data / GENESIS_FILE, data / CONFIG_FILE, *sorted(data.glob("keys/*"))]:
-        if path.is_file() and path.suffix != ".part":
-            files.copy(path, folder / path.relative_to(data))
-    write_policy(folder, genesis)
+    for path in small_files(data):
+        files.copy(path, folder / path.relative_to(data))
+    write_policy(folder, succession.trusted_in(folder))
     for found in check_files(folder, genesis, None):
         if not found.holds:
             flaws.append(f"{found.where}: {found.detail}")

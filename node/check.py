@@ -21,17 +21,26 @@ from ledger.records import RECORD
 from ledger.storage.blockfile import BlockFiles, InUse
 from ledger.storage.chainstore import read_genesis
 from ledger.storage.check import ChainCheck, Finding, Flaws, chain_of_files, check_rows
-from node import keys, tls
+from node import keys, peers, tls
 from node.config import CONFIG_FILE, POLICY_FILE, Settings
+from node.cosigning.cosigner import FILE as COSIGNED
+from node.cosigning.cosigner import last_cosigned
+from node.engine.cometbft.home import FOLDER as COMETBFT
+from node.engine.cometbft.home import VOTED
+from node.engine.cometbft.returning import last_vote
 from node.errors import NotStored
 from node.private import BYTES_FILE, ROWS_FILE
 from node.private import REMEDY as RESTORE_PRIVATE
 from node.privatefiles import Contents
+from node.succession import Succession
 
 GENESIS_FILE: Final = "genesis.json"
 RESTORE: Final = "Restore it from a backup"
 RESTORE_GENESIS: Final = "Restore it from a backup, or take it from another node of this chain"
 RESTORE_KEY: Final = "Restore it from a backup: no other key can take its place"
+RESTORE_PEER: Final = "Restore it from a backup, with keys/"
+RESTORE_PEERS: Final = "Restore it from a backup, or ask its owner for it again"
+LOST: Final = "not there: until it has caught up with the others, this validator signs nothing"
 RENEW: Final = "Make it anew: suyuan-node renew"
 RENEW_AUTHORITY: Final = (
     "Restore it from a backup; else move ca.key and ca.pem away, make them anew (suyuan-node renew), and give every "
@@ -57,6 +66,7 @@ def check_folder(
             findings += _replayed(data, progress)
     findings += check_files(data, genesis, now)
     findings += _settings(data)
+    findings += _network(data)
     return findings
 
 
@@ -124,8 +134,13 @@ def _replayed(data: Path, progress: Callable[[int, int], None] | None) -> list[F
 
 
 def _keys(folder: Path, genesis: g.Genesis) -> Iterator[Finding]:
-    for name in (keys.LOG_KEY, keys.VALIDATOR_KEY):
-        yield _try(f"keys/{name}", RESTORE_KEY, partial(keys.load_own, folder, name, genesis))
+    known = list(genesis.validators)
+    if (folder.parent / peers.OWN_FILE).exists():
+        peer = _try(peers.OWN_FILE, RESTORE_PEER, partial(peers.require_own, folder.parent))
+        yield peer
+        known = [peers.read(folder.parent / peers.OWN_FILE).validator] if peer.holds else []
+    for name in keys.VALIDATORS if known else ():
+        yield _try(f"keys/{name}", RESTORE_KEY, partial(keys.load_own, folder, name, known))
 
 
 def _try(where: str, remedy: str, load: Callable[[], object]) -> Finding:
@@ -156,14 +171,19 @@ def _certificates(folder: Path, now: dt.datetime | None) -> Iterator[Finding]:
 
 
 def _policy(data: Path, genesis: g.Genesis) -> Iterator[Finding]:
+    try:
+        trusted = Succession(data, genesis).trusted
+    except Damaged as error:
+        yield Finding(Path(error.where).relative_to(data).as_posix(), False, error.message, error.remedy)
+        return
     remedy = "Make it anew: suyuan-node rebuild"
     try:
         found = (data / POLICY_FILE).read_bytes()
     except OSError as error:
         yield Finding(POLICY_FILE, False, error.strerror or str(error), remedy)
         return
-    same = found == policy.format_policy(policy.of_genesis(genesis)).encode()
-    yield Finding(POLICY_FILE, same, "as the genesis yields it" if same else "the genesis yields another", remedy)
+    same = found == policy.format_policy(trusted).encode()
+    yield Finding(POLICY_FILE, same, f"policy {trusted.number}" if same else "the chain yields another", remedy)
 
 
 def _settings(data: Path) -> Iterator[Finding]:
@@ -177,6 +197,23 @@ def _settings(data: Path) -> Iterator[Finding]:
         yield Finding(CONFIG_FILE, False, str(error), SETTINGS)
     else:
         yield Finding(CONFIG_FILE, True, "")
+
+
+def _network(data: Path) -> Iterator[Finding]:
+    """What only a node of a network keeps: the others' public files, and what it signed last. CometBFT's own store is
+    CometBFT's to check, and can be fetched anew."""
+    if not (data / peers.OWN_FILE).exists():
+        return
+    others = _try(peers.FOLDER, RESTORE_PEERS, partial(peers.others, data))
+    yield Finding(peers.FOLDER, True, f"{len(peers.others(data))} other nodes") if others.holds else others
+    where = f"{COMETBFT}/data/{VOTED}"
+    try:
+        voted = last_vote(data / where)
+        yield Finding(where, True, LOST if voted is None else "")
+        where = COSIGNED
+        yield Finding(where, True, LOST if last_cosigned(data) is None and voted != 0 else "")
+    except Damaged as error:
+        yield Finding(where, False, error.message, error.remedy)
 
 
 # Private openings

@@ -15,25 +15,27 @@ from pydantic_settings import (
 )
 
 from ledger import policy
-from ledger.genesis import Genesis
-from ledger.limits import FREE_BYTES_MIN
+from ledger.errors import Malformed
+from ledger.limits import FREE_BYTES_MIN, OUTSIDE_WITNESSES_ENTRIES_MAX
+from node.cosigning.address import parse_address
 
 CONFIG_FILE = "node.toml"
 POLICY_FILE = "policy.txt"
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
-def write_policy(data: Path, genesis: Genesis) -> None:
-    """What readers pin, as the genesis yields it."""
-    (data / POLICY_FILE).write_text(policy.format_policy(policy.of_genesis(genesis)))
+def write_policy(data: Path, trusted: policy.Policy) -> None:
+    """What readers pin."""
+    (data / POLICY_FILE).write_text(policy.format_policy(trusted))
 
 
 class Settings(BaseSettings):
     """`host` is where the node listens. Port 0 picks a free one, and `endpoints.json` says which. A relative
     `log_file` lies in the data folder; without one the log goes to stderr; with `log_file_bytes_max` 0 others rotate
     it. Below `free_bytes_min` of disk the node takes nothing new. `public_url` is what consumers' links begin with;
-    `http_proxies` are the addresses whose X-Forwarded-For is believed. With the engine `cometbft`, `validators` are
-    the HOST:PORT at which the other validators hear cosignatures, as this one does at `cosign_port`."""
+    `http_proxies` are the addresses whose X-Forwarded-For is believed. With the engine `cometbft`, CometBFT
+    listens to its peers on `consensus_port`, and the node hears cosignatures on `cosign_port`. `witnesses` are
+    outside ones, each "NAME+ID+KEY URL"."""
 
     model_config = SettingsConfigDict(env_prefix="SUYUAN_", extra="forbid")
 
@@ -48,8 +50,9 @@ class Settings(BaseSettings):
     http_client_requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     engine: Literal["embedded", "cometbft"] = "embedded"
     cometbft_program: Path = Path("cometbft")
+    consensus_port: Port = 26_656
     cosign_port: Port = 7420
-    validators: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9.\[\]:_-]+:[0-9]{1,5}$")]] = []
+    witnesses: Annotated[list[str], Field(max_length=OUTSIDE_WITNESSES_ENTRIES_MAX)] = []
     log_level: str = "info"
     log_json: bool = True
     clock_is_right: bool = False  # the operator's word, after the node stood still for weeks
@@ -59,6 +62,16 @@ class Settings(BaseSettings):
     log_file: Path | None = None
     log_file_bytes_max: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
     log_files_kept: Annotated[int, Field(ge=1, le=1000)] = 5
+
+    @field_validator("witnesses")
+    @classmethod
+    def _addresses(cls, value: list[str]) -> list[str]:
+        for one in value:
+            try:
+                parse_address(one)
+            except Malformed as error:
+                raise ValueError(str(error)) from None
+        return value
 
     @field_validator("log_level")
     @classmethod

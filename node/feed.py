@@ -15,7 +15,8 @@ from ledger import records as r
 from ledger.envelope import ENVELOPE, HEADER
 from ledger.errors import Malformed
 from ledger.limits import EVENT_BLOCKS_MAX, EVENTS_BYTES_MAX, PAGE_BYTES_MAX
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
 from node.parties import Concerned, Parties, concerns_everybody
 
 EVENT_OVERHEAD_BYTES = 200  # of an event in memory and on the wire, beside its record and opening

@@ -9,20 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
-
+from ledger import policy
 from ledger.errors import Malformed
 from ledger.genesis import Genesis
 from ledger.storage.blockfile import sync_folder
 from ledger.storage.chainstore import GENESIS_FILE, UNFINISHED_FILE, ChainStore
 from ledger.storage.tilefiles import PUBLIC_FOLDER
-from node import keys, tls
+from node import files, keys, tls
 from node.config import CONFIG_FILE, POLICY_FILE, write_policy
-from node.engine.cometbft.home import FOLDER as COMETBFT_FOLDER
+from node.engine.cometbft import home
+from node.peers import OWN_FILE
 from node.private import BYTES_FILE, ROWS_FILE, PrivateStore
 
+JOINING: Final = "join.part"
 _PRIVATE: Final = (ROWS_FILE, f"{ROWS_FILE}-journal", BYTES_FILE)
-_MADE: Final = ("keys", "blocks", "index", PUBLIC_FOLDER, COMETBFT_FOLDER, GENESIS_FILE, POLICY_FILE, *_PRIVATE)
+_MADE: Final = ("keys", "blocks", "index", PUBLIC_FOLDER, home.FOLDER, GENESIS_FILE, POLICY_FILE, OWN_FILE, *_PRIVATE)
 
 
 @contextmanager
@@ -44,6 +45,8 @@ def _clear(data: Path) -> None:
     if found and not (data / UNFINISHED_FILE).exists():
         if GENESIS_FILE in found:
             raise Malformed(str(data), "a chain is there already; nothing was changed")
+        if found == ["keys"]:
+            raise Malformed(str(data), "its keys wait for a genesis: suyuan-node join; nothing was changed")
         names = ", ".join(found)
         what = f"{names} stand there without {GENESIS_FILE}; nothing was changed"
         raise Malformed(str(data), f"{what}. Restore {GENESIS_FILE} from a backup, or name an empty folder")
@@ -55,22 +58,50 @@ def _clear(data: Path) -> None:
             path.unlink()
 
 
-class Seeds(Struct, frozen=True):
-    """A node's own keys in the ledger: the log's, and the one by which it cosigns."""
-
-    log: bytes
-    validator: bytes
-
-
-def lay_out(data: Path, genesis: Genesis, seeds: Seeds, hosts: Sequence[str], settings: str) -> None:
-    """Keys, certificates, genesis, and what a node keeps, empty; inside `in_one_go`."""
-    folder, name, now = data / "keys", genesis.name.split("/")[0], dt.datetime.now(dt.UTC)
-    keys.store_seed(folder, keys.LOG_KEY, seeds.log)
-    keys.store_seed(folder, keys.VALIDATOR_KEY, seeds.validator)
-    tls.make_authority(folder, name, now)
-    tls.make_server(folder, name, list(hosts), now)
+def lay_out(data: Path, genesis: Genesis, settings: str) -> None:
+    """What a node keeps of a chain, empty; inside `in_one_go`, which has made its keys."""
     ChainStore.create(data, genesis)
-    write_policy(data, genesis)
+    write_policy(data, policy.of_genesis(genesis))
     PrivateStore(data / ROWS_FILE).close()
+    write_settings(data, settings)
+
+
+def make_keys(data: Path, name: str, names: Sequence[str], hosts: Sequence[str]) -> None:
+    """The keys `names` and certificates of a new node of the log `name`."""
+    folder, authority, now = data / "keys", name.split("/")[0], dt.datetime.now(dt.UTC)
+    for file in names:
+        keys.store_seed(folder, file, keys.draw_seed())
+    tls.make_authority(folder, authority, now)
+    tls.make_server(folder, authority, list(hosts), now)
+
+
+def write_settings(data: Path, settings: str) -> None:
+    """Unless somebody wrote them before."""
     if not (data / CONFIG_FILE).exists():
         (data / CONFIG_FILE).write_text(settings)
+
+
+def join(data: Path, genesis: Genesis) -> None:
+    """The chain of a network in a folder that has its keys already. Interrupted, it is simply run again: until the
+    genesis stands in its place, last, nothing can have run there."""
+    if (data / GENESIS_FILE).exists():
+        raise Malformed(str(data), "a chain is there already; nothing was changed")
+    part = data / JOINING
+    if not part.exists() and (data / "blocks").exists():
+        flaw = f"there are blocks without {GENESIS_FILE}; nothing was changed"
+        raise Malformed(
+            str(data), f"{flaw}. Copy {GENESIS_FILE} from another node of that chain, or name another folder"
+        )
+    files.replace_folder(part)
+    ChainStore.create(part, genesis)
+    write_policy(part, policy.of_genesis(genesis))
+    PrivateStore(part / ROWS_FILE).close()
+    home.create(part / home.FOLDER)
+    for path in sorted(part.iterdir(), key=lambda path: path.name == GENESIS_FILE):
+        target = data / path.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        path.rename(target)
+    os.sync()
+    part.rmdir()
+    files.sync_folder(data)

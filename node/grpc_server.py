@@ -8,7 +8,6 @@ from contextlib import aclosing, contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
-from uuid import uuid4
 
 import grpc
 import structlog
@@ -30,11 +29,12 @@ from ledger.limits import (
     MEMBER_SUBMIT_STREAMS_MAX,
     READER_CONNECTION_SECONDS_MAX,
 )
-from node import convert, tls
+from node import convert, requests, tls
 from node.app import App
 from node.engine import Overloaded
 from node.errors import Forbidden
 from node.grpc_errors import pushback, status_of
+from node.requests import REQUEST_ID
 from node.streams import SubmitStream
 from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
@@ -42,7 +42,8 @@ from proto.suyuan.v1 import ledger_pb2_grpc
 log = structlog.get_logger(__name__)
 
 MESSAGE_BYTES_MAX = BLOCK_BYTES_MAX + 64 * 1024
-REQUEST_ID = "x-request-id"
+READINESS = "readiness"
+"""The name that asks the health service whether the node is ready; its other names say whether it can be read."""
 CALL_AGAIN_MS = 1_000
 STREAM_AGAIN_MS = 5_000
 VERSION = "0.1.0"
@@ -52,12 +53,12 @@ _Method = Callable[[Any, Any, Context], Awaitable[Answer]]
 _StreamMethod = Callable[[Any, Any, Context], AsyncIterator[Answer]]
 
 
-def _request_id(context: Context) -> str:
-    """The client's request id if it is a sane one, else a new one; it stands in logs and in errors."""
-    for key, value in context.invocation_metadata() or ():
-        if key == REQUEST_ID and isinstance(value, str) and 0 < len(value) <= 64 and value.isprintable():
-            return value
-    return uuid4().hex
+def _begin(context: Context) -> str:
+    """The call's request id, which the client is told."""
+    given = (value for key, value in context.invocation_metadata() or () if key == REQUEST_ID)
+    request_id = requests.begin(next(given, None))
+    context.set_trailing_metadata(((REQUEST_ID, request_id),))
+    return request_id
 
 
 def unary(method: _Method[Answer]) -> _Method[Answer]:
@@ -65,8 +66,7 @@ def unary(method: _Method[Answer]) -> _Method[Answer]:
 
     @wraps(method)
     async def call(self: "LedgerService", request: Any, context: Context) -> Answer:
-        request_id = _request_id(context)
-        context.set_trailing_metadata(((REQUEST_ID, request_id),))
+        request_id = _begin(context)
         name = method.__name__
         try:
             with self.one_call(name):
@@ -85,8 +85,7 @@ def streaming(method: _StreamMethod[Answer]) -> _StreamMethod[Answer]:
 
     @wraps(method)
     async def call(self: "LedgerService", request: Any, context: Context) -> AsyncIterator[Answer]:
-        request_id = _request_id(context)
-        context.set_trailing_metadata(((REQUEST_ID, request_id),))
+        request_id = _begin(context)
         name = method.__name__
         try:
             with self.one_call(name):
@@ -293,6 +292,11 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
             raise Malformed("subject", "name a product, lot, member, site or unit")
         return pb.LookupResponse(entry=self.app.lookup(kind, getattr(request, kind)))
 
+    @unary
+    async def GetPolicy(self, request: pb.GetPolicyRequest, context: Context) -> pb.GetPolicyResponse:  # noqa: N802
+        entry, steps = self.app.policy(request.known)
+        return pb.GetPolicyResponse(entry=entry, steps=steps)
+
     @streaming
     async def StreamBlocks(  # noqa: N802
         self, request: pb.StreamBlocksRequest, context: Context
@@ -318,14 +322,22 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
             time_ms=time.time_ns() // 1_000_000,
             node=self.app.name,
             read_only=self.app.disk.shortage,
+            not_ready=self.app.not_ready,
         )
 
 
 class Servers:
     """The members' server and the readers', each with calls of its own: readers cannot take those of members."""
 
-    def __init__(self, *servers: grpc.aio.Server) -> None:
-        self._servers = servers
+    def __init__(self, *servers: tuple[grpc.aio.Server, health.aio.HealthServicer]) -> None:
+        self._servers = [server for server, _ in servers]
+        self._health = [servicer for _, servicer in servers]
+
+    async def tell(self, ready: bool) -> None:
+        """The health service answers so from now on, and tells whoever watches."""
+        status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        for servicer in self._health:
+            await servicer.set(READINESS, status)
 
     async def stop(self, grace_seconds: float) -> None:
         await asyncio.gather(*(server.stop(grace_seconds) for server in self._servers))
@@ -339,17 +351,17 @@ async def serve(app: App, keys: Path, host: str, members_port: int, readers_port
     members = await _server(app, MEMBER_CONNECTION_SECONDS_MAX)
     readers = await _server(app, READER_CONNECTION_SECONDS_MAX)
     ports = (
-        _listen(members, f"{host}:{members_port}", for_members),
-        _listen(readers, f"{host}:{readers_port}", grpc.ssl_server_credentials(pair)),
+        _listen(members[0], f"{host}:{members_port}", for_members),
+        _listen(readers[0], f"{host}:{readers_port}", grpc.ssl_server_credentials(pair)),
     )
-    await members.start()
-    await readers.start()
+    for server, _ in (members, readers):
+        await server.start()
     return Servers(members, readers), *ports
 
 
-async def _server(app: App, connection_seconds_max: int) -> grpc.aio.Server:
-    """One server. Its connections end after a time: a client that does not read its answers, or never ends its
-    request, holds a call as long as its connection lasts."""
+async def _server(app: App, connection_seconds_max: int) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    """One server, and its health service. Connections end after a time: a client that does not read its answers, or
+    never ends its request, holds a call as long as its connection lasts."""
     server = grpc.aio.server(
         maximum_concurrent_rpcs=2 * CALLS_REQUESTS_MAX,
         options=[
@@ -369,8 +381,9 @@ async def _server(app: App, connection_seconds_max: int) -> grpc.aio.Server:
     service = pb.DESCRIPTOR.services_by_name["Ledger"].full_name
     for name in ("", service):
         await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
+    await healthy.set(READINESS, health_pb2.HealthCheckResponse.NOT_SERVING)
     reflection.enable_server_reflection([service, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    return server
+    return server, healthy
 
 
 def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials) -> int:

@@ -1,23 +1,32 @@
-"""The node's own keys: one signs the log's checkpoints, another cosigns as a validator.
+"""The node's own keys: by one it signs the log's checkpoints, by one it cosigns, by one it votes in consensus; one
+names it among its peers, and one opens what they send it.
 
-Each is an Ed25519 seed in a file that only its owner may read. They are not encrypted, because a node must
-start without a person; the data folder's protection is theirs.
+Each is a seed in a file that only its owner may read. They are not encrypted, because a node must start without a
+person; the data folder's protection is theirs.
 """
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from nacl.public import PrivateKey
 from nacl.utils import random as random_bytes
 
 from ledger import signature
 from ledger.errors import Malformed
-from ledger.genesis import Genesis
+from ledger.fields import Validator
 
 LOG_KEY: Final = "log.key"
 VALIDATOR_KEY: Final = "validator.key"
+CONSENSUS_KEY: Final = "consensus.key"
+PEER_KEY: Final = "peer.key"
+OPENINGS_KEY: Final = "openings.key"
+VALIDATORS: Final = (LOG_KEY, VALIDATOR_KEY, CONSENSUS_KEY)
+NETWORK: Final = (PEER_KEY, OPENINGS_KEY)  # of a node that has peers
 RESTORE: Final = "restore keys/ from a backup: no other key can take its place"
+_FIELDS: Final = {LOG_KEY: "log", VALIDATOR_KEY: "key", CONSENSUS_KEY: "consensus"}
 
 
 def draw_seed() -> bytes:
@@ -47,22 +56,32 @@ def require_private(path: Path) -> None:
         raise Malformed(str(path), f"others may read it (mode {mode:o}); run: chmod 600 {path}")
 
 
-def own_validator(genesis: Genesis, validator_seed: bytes) -> str:
-    """The name under which the genesis lists this node."""
+def public(folder: Path, name: str) -> Validator:
+    """The keys in `folder`, as the others know them: under the node's name."""
+    keys = {field: signature.public_key(load_seed(folder, file)) for file, field in _FIELDS.items()}
+    return Validator(name=name, **keys)
+
+
+def openings_key(folder: Path) -> PrivateKey:
+    """The X25519 key to which other nodes seal private openings for this one."""
+    return PrivateKey(load_seed(folder, OPENINGS_KEY))
+
+
+def own_validator(validators: Sequence[Validator], validator_seed: bytes) -> str:
+    """The name under which this node is known."""
     found = signature.public_key(validator_seed)
-    return next(validator.name for validator in genesis.validators if validator.key == found)
+    return next(validator.name for validator in validators if validator.key == found)
 
 
-def load_own(folder: Path, name: str, genesis: Genesis) -> bytes:
-    """Read the seed of one of this node's keys; Malformed where the genesis names other public keys."""
+def load_own(folder: Path, name: str, known: Sequence[Validator]) -> bytes:
+    """Read the seed of one of this node's keys; Malformed where it is none of `known`: the genesis's validators, or
+    the node as its peer.json has it."""
     seed = load_seed(folder, name)
-    named = [genesis.log] if name == LOG_KEY else [validator.key for validator in genesis.validators]
+    named: list[bytes] = [getattr(validator, _FIELDS[name]) for validator in known]
     found = signature.public_key(seed)
     if found not in named:
         expected = " or ".join(key.hex() for key in named)
-        raise Malformed(
-            str(folder / name), f"its public key is {found.hex()}, the genesis names {expected}; {RESTORE}"
-        )
+        raise Malformed(str(folder / name), f"its public key is {found.hex()}, expected is {expected}; {RESTORE}")
     return seed
 
 

@@ -41,6 +41,7 @@ class Metrics:
         self.height = Gauge("suyuan_height", "Height of the last block", registry=self.registry)
         self.size = Gauge("suyuan_log_leaves", "Leaves of the log", registry=self.registry)
         self.read_only = Gauge("suyuan_read_only", "1 while the node takes no envelopes", registry=self.registry)
+        self.ready = Gauge("suyuan_ready", "1 while the node takes envelopes and keeps up", registry=self.registry)
         self.free_bytes = Gauge("suyuan_free_bytes", "Free on the fullest disk it writes to", registry=self.registry)
         self.certificate_ends = Gauge(
             "suyuan_certificate_end_seconds", "When the server's certificate ends (Unix time)", registry=self.registry

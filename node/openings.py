@@ -10,7 +10,8 @@ from ledger.errors import Damaged, Malformed
 from ledger.limits import PRIVATE_ENTRIES_MAX, TEXT_CHARS_MAX
 from ledger.private import open_private
 from ledger.seals import seal
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
 from node.errors import Forbidden, NotFound
 from node.parties import Parties, Signed, is_regulator
 from node.private import Erased, Place, PrivateStore

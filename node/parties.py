@@ -118,7 +118,10 @@ def _by_ship(signer: str, ship: r.Ship) -> Concerned:
 
 
 def concerns_everybody(record: Any) -> bool:
-    """Holds and recalls are public; only a position's concern its owner and keeper alone."""
+    """Holds and recalls are public; only a position's concern its owner and keeper alone. Everybody trusts the
+    validators."""
+    if isinstance(record, r.Policy):
+        return True
     return isinstance(record, SCOPES) and record.subject.kind != r.SubjectKind.POSITION
 
 

@@ -10,7 +10,8 @@ from typing import Final
 import structlog
 
 from ledger import policy
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
 from node.app import App
 
 PUBLISH_SECONDS: Final = 1.0
@@ -21,10 +22,10 @@ async def publish(store: ChainStore, app: App) -> None:
     """Until cancelled. A disk that does not take it costs freshness of the folder, not the node."""
     shown, failing = b"", False
     while True:
-        view = app.view
+        view = app.shown
         if view.checkpoint != shown and view.head.log.size:
             try:
-                await asyncio.to_thread(_show, store, view, first=not shown)
+                await asyncio.to_thread(_show, store, view, app.trusted)
                 shown, failing = view.checkpoint, False
             except OSError as error:
                 if not failing:
@@ -33,9 +34,13 @@ async def publish(store: ChainStore, app: App) -> None:
         await asyncio.sleep(PUBLISH_SECONDS)
 
 
-def _show(store: ChainStore, view: ChainView, first: bool) -> None:
-    if first:
-        trusted = policy.of_genesis(store.genesis)
-        store.show("log.vkey", f"{trusted.log}\n")
-        store.show("policy", policy.format_policy(trusted))
+def _show(store: ChainStore, view: ChainView, trusted: policy.Policy) -> None:
+    for name, text in public_texts(trusted).items():
+        store.show(name, text)
     store.publish(view)
+
+
+def public_texts(trusted: policy.Policy) -> dict[str, str]:
+    """What other people's tools need to verify a checkpoint: the keys of the log, and the policy in force."""
+    keys = "".join(f"{log}\n" for log in trusted.logs)
+    return {"log.vkey": keys, "policy": policy.format_policy(policy.newest(trusted))}

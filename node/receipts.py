@@ -1,13 +1,16 @@
 """Signing checkpoints: the log's signature, and this node's cosignature as a validator."""
 
 from ledger import checkpoint as c
+from ledger import note as n
+from ledger import signature
 
 
 class CheckpointSigner:
-    """Signs heads of the log `origin`; `validator` is this node's cosignature key name."""
+    """Signs heads of the log `origin`; `validator` is this node's cosignature key name, `key` that key."""
 
     def __init__(self, origin: str, log_seed: bytes, validator: str, validator_seed: bytes) -> None:
         self.validator = validator
+        self.key = n.VerifierKey(validator, n.COSIGNATURE, signature.public_key(validator_seed))
         self._origin = origin
         self._log_seed = log_seed
         self._validator_seed = validator_seed

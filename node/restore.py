@@ -4,6 +4,9 @@ A folder that holds a chain is only taken if it is the same chain and holds less
 is there is moved aside into DATA/before-restore-TIME, never deleted; sound blocks in it that follow the backup's are
 taken over, and so are settings, certificates and private openings. Everything is put together in DATA/restore.part
 first; once that is whole it is called restore.ready, and a restore that was interrupted goes on from there.
+
+The chain of a node in a network is not restored but fetched from the other nodes when it starts: CometBFT's blocks
+are in no backup. The backup's blocks then lie in DATA/before-resync-TIME.
 """
 
 import datetime as dt
@@ -21,21 +24,44 @@ from ledger import genesis as g
 from ledger.errors import Damaged, Malformed, SuyuanError
 from ledger.storage import frames
 from ledger.storage.blockfile import BlockFiles
-from ledger.storage.chainstore import ChainStore, read_genesis
+from ledger.storage.chainstore import ChainStore, known_blocks, read_genesis
 from ledger.storage.check import Links, chain_of_files, follow
 from ledger.storage.tilefiles import PUBLIC_FOLDER
-from node import files
-from node.backup import MANIFEST, PRIVATE_FILES, Manifest, Progress, header_at, read_manifest, sums
+from node import files, peers, succession
+from node.backup import (
+    MANIFEST,
+    PRIVATE_FILES,
+    Manifest,
+    Progress,
+    header_at,
+    read_manifest,
+    small_files,
+    sums,
+)
 from node.check import GENESIS_FILE, check_folder
 from node.config import CONFIG_FILE, write_policy
+from node.cosigning.cosigner import FILE as COSIGNED
+from node.engine.cometbft.home import FOLDER as COMETBFT
 from node.private import ROWS_FILE
 from node.privatefiles import gather
+from node.resync import is_network, resync
 
 PART: Final = "restore.part"
 READY: Final = "restore.ready"
 BEFORE: Final = "before-restore"
 STALE: Final = ("index", PUBLIC_FOLDER, f"{ROWS_FILE}-journal")
-NODE_FILES: Final = (GENESIS_FILE, "keys", CONFIG_FILE, "policy.txt", *PRIVATE_FILES, *STALE, "blocks")
+NODE_FILES: Final = (
+    GENESIS_FILE,
+    "keys",
+    peers.OWN_FILE,
+    peers.FOLDER,
+    succession.FOLDER,
+    CONFIG_FILE,
+    "policy.txt",
+    *PRIVATE_FILES,
+    *STALE,
+    "blocks",
+)
 CERTIFICATES: Final = ("keys/ca.key", "keys/ca.pem", "keys/server.key", "keys/server.pem")
 DERIVED: Final = ("index", PUBLIC_FOLDER, "policy.txt")
 OTHER_BACKUP: Final = "Use another backup"
@@ -51,7 +77,7 @@ class Place(Struct, frozen=True):
 class Restored(Struct, frozen=True):
     """Where the node stands now. `later` blocks of its own folder were taken over, and lie behind the backup's;
     `aside` is where what was there lies now; `notes` say what was not possible. Nothing can be lost of a log, or of
-    the erasures of private openings, that was kept."""
+    the erasures of private openings, that was kept. `resync` is where the blocks lie if others have the chain."""
 
     manifest: Manifest
     height: int
@@ -61,6 +87,7 @@ class Restored(Struct, frozen=True):
     log_kept: bool
     erasures_kept: bool
     notes: list[str]
+    resync: Path | None = None
 
 
 def restore(
@@ -90,10 +117,13 @@ def restore(
             (data / "LOCK").unlink()
     except OSError as error:
         raise SuyuanError(f"{data}: {files.reason(error)}. Mend that, and run the restore again") from error
+    erasures_kept = erasures_kept and place.flaws.isdisjoint(PRIVATE_FILES)
+    if is_network(data):
+        blocks = resync(data, now)
+        return Restored(manifest, 0, manifest.time_ms, 0, aside, True, erasures_kept, notes, blocks)
     with closing(ChainStore.rebuild(data, progress)) as store:
         head = store.head
     later = head.height - manifest.height
-    erasures_kept = erasures_kept and place.flaws.isdisjoint(PRIVATE_FILES)
     return Restored(manifest, head.height, head.time, later, aside, place.log_kept, erasures_kept, notes)
 
 
@@ -158,13 +188,14 @@ def _require_place(dest: Path, manifest: Manifest, data: Path, now: dt.datetime)
 
 
 def _is_ours(name: str) -> bool:
-    return name in (*NODE_FILES, PART, READY, "LOCK", "lost+found") or name.startswith(BEFORE)
+    return name in (*NODE_FILES, COMETBFT, COSIGNED, PART, READY, "LOCK", "lost+found") or name.startswith(BEFORE)
 
 
 def _is_longer(dest: Path, manifest: Manifest, data: Path, chain: bytes, flaws: set[str]) -> bool:
     """Whether `data`, whose blocks are sound, reaches beyond the backup; SuyuanError where it is another history, or
     where nothing is to be gained."""
-    with BlockFiles.open_read_only(data, chain) as own, BlockFiles.open_read_only(dest, chain) as backup:
+    own_blocks = BlockFiles.open_read_only(data, chain, known_blocks(data))
+    with own_blocks as own, BlockFiles.open_read_only(dest, chain) as backup:
         height = min(own.last_height, manifest.height)
         if header_at(own, height) != header_at(backup, height):
             raise SuyuanError(
@@ -197,8 +228,9 @@ def _assemble(
             files.append(dest / "blocks" / name, part / "blocks" / name, 0, size, lambda _: None)
         _take_later_blocks(data, part, links)
         _copy_small(dest / manifest.folder, manifest, data, part, flaws)
-        write_policy(part, read_genesis(part))
-        notes = _private_store(dest / manifest.folder, data, part, links.size, flaws, private)
+        write_policy(part, succession.trusted_in(part))
+        size = 1 << 62 if is_network(part) else links.size  # the others have what the backup lacks
+        notes = _private_store(dest / manifest.folder, data, part, size, flaws, private)
         for folder in (part / "blocks", part / "keys", part):
             files.sync_folder(folder)
     except BaseException:
@@ -211,8 +243,7 @@ def _assemble(
 
 def _copy_small(saved: Path, manifest: Manifest, data: Path, part: Path, flaws: set[str]) -> None:
     """What is sound in `data`, and from the backup what is not."""
-    own = [path for path in (data / GENESIS_FILE, data / CONFIG_FILE, *data.glob("keys/*")) if path.is_file()]
-    stays = {name for path in own if _stays(data, name := path.relative_to(data).as_posix(), flaws)}
+    stays = {name for path in small_files(data) if _stays(data, name := path.relative_to(data).as_posix(), flaws)}
     for name in stays:
         files.copy(data / name, part / name)
     for name in manifest.files.keys() - stays - set(PRIVATE_FILES):

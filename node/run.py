@@ -14,17 +14,19 @@ import time
 from collections.abc import Coroutine
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIServer
 
 import structlog
 from prometheus_client import start_http_server
 
 from ledger.errors import SuyuanError
+from ledger.state import policy_in
 from ledger.storage.chainstore import ChainStore
-from node import logs, notify, tls
+from node import logs, notify, peers, readiness, tls
 from node.app import App
 from node.config import Settings
+from node.cosigning.address import parse_address
 from node.disk import LOOK_AGAIN_SECONDS, Disk
 from node.engine import Engine
 from node.engine.choose import open_engine
@@ -35,6 +37,11 @@ from node.metrics import Metrics
 from node.private import ROWS_FILE, PrivateStore
 from node.publish import publish
 from node.receipts import CheckpointSigner
+from node.rotation import take_next
+from node.succession import Succession
+
+if TYPE_CHECKING:
+    from node.cosigning.outside import Outside
 
 ENDPOINTS_FILE = "endpoints.json"
 GRACE_SECONDS = 5
@@ -56,10 +63,12 @@ def open_store(settings: Settings) -> ChainStore:
     return ChainStore.open(settings.data, progress)
 
 
-def signer_of(store: ChainStore, keys: Path) -> CheckpointSigner:
-    genesis = store.genesis
-    log_seed, validator = (load_own(keys, name, genesis) for name in (LOG_KEY, VALIDATOR_KEY))
-    return CheckpointSigner(genesis.name, log_seed, own_validator(genesis, validator), validator)
+def signer_of(store: ChainStore, data: Path) -> CheckpointSigner:
+    """By the node's own keys, which are those of its peer.json, or of the genesis."""
+    peer = peers.own(data)
+    known = store.genesis.validators if peer is None else [peer.validator]
+    log_seed, validator = (load_own(data / "keys", name, known) for name in (LOG_KEY, VALIDATOR_KEY))
+    return CheckpointSigner(store.genesis.name, log_seed, own_validator(known, validator), validator)
 
 
 async def run(settings: Settings) -> None:
@@ -94,12 +103,17 @@ def _share_the_interpreter() -> None:
 
 async def _serve(settings: Settings, store: ChainStore) -> None:
     keys = settings.data / "keys"
-    signer = signer_of(store, keys)
-    engine, listening = await open_engine(settings, store, signer, clock_ms)
+    take_next(settings.data, policy_in(store))
+    signer = signer_of(store, settings.data)
+    succession = Succession(settings.data, store.genesis)
+    engine, listening = await open_engine(settings, store, signer, succession, clock_ms)
     disk = Disk(settings.data, settings.free_bytes_min)
     metrics = _metrics(store, engine, disk, _certificate(keys))
     with closing(_private_store(settings.data)) as private:
-        app = App(store, engine, metrics, private, disk, signer.validator)
+        outside = _outside(settings, engine, store)
+        shown = None if outside is None else lambda: outside.shown
+        app = App(store, engine, metrics, private, disk, succession, signer.validator, shown)
+        metrics.ready.set_function(lambda: not app.not_ready)
         server, members, readers = await serve(app, keys, settings.host, settings.members_port, settings.readers_port)
         site = Site(app, settings)
         web = _serve_metrics(settings, metrics)
@@ -115,12 +129,24 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
         log.info("serving", chain=store.head.chain.hex(), height=store.head.height, **endpoints)
         notify.tell("READY=1")
         try:
-            parts = (engine.run(), _watch(disk), _stop_signal(), publish(store, app), site.run(GRACE_SECONDS))
+            parts = [engine.run(), _watch(disk), _stop_signal(), publish(store, app), site.run(GRACE_SECONDS)]
+            parts.append(readiness.tell(app, server))
+            if outside is not None:
+                parts.append(outside.run(app.growth))
             await _until_one_ends(*parts, server=server)
         finally:
             web.shutdown()
             (settings.data / ENDPOINTS_FILE).unlink(missing_ok=True)
             log.info("stopped", height=store.head.height)
+
+
+def _outside(settings: Settings, engine: Engine, store: ChainStore) -> "Outside | None":
+    """Imported here, so that a node without outside witnesses does not load what calls them."""
+    if not settings.witnesses:
+        return None
+    from node.cosigning.outside import Outside
+
+    return Outside([parse_address(one) for one in settings.witnesses], engine, store, clock_ms)
 
 
 async def _until_one_ends(*parts: Coroutine[Any, Any, None], server: Servers) -> None:
@@ -149,6 +175,7 @@ def _metrics(store: ChainStore, engine: Engine, disk: Disk, certificate_ends: dt
     metrics.read_only.set_function(lambda: bool(disk.shortage))
     metrics.free_bytes.set_function(lambda: disk.free_bytes)
     metrics.certificate_ends.set(certificate_ends.timestamp())
+    metrics.registry.register(engine)
     return metrics
 
 

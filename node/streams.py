@@ -4,6 +4,8 @@ envelopes in flight, so who does not read is not read from; and who says nothing
 import asyncio
 from collections.abc import AsyncIterator
 
+import structlog
+
 from ledger.errors import Malformed, SuyuanError
 from ledger.limits import STREAM_BYTES_MAX, STREAM_ENVELOPES_MAX, STREAM_IDLE_SECONDS_MAX
 from node import convert
@@ -11,6 +13,7 @@ from node.app import App, Receipt
 from proto.suyuan.v1 import ledger_pb2 as pb
 
 RESULTS_A_MESSAGE_MAX = 1024
+log = structlog.get_logger(__name__)
 
 
 class Idle(SuyuanError):
@@ -81,14 +84,20 @@ class SubmitStream:
             if len(message.requests) > STREAM_ENVELOPES_MAX:
                 found = f"{len(message.requests)} envelopes in one message"
                 raise Malformed("requests", f"{found}, at most {STREAM_ENVELOPES_MAX} are taken")
-            for request in message.requests:
-                await self._room.wait()
-                if self._ended:
-                    return
-                self._offer(request.tag, request.envelope)
+            taken: list[str] = []
+            try:
+                for request in message.requests:
+                    await self._room.wait()
+                    if self._ended:
+                        return
+                    taken += self._offer(request.tag, request.envelope)
+            finally:
+                if taken:
+                    log.info("envelopes taken", envelopes=taken)
             await asyncio.sleep(0)
 
-    def _offer(self, tag: int, wire: bytes) -> None:
+    def _offer(self, tag: int, wire: bytes) -> list[str]:
+        """The envelope's id, if it was taken."""
         size = len(wire)
 
         def done(result: Receipt | SuyuanError) -> None:
@@ -100,6 +109,7 @@ class SubmitStream:
         if self._held >= STREAM_ENVELOPES_MAX or self._held_bytes >= STREAM_BYTES_MAX:
             self._room.clear()
         try:
-            self._app.offer(wire, done)
+            return [self._app.offer(wire, done).hex()]
         except SuyuanError as error:
             done(error)
+            return []

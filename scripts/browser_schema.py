@@ -35,6 +35,7 @@ STRUCTURES: dict[str, Any] = {
     "MemberEntry": entries.MemberEntry,
     "KeyEntry": entries.KeyEntry,
     "SiteEntry": entries.SiteEntry,
+    "PolicyEntry": entries.PolicyEntry,
     "Record": r.Record,
 }
 SHORT = {"int": "i", "text": "t", "bytes": "b"}

@@ -75,6 +75,9 @@ class Network:
     def found_with_goods(self, maker: Member, *others: Member) -> None:
         """A running node, its members admitted, and 10,000 cans of LOT at the maker."""
         self.found(REGULATOR)
+        self.start_with_goods(maker, *others)
+
+    def start_with_goods(self, maker: Member, *others: Member) -> None:
         self.start()
         self.admit(maker, *others)
         declared = {"declared_by": r.DeclaredBy.MAKER, "maker": maker.id, "name": "乳粉", "product": FORMULA}

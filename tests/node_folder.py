@@ -8,9 +8,19 @@ from ledger.private import PRIVATE, Private
 from ledger.seals import seal
 from node import tls
 from node.config import write_policy
-from node.keys import LOG_KEY, VALIDATOR_KEY, store_seed
+from node.keys import CONSENSUS_KEY, LOG_KEY, VALIDATOR_KEY, store_seed
 from node.private import PrivateStore
-from tests.world import DAY_MS, LOG_SEED, MAKER, START_MS, VALIDATOR_SEED, World, genesis
+from tests.world import (
+    DAY_MS,
+    LOG_SEED,
+    MAKER,
+    POLICY,
+    START_MS,
+    VALIDATOR,
+    VALIDATOR_SEED,
+    World,
+    consensus_seed,
+)
 
 NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -28,9 +38,10 @@ def node_folder(folder: Path, leaves: int = 600) -> Path:
     world.close()
     store_seed(folder / "keys", LOG_KEY, LOG_SEED)
     store_seed(folder / "keys", VALIDATOR_KEY, VALIDATOR_SEED)
+    store_seed(folder / "keys", CONSENSUS_KEY, consensus_seed(VALIDATOR))
     tls.make_authority(folder / "keys", "test.example", NOW)
     tls.make_server(folder / "keys", "test.example", ["127.0.0.1"], NOW)
-    write_policy(folder, genesis())
+    write_policy(folder, POLICY)
     (folder / "node.toml").write_text('log_level = "info"\n')
     PrivateStore(folder / "private.db").close()
     return folder

@@ -176,3 +176,4 @@ def _said(trade: Trade, world: World) -> None:
     recall = trade.do("a maker is recalled", REGULATOR, grave, MAKER, everybody=True)
     close = world.act(r.Close, reason="完", subject=maker, target=recall.hash)
     trade.do("the recall is finished", REGULATOR, close, MAKER, everybody=True)
+    trade.do("the validators are confirmed", REGULATOR, world.policy(), everybody=True)

@@ -10,21 +10,31 @@ from msgspec import structs
 
 from ledger import checkpoint as c
 from ledger import genesis as g
-from ledger import signature
+from ledger.entries import PolicyEntry
+from node.cosigning.validators import Validators
 from node.engine.cometbft.application import Application, Decided
 from node.engine.cometbft.checker import Checker
 from node.engine.cometbft.progress import Progress
-from tests.world import LOG_SEED, ORIGIN, World, genesis
+from node.succession import Succession
+from tests.world import LOG_SEED, ORIGIN, World, genesis, validator
 
 NAMES = tuple(f"{ORIGIN}/validator-{number}" for number in range(1, 5))
 SEEDS = tuple(sha256(name.encode()).digest() for name in NAMES)
+LOG_SEEDS = (LOG_SEED, *(sha256(b"log " + name.encode()).digest() for name in NAMES[1:]))
 
 
 def network_genesis() -> g.Genesis:
-    validators = [
-        g.Validator(key=signature.public_key(seed), name=name) for name, seed in zip(NAMES, SEEDS, strict=True)
-    ]
+    validators = [validator(name, log, seed) for name, log, seed in zip(NAMES, LOG_SEEDS, SEEDS, strict=True)]
     return structs.replace(genesis(), validators=validators)
+
+
+def validators_of(genesis: g.Genesis) -> Validators:
+    """Those in office from the first block on, at a node that keeps no steps."""
+    entry = PolicyEntry(chain=bytes(32), number=0, rules=1, validators=genesis.validators)
+    return Validators(genesis.name, Succession(Path("nowhere"), genesis), entry)
+
+
+SUCCESSION = Succession(Path("nowhere"), network_genesis())
 
 
 def note(size: int, root: bytes, by: Sequence[int], now_ms: int, origin: str = ORIGIN) -> bytes:

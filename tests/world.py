@@ -3,7 +3,7 @@
 Deterministic: keys, salts and times come from counters, so the same steps give the same bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -14,11 +14,12 @@ from msgspec import structs
 from ledger import checkpoint as c
 from ledger import entries as e
 from ledger import genesis as g
-from ledger import merkle, policy, signature
+from ledger import governance, merkle, policy, signature
 from ledger import records as r
 from ledger import state as s
 from ledger.envelope import ENVELOPE, HEADER, Envelope, Header, open_envelope
 from ledger.errors import Problem
+from ledger.fields import Validator
 from ledger.hashing import TAG_ENVELOPE
 from ledger.identifiers import gs1_check_digit
 from ledger.plan import Checked, Plan, Verdict
@@ -79,18 +80,27 @@ FORMULA, CASE, SHRIMP, POWDER = gtin(1), gtin(2), gtin(3), gtin(4)
 LOT = f"{FORMULA}#A1"
 
 
+def consensus_seed(name: str) -> bytes:
+    return sha256(b"consensus " + name.encode()).digest()
+
+
+def validator(name: str, log: bytes, key: bytes) -> Validator:
+    """A validator with the public keys of these seeds; the one by which it votes is drawn from its name."""
+    voting, cosigning, signing = (signature.public_key(seed) for seed in (consensus_seed(name), key, log))
+    return Validator(consensus=voting, key=cosigning, log=signing, name=name)
+
+
 def genesis() -> g.Genesis:
     founder = g.Founder(
         key=REGULATOR.key, kind=REGULATOR.kind, member=REGULATOR.id, name="市场监督管理局", region="CN-33"
     )
     return g.Genesis(
         founders=[founder],
-        log=signature.public_key(LOG_SEED),
         name=ORIGIN,
         region="CN-33",
         rules=1,
         time=START_MS,
-        validators=[g.Validator(key=signature.public_key(VALIDATOR_SEED), name=VALIDATOR)],
+        validators=[validator(VALIDATOR, LOG_SEED, VALIDATOR_SEED)],
     )
 
 
@@ -193,6 +203,25 @@ class World:
 
     def take_back(self, who: Member, quantity: int, lot: str = LOT) -> Act:
         return self.act(r.TakeBack, self.moved(quantity), lot=lot, site=who.site)
+
+    def policy(
+        self,
+        validators: Sequence[Validator] = (),
+        by: Mapping[str, bytes] | None = None,
+        **fields: Any,
+    ) -> Act:
+        """The next policy, of the same validators unless others are given, approved `by` name -> seed."""
+        current = s.policy_in(self.store)
+        given: dict[str, Any] = {
+            "expires": None,
+            "number": current.number + 1,
+            "rules": current.rules,
+            "validators": list(validators or current.validators),
+        }
+        terms = governance.Terms(chain=self.chain, **given | fields)
+        seeds = {VALIDATOR: VALIDATOR_SEED} if by is None else by
+        approvals = [governance.approve(terms, name, seed) for name, seed in seeds.items()]
+        return self.act(r.Policy, approvals=approvals, **given | fields)
 
     def relabel(self, who: Member, quantity: int, lot: str, to_lot: str, **fields: Any) -> Act:
         return self.act(r.Relabel, self.moved(quantity), lot=lot, site=who.site, to_lot=to_lot, **fields)

@@ -10,7 +10,9 @@ from client_sdk.commands import (
     books,
     columns,
     correcting,
+    evidence,
     facts,
+    governing,
     identity,
     member_keys,
     members,
@@ -28,7 +30,7 @@ from client_sdk.commands import (
     watch,
 )
 from client_sdk.commands.plain import plain
-from client_sdk.errors import EnvelopeRefused
+from client_sdk.errors import ClientError, EnvelopeRefused
 from ledger.errors import SuyuanError, of_file
 
 app = typer.Typer(
@@ -38,12 +40,12 @@ app = typer.Typer(
     help="Custody of food: submit, read, verify, audit.",
 )
 PANELS = {
-    "Members, keys, sites, products": (identity, members, member_keys, products),
+    "Members, keys, sites, products": (identity, members, member_keys, products, governing),
     "Trade": (trade, books, columns),
     "Own stock": (stock, units, correcting),
     "Facts, holds, recalls": (facts, scopes),
     "What is yours": (own, pages, watch, outbox, private),
-    "For everybody": (reading, verifier_site, audit),
+    "For everybody": (reading, verifier_site, audit, evidence),
 }
 for panel, modules in PANELS.items():
     commands, groups = len(app.registered_commands), len(app.registered_groups)
@@ -77,7 +79,8 @@ def main() -> None:
         print(f"suyuan: {of_file(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except SuyuanError as error:
-        print(f"suyuan: {plain(str(error))}", file=sys.stderr)
+        request = f" (request {error.request_id})" if isinstance(error, ClientError) and error.request_id else ""
+        print(f"suyuan: {plain(str(error))}{request}", file=sys.stderr)
         raise SystemExit(1) from None
     except typer.Abort:
         print("suyuan: stopped", file=sys.stderr)

@@ -1,75 +1,107 @@
-"""`suyuan audit`: replay a node from genesis and say, check by check, what holds."""
+"""`suyuan audit`: replay a node from genesis and say, check by check, what holds; and whether the others show the
+same."""
 
 import json
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import SpinnerColumn, TextColumn
 
-from client_sdk.audit import Progress, audit_blocks, audit_folder
-from client_sdk.commands.options import Json, client, console, notes, progress
+from client_sdk import access, evidence
+from client_sdk.client import Client
+from client_sdk.commands.options import Json, console, notes, progress, unlocked, warn
 from client_sdk.errors import ClientError, KeyFileError
-from client_sdk.wire import clock_ms
-from ledger import genesis as g
+from client_sdk.network_audit import Audited, Source, of_client, of_folder
+from client_sdk.network_audit import audit as audit_nodes
 from ledger.audit import Finding
-from ledger.errors import Malformed, VerifyFailed
+from ledger.errors import Malformed
 from ledger.storage.chainstore import GENESIS_FILE
+
+MEMBER_FILE = "member.json"
+REGULATOR = "regulator"
 
 
 def audit(
-    folder: Annotated[Path | None, typer.Argument(help="A node's data folder.")] = None,
+    nodes: Annotated[
+        list[Path] | None, typer.Argument(metavar="NODE", help="A data folder, an identity or a connection file.")
+    ] = None,
     identity: Annotated[
-        Path | None, typer.Option("--identity", "-i", help="A regulator's identity: audit its node over the network.")
+        Path | None,
+        typer.Option("--identity", "-i", help="A regulator's identity: audit its nodes."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Audit a data folder, or a node over the network. Exit code 0: all holds, 1: something does not, 2: no audit."""
-    if (folder is None) == (identity is None):
+    """Replay one node from genesis, and hold all others that are named against it: who shows another history, and who
+    cosigned that. Exit code 0: all holds, 1: something does not, 2: no audit."""
+    named = [*([identity] if identity is not None else []), *(nodes or [])]
+    if not named:
         raise typer.BadParameter("name a data folder, or --identity to audit over the network")
-    if folder is not None and not (folder / GENESIS_FILE).exists():
-        what = "holds no genesis.json, so no chain" if folder.is_dir() else "is no folder"
-        raise typer.BadParameter(f"{folder} {what}: name the data folder of a node (suyuan-node init)")
-    with progress(SpinnerColumn(), TextColumn("{task.description}")) as bar:
+    for path in named:
+        _check(path)
+    with progress(SpinnerColumn(), TextColumn("{task.description}")) as bar, ExitStack() as stack:
         task = bar.add_task("reading")
 
         def tell(height: int, records: int) -> None:
             bar.update(task, description=f"block {height}, {records} records")
 
         try:
-            findings = audit_folder(folder, tell) if folder is not None else _remote(Path(str(identity)), tell)
+            sources = [source for path in named for source in _sources(path, len(named) == 1, stack)]
+            audited = audit_nodes(sources, tell)
         except (Malformed, KeyFileError, ClientError, OSError) as error:
             notes.print(f"suyuan audit: {error}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(2) from None
-    _tell(findings, as_json)
-    if not all(finding.holds for finding in findings):
+    _tell(audited.findings, as_json, len(sources) > 1)
+    _keep(audited, named)
+    if not all(finding.holds for _, finding in audited.findings):
         raise typer.Exit(1)
 
 
-def _remote(folder: Path, progress: Progress) -> list[Finding]:
-    """The blocks that a node serves, against the checkpoint that its quorum signed before they were read."""
-    with client(folder) as regulator:
-        try:
-            info = regulator.node_info()
-            head = regulator.trust.checkpoint(info.checkpoint, clock_ms())
-        except VerifyFailed as error:
-            return [Finding("the node's checkpoint holds", False, str(error))]
-        genesis = g.from_json(info.genesis)
-        if g.chain_id(genesis) != regulator.connection.chain_id:
-            return [Finding("the genesis is this chain's", False, f"it hashes to {g.chain_id(genesis).hex()}")]
-        wanted = ((height, block) for height, block in regulator.blocks(1) if height <= info.height)
-        return audit_blocks(genesis, wanted, head, progress)
+def _check(path: Path) -> None:
+    if path.is_file() or any((path / name).exists() for name in (GENESIS_FILE, MEMBER_FILE)):
+        return
+    what = "holds no genesis.json, so no chain" if path.is_dir() else "is no folder"
+    raise typer.BadParameter(f"{path} {what}: name the data folder of a node (suyuan-node init)")
 
 
-def _tell(findings: list[Finding], as_json: bool) -> None:
-    for finding in findings:
+def _sources(path: Path, alone: bool, stack: ExitStack) -> list[Source]:
+    """What a path names: a node's folder, the nodes of an identity, or a node by its connection file."""
+    if (path / GENESIS_FILE).exists():
+        return [of_folder(str(path), path)]
+    if path.is_file():
+        return [of_client(str(path), _client(one, stack), False) for one in access.readers([path])]
+    who = unlocked(path)
+    replays = alone or who.identity.public.kind == REGULATOR
+    return [of_client(_label(path, one, who), _client(one, stack), replays) for one in who.nodes]
+
+
+def _label(path: Path, one: access.Access, who: access.Unlocked) -> str:
+    return str(path) if len(who.nodes) == 1 else f"{path}: {one.label}"
+
+
+def _client(one: access.Access, stack: ExitStack) -> Client:
+    return stack.enter_context(Client(one.connection, one.identity))
+
+
+def _keep(audited: Audited, named: Sequence[Path]) -> None:
+    """Evidence goes into the identity folder, or into the one at hand."""
+    folder = next((path for path in named if (path / MEMBER_FILE).exists()), Path())
+    for one in audited.found:
+        warn(f"two checkpoints that do not fit are kept: suyuan evidence {evidence.keep(folder, one)}")
+
+
+def _tell(findings: Sequence[tuple[str, Finding]], as_json: bool, several: bool) -> None:
+    for node, finding in findings:
         if as_json:
             values = {"check": finding.check, "holds": finding.holds, "detail": finding.detail}
-            print(json.dumps(values, ensure_ascii=False))
+            print(json.dumps(({"node": node} if several else {}) | values, ensure_ascii=False))
         else:
             mark = "[green]holds[/]" if finding.holds else "[red bold]FAILS[/]"
-            console.print(f"{mark}  {finding.check}", end="")
-            console.print(f": {finding.detail}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"{mark}  ", end="")
+            where = f"{node}: " if several else ""
+            console.print(f"{where}{finding.check}: {finding.detail}", markup=False, highlight=False, soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:

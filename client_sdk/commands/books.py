@@ -19,8 +19,7 @@ from client_sdk.books.mapping import Mapping
 from client_sdk.books.packing import CASE
 from client_sdk.books.reader import BookFile
 from client_sdk.books.rows import BadRow
-from client_sdk.client import Client
-from client_sdk.commands.options import Identity, Json, notes, progress, say, unlocked
+from client_sdk.commands.options import Identity, Json, client, notes, progress, say
 from client_sdk.errors import Overloaded, Unavailable
 from ledger.errors import Malformed
 from ledger.records import act_of_type
@@ -47,7 +46,7 @@ def import_book(
     file = BookFile(book, mapping)
     if bad is not None and bad.exists() and bad.samefile(book):
         raise Malformed(str(bad), "it is the book itself; write the bad rows to another file")
-    with BadRowFile(bad, file.headers) as bad_rows, Client(*unlocked(identity)) as member:
+    with BadRowFile(bad, file.headers) as bad_rows, client(identity) as member:
         listed = _Listed(bad_rows, as_json, dry_run)
         run = Import(member, file.kind, mapping, listed.tell)
         if dry_run:

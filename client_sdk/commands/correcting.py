@@ -19,6 +19,7 @@ from client_sdk.commands.options import (
     Queue,
     Reason,
     Ref,
+    client,
     unlocked,
 )
 from client_sdk.commands.parsing import Line
@@ -72,7 +73,7 @@ def correct(
         changes["quantity"] = 0
     _check_said(did_not_occur, bool(changes or used or made or production or expiry))
     who = unlocked(identity)
-    with Client(*who) as member:
+    with client(who) as member:
         wrong, stands = _found(member, what, from_leaf)
     instead = None if did_not_occur else _instead(wrong.record, stands, changes, used, made)
     one = build.correct(

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from client_sdk import build
+from client_sdk.access import Unlocked
 from client_sdk.commands import naming, parsing
 from client_sdk.commands.naming import named
-from client_sdk.commands.options import At, Identity, Json, Queue, Unlocked
+from client_sdk.commands.options import At, Identity, Json, Queue
 from client_sdk.commands.signing import sign
 from client_sdk.commands.subjects import OfLot, OfMember, OfOwner, OfPlace, OfProduct, OfShip, OfTo, subject_of
 from client_sdk.readings import window_of

@@ -7,9 +7,8 @@ import typer
 
 from client_sdk import build, keys
 from client_sdk.build import Act
-from client_sdk.client import Client
 from client_sdk.commands import parsing
-from client_sdk.commands.options import At, Identity, Json, Queue, Reason, own_site, unlocked
+from client_sdk.commands.options import At, Identity, Json, Queue, Reason, client, own_site, unlocked
 from client_sdk.commands.signing import sign
 from client_sdk.wire import clock_ms
 from ledger import records as r
@@ -67,7 +66,7 @@ def site(
     """Declare an own site, or change what was said of it; what is not named stays as it is."""
     who = unlocked(identity)
     where = own_site(identity, site)
-    with Client(*who) as member:
+    with client(who) as member:
         old = member.site(where)
     if old is None and name is None:
         raise typer.BadParameter(f"{where} is new: say its --name")

@@ -7,9 +7,10 @@ from typing import Final, TypeAlias
 
 import typer
 
+from client_sdk.access import Unlocked
 from client_sdk.client import Client
 from client_sdk.commands import parsing
-from client_sdk.commands.options import Unlocked, unlocked
+from client_sdk.commands.options import client, unlocked
 from client_sdk.errors import NotFound
 from ledger import records as r
 
@@ -54,10 +55,10 @@ def named(who: Path | Unlocked, start: str, queue: bool, among: Among) -> tuple[
         return who, whole
     if queue:
         raise typer.BadParameter(f"{start} is not a whole hash of 64 digits, which --queue needs: no node is asked")
-    connection, me = unlocked(who) if isinstance(who, Path) else who
-    with Client(connection, me) as member:
+    unlocked_once = unlocked(who) if isinstance(who, Path) else who
+    with client(unlocked_once) as member:
         found = {one for one in among[1](member) if one.hex().startswith(start)}
-    return (connection, me), only(start, found, among[0])
+    return unlocked_once, only(start, found, among[0])
 
 
 def only(start: str, found: Collection[bytes], called: str) -> bytes:

@@ -5,17 +5,21 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn
 from rich.table import Table
 
-from client_sdk import keys
+from client_sdk import access, keys
+from client_sdk.access import Unlocked
 from client_sdk.client import Client
 from client_sdk.commands import parsing
 from client_sdk.errors import KeyFileError
+from client_sdk.nodes import Nodes
+from ledger.errors import Malformed
+from ledger.policy import Policy, parse_policy
 
 Identity = Annotated[
     Path, typer.Option("--identity", "-i", envvar="SUYUAN_IDENTITY", help="Identity folder (suyuan keygen).")
@@ -48,18 +52,16 @@ Reason = Annotated[str, typer.Option(help="Why, for everybody to read.")]
 FromLeaf = Annotated[int, typer.Option("--from", min=0, help="Look from this leaf of the log on.")]
 Region = Annotated[str, typer.Option(parser=parsing.region, metavar="CODE", help="Where it is: CN, CN-33, CN-ZJ.")]
 INDENT: Final = "    "
-Unlocked: TypeAlias = tuple[keys.Connection, keys.Identity]
 
 console = Console(stderr=False)
 notes = Console(stderr=True)
 
 
 def unlocked(folder: Path) -> Unlocked:
-    """A member's connection and identity; the passphrase comes from SUYUAN_PASSPHRASE or is asked for on a
-    terminal."""
+    """A member's identity and its nodes; the passphrase comes from SUYUAN_PASSPHRASE, or from a terminal."""
     keys.load_public(folder)  # a folder without an identity is told before anything that it lacks
-    keys.load_connection(folder / "node.json")
-    return keys.open_folder(folder, passphrase("Passphrase"))
+    access.readers([folder])
+    return access.unlock(folder, passphrase("Passphrase"))
 
 
 def passphrase(prompt: str, twice: bool = False) -> str:
@@ -72,14 +74,27 @@ def passphrase(prompt: str, twice: bool = False) -> str:
     return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True))
 
 
-def client(folder: Path) -> Client:
-    """A member's client."""
-    return Client(*unlocked(folder))
+def client(who: Path | Unlocked) -> Client:
+    """A member's client, over all nodes of its identity folder."""
+    return _over((unlocked(who) if isinstance(who, Path) else who).nodes)
 
 
-def reader(connection: Path) -> Client:
-    """A reader's client: no identity, only a connection file."""
-    return Client(keys.load_connection(connection))
+def reader(connections: Sequence[Path]) -> Client:
+    """A reader's client: no identity, only connection files."""
+    return _over(access.readers(connections))
+
+
+def _over(nodes: Sequence[access.Access]) -> Client:
+    return Nodes.reaching(nodes, warn)
+
+
+def policy_file(path: Path) -> Policy:
+    """A tlog-policy that somebody wants to believe."""
+    try:
+        return parse_policy(path.read_text())
+    except (Malformed, UnicodeDecodeError) as error:
+        expected = "a tlog-policy is expected, such as the policy.txt of a node's folder"
+        raise Malformed(str(path), f"it is no policy ({error}); {expected}") from None
 
 
 def pages_of(folder: Path) -> str:

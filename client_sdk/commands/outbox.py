@@ -11,7 +11,7 @@ import typer
 from client_sdk import keys, when
 from client_sdk.build import Act
 from client_sdk.client import Client
-from client_sdk.commands.options import Identity, Json, console, notes, progress, say, unlocked
+from client_sdk.commands.options import Identity, Json, client, console, notes, progress, say, unlocked
 from client_sdk.commands.words import told
 from client_sdk.outbox import Entry, Event, Kind, Outbox, Report, State
 
@@ -101,9 +101,9 @@ def send(
     as_json: Json = False,
 ) -> None:
     """Send what waits, in order. Exit code 1 where something still waits or was refused."""
-    connection, me = unlocked(identity)
-    with Outbox(identity, connection.chain_id, me) as outbox, Client(connection, me) as client:
-        total = _send(outbox, client, keep_trying)
+    who = unlocked(identity)
+    with Outbox(identity, who.chain_id, who.identity) as outbox, client(who) as member:
+        total = _send(outbox, member, keep_trying)
         left = sum(1 for _ in outbox.waiting())
     stands = {"booked": total.booked, "refused": total.refused, "private_given": total.given, "left": left}
     say(as_json, stands | ({"stopped": total.stopped} if total.stopped else {}))
@@ -112,7 +112,7 @@ def send(
         raise typer.Exit(1)
 
 
-def _send(outbox: Outbox, client: Client, keep_trying: bool) -> Report:
+def _send(outbox: Outbox, member: Client, keep_trying: bool) -> Report:
     """One run, or runs until one gets through; pauses grow while nothing is booked."""
     total, pause = Report(), BACKOFF_SECONDS
     waiting = sum(1 for entry in outbox.waiting() if entry.state is not State.REFUSED)
@@ -126,7 +126,7 @@ def _send(outbox: Outbox, client: Client, keep_trying: bool) -> Report:
                 bar.print(f"{event.entry.number}: {event.says}", markup=False, highlight=False, soft_wrap=True)
 
         while True:
-            run = outbox.send(client, tell)
+            run = outbox.send(member, tell)
             total = Report(
                 total.booked + run.booked,
                 total.refused + run.refused,

@@ -11,6 +11,7 @@ import typer
 from client_sdk import when
 from client_sdk.client import Client
 from client_sdk.commands import parsing
+from client_sdk.commands.comparing import Compare, same_everywhere
 from client_sdk.commands.options import (
     FromLeaf,
     Identity,
@@ -169,21 +170,36 @@ def show(
     identity: Identity,
     what: Annotated[str, typer.Argument(help="lot, product, member, site or unit.")],
     name: Annotated[str, typer.Argument(metavar="ID", help="GTIN#LOT, GTIN, credit code, MEMBER/CODE or SSCC.")],
+    compare: Compare = False,
     as_json: Json = False,
 ) -> None:
-    """What is declared about a lot, product, member, site or logistic unit, without proof."""
+    """What is declared about a lot, product, member, site or logistic unit, without proof; with --compare, as every
+    node has it."""
     if what not in _SHOWN:
         raise typer.BadParameter(f"{what!r} is none of {', '.join(_SHOWN)}")
     read, look_up = _SHOWN[what]
     name = own_site(identity, name) if what == "site" else read(name)
     with client(identity) as member:
         entry = look_up(member, name)
+        if compare:
+            same_everywhere(member, lambda one: _told(look_up(one, name)), f"{what} {name}")
     if entry is None:
         raise NotFound(f"no {what} {name} is known to the ledger")
+    say(
+        as_json,
+        _declared(entry, when.iso if as_json else when.shown)
+        | (_measure(entry) if isinstance(entry, e.ProductEntry) else {}),
+    )
+
+
+def _declared(entry: msgspec.Struct, moment: Callable[[int], str]) -> dict[str, Any]:
     fields = {n: v for n, v in msgspec.structs.asdict(entry).items() if v is not None and v != []}
-    moment = when.iso if as_json else when.shown
-    values = {"status" if n == "bits" else n: _plain(n, v, moment) for n, v in fields.items()}
-    say(as_json, values | (_measure(entry) if isinstance(entry, e.ProductEntry) else {}))
+    return {"status" if n == "bits" else n: _plain(n, v, moment) for n, v in fields.items()}
+
+
+def _told(entry: msgspec.Struct | None) -> str:
+    """All that an entry says, in one line."""
+    return "unknown" if entry is None else ", ".join(f"{n} {v}" for n, v in _declared(entry, when.iso).items())
 
 
 def _measure(product: e.ProductEntry) -> dict[str, str]:

@@ -17,7 +17,8 @@ def member_link(
     as_json: Json = False,
 ) -> None:
     """Sign a link to your own page: stock, deliveries, claims, receipts, labels. Whoever has it reads them too."""
-    connection, who = unlocked(identity)
+    opened = unlocked(identity)
+    connection, who = opened.connection, opened.identity
     if not connection.web:
         raise NotFound("node.json names no pages; ask the operator for a new one: suyuan-node connection")
     now = clock_ms()

@@ -6,20 +6,22 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from client_sdk import codes, keys, saved, when
-from client_sdk.commands.options import Json, console, reader, say
+from client_sdk import access, codes, saved, when
+from client_sdk.client import Client
+from client_sdk.commands.comparing import Compare, compared, same_everywhere
+from client_sdk.commands.options import Json, console, policy_file, reader, say
+from client_sdk.errors import NotFound
 from client_sdk.wire import clock_ms
 from ledger import entries as e
 from ledger.errors import Malformed, VerifyFailed
-from ledger.policy import Policy, parse_policy
+from ledger.policy import Policy
 from ledger.proof import format as f
 from ledger.proof.verdict import Verdict
 from ledger.proof.verify import Product, Query, verify_product
 from ledger.proof.way import WayIn
 
-Connection = Annotated[
-    Path, typer.Option("--node", "-n", envvar="SUYUAN_NODE", help="Connection file (suyuan-node connection).")
-]
+NODE_HELP = "Connection file (suyuan-node connection), or a folder with several; may be repeated."
+Connections = Annotated[list[Path], typer.Option("--node", "-n", envvar="SUYUAN_NODE", help=NODE_HELP)]
 Code = Annotated[str, typer.Argument(help="What was scanned: a Digital Link, (01)…(10)…, or GTIN#LOT.")]
 Voucher = Annotated[str, typer.Option(help="32 hexadecimal digits, if the code does not hold it.")]
 Site = Annotated[str, typer.Option(help="A public shop, MEMBER/CODE.")]
@@ -38,7 +40,7 @@ def _scan(code: str, voucher: str, site: str) -> codes.Scan:
 
 def proof(
     code: Code,
-    node: Connection,
+    node: Connections,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the proof goes.")],
     voucher: Voucher = "",
     site: Site = "",
@@ -60,9 +62,10 @@ def verify(
         Path | None, typer.Option("--file", "-f", help="A saved page, bundle or proof; else the node is asked.")
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="Whom to believe: a tlog-policy file.")] = None,
-    node: Annotated[Path | None, typer.Option("--node", "-n", envvar="SUYUAN_NODE", help="Connection file.")] = None,
+    node: Annotated[list[Path] | None, typer.Option("--node", "-n", envvar="SUYUAN_NODE", help=NODE_HELP)] = None,
     voucher: Voucher = "",
     site: Site = "",
+    compare: Compare = False,
     as_json: Json = False,
 ) -> None:
     """Verify a product: online, or from a saved file alone with a policy. Exit code 1 unless all is well."""
@@ -70,13 +73,14 @@ def verify(
     if file is not None:
         if policy is None and node is None:
             raise typer.BadParameter("a saved file needs --policy (or --node, for its policy): whom do you believe?")
-        trusted = _policy(policy) if policy is not None else keys.load_connection(_given(node)).trusted()
+        trusted = policy_file(policy) if policy is not None else access.readers(_given(node))[0].connection.trusted()
         product = _judged(trusted, query, file)
     else:
-        connection = keys.load_connection(_given(node))
-        trusted = _policy(policy) if policy is not None else connection.trusted()
         with reader(_given(node)) as source:
+            trusted = policy_file(policy) if policy is not None else source.trust.policy
             data = source.product_proof(query.product, query.lot, query.voucher, query.site)
+            if compare:
+                same_everywhere(source, lambda one: _verdict(one, trusted, query), "the verdict")
         product = verify_product(trusted, query, data, clock_ms())
     if as_json:
         say(True, as_values(product))
@@ -86,12 +90,15 @@ def verify(
         raise typer.Exit(1)
 
 
-def _policy(path: Path) -> Policy:
+def _verdict(node: Client, trusted: Policy, query: Query) -> str:
+    """What one node's proof proves, or why it proves nothing."""
     try:
-        return parse_policy(path.read_text())
-    except (Malformed, UnicodeDecodeError) as error:
-        expected = "a tlog-policy is expected, such as the policy.txt of a node's folder"
-        raise Malformed(str(path), f"it is no policy ({error}); {expected}") from None
+        data = node.product_proof(query.product, query.lot, query.voucher, query.site)
+        product = verify_product(trusted, query, data, clock_ms())
+    except (VerifyFailed, NotFound) as error:
+        return str(error)
+    findings = "; ".join(f"{spelled(one.verdict.name)}: {one.subject} {one.detail}" for one in product.findings)
+    return f"{spelled(product.verdict.name)} ({findings})" if findings else spelled(product.verdict.name)
 
 
 def _judged(trusted: Policy, query: Query, file: Path) -> Product:
@@ -105,8 +112,8 @@ def _judged(trusted: Policy, query: Query, file: Path) -> Product:
         raise VerifyFailed(str(file), f"{again} ({error.message})") from None
 
 
-def _given(node: Path | None) -> Path:
-    if node is None:
+def _given(node: list[Path] | None) -> list[Path]:
+    if not node:
         raise typer.BadParameter("without a saved file, --node says which node to ask")
     return node
 
@@ -180,9 +187,16 @@ def _show(product: Product) -> None:
     )  # fmt: skip
 
 
-def info(node: Connection, as_json: Json = False) -> None:
-    """Who a node is and where its log stands."""
+def info(
+    node: Connections,
+    each: Annotated[bool, typer.Option("--all", help="Compare every node: do they show one history?")] = False,
+    as_json: Json = False,
+) -> None:
+    """Who a node is and where its log stands; with --all, whether every node shows the same."""
     with reader(node) as source:
+        if each:
+            compared(source, node[0] if node[0].is_dir() else Path(), as_json)
+            return
         found = source.node_info()
     say(as_json, {"name": found.name, "chain": found.chain_id.hex(), "height": found.height, "leaves": found.size})
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from client_sdk.access import Unlocked
 from client_sdk.build import Act
-from client_sdk.client import Client
 from client_sdk.commands import outbox
 from client_sdk.commands.hints import explained
-from client_sdk.commands.options import Unlocked, say, unlocked, warn
+from client_sdk.commands.options import client, say, unlocked, warn
 from client_sdk.commands.remarks import Remarks
 from client_sdk.errors import EnvelopeRefused
 from client_sdk.trust import Receipt
@@ -20,11 +20,11 @@ def sign(
     """Sign acts, together as far as they fit into an envelope, and say where they stand: sent, with verified
     receipts; or kept in the outbox. `who` is an identity folder, or what was unlocked of it before; `proposal` is
     what acts wait for that have changed nothing yet."""
-    connection, identity = unlocked(who) if isinstance(who, Path) else who
+    signer = unlocked(who) if isinstance(who, Path) else who
     if queue:
-        say(as_json, outbox.queue(identity, connection.chain_id, acts) | more)
+        say(as_json, outbox.queue(signer.identity, signer.chain_id, acts) | more)
         return
-    with Client(connection, identity) as member:
+    with client(signer) as member:
         remarks = Remarks(member, acts)
         try:
             receipts = member.submit(acts)

@@ -19,6 +19,7 @@ from client_sdk.commands.options import (
     Site,
     To,
     ToSite,
+    client,
     own_site,
     unlocked,
 )
@@ -89,7 +90,7 @@ def ship_unit(
 
     Its pack records are looked for in what you signed, from --from on."""
     who = unlocked(identity)
-    with Client(*who) as member:
+    with client(who) as member:
         packed = _packed(member, unit, packed_from)
     common = {"ref": ref, "at": at or clock_ms(), "to": to, "to_site": to_site}
     sign(who, queue, as_json, [one for found in packed for one in _ships(*found, common)])

@@ -16,7 +16,7 @@ import typer
 
 from client_sdk import when
 from client_sdk.client import Client
-from client_sdk.commands.options import INDENT, Identity, Json, notes, unlocked
+from client_sdk.commands.options import INDENT, Identity, Json, client, notes, unlocked
 from client_sdk.commands.words import answer_to, told
 from client_sdk.errors import EnvelopeRefused, Overloaded, Unavailable
 from client_sdk.wire import Event, News
@@ -66,21 +66,21 @@ def watch(
 
     Goes on where the last run ended, without gaps; what was printed right before a crash may be printed again.
     """
-    connection, me = unlocked(identity)
-    place = Place(identity, connection.chain)
+    who = unlocked(identity)
+    place = Place(identity, who.connection.chain)
     if from_leaf is not None:
         place.leaf = from_leaf
-    with Client(connection, me) as client:
-        names = _Names(client)
-        _follow(client, place, once, lambda event: _print(event, names, as_json))
+    with client(who) as member:
+        names = _Names(member)
+        _follow(member, place, once, lambda event: _print(event, names, as_json))
 
 
-def _follow(client: Client, place: Place, once: bool, show: Callable[[Event], None]) -> None:
+def _follow(member: Client, place: Place, once: bool, show: Callable[[Event], None]) -> None:
     """Read on from the stored place; where the node cannot be reached, again and again."""
     pause = PAUSE_SECONDS
     while True:
         try:
-            for news in client.subscribe(place.leaf, until_now=once):
+            for news in member.subscribe(place.leaf, until_now=once):
                 _tell(news, place, show)
                 pause = PAUSE_SECONDS
             if once:

@@ -37,6 +37,7 @@ PHRASES: Final[Mapping[type, str]] = {
     r.Lift: "lifted the hold or recall of {about}, which was wrong: {reason}",
     r.Voucher: "drew a voucher for {lot} at {site}",
     r.Correct: "corrected {earlier} of {lot}: {instead}{reason}",
+    r.Policy: "named the validators from here on, policy {number}: {validators}",
     r.Relabel: "relabelled {quantity} of {lot} as {to_lot} at {site}",
 }
 _MEMBERS: Final = ("member", "to", "supplier", "claimant", "owner")
@@ -67,6 +68,8 @@ def told(record: Any, amounts: Any, name: Name = str) -> str:
         values["lots_out"] = ", ".join(output.lot for output in record.outputs)
     elif isinstance(record, r.Pack):
         values["lots"] = ", ".join([*record.lots, *record.units])
+    elif isinstance(record, r.Policy):
+        values["validators"] = ", ".join(validator.name for validator in record.validators)
     elif hasattr(record, "subject"):
         values["about"] = _subject(record.subject, name)
     if isinstance(record, r.Fact):

@@ -98,7 +98,7 @@ class Entry(Struct, frozen=True):
             case State.WAITING:
                 return _blocked(self)
             case State.SENT:
-                return "sent, but no answer came: the node is asked what became of it before anything goes out again"
+                return "sent, and no witnessed receipt came: what became of it is asked before it goes out again"
             case State.REFUSED:
                 before = f" It may rest on entry {self.rests_on}, which was refused too." if self.rests_on else ""
                 return (

@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 from client_sdk import build, errors, when
 from client_sdk.client import Client
 from client_sdk.keys import Identity
+from client_sdk.nodes import may_lie_behind
 from client_sdk.outbox.entry import CLOCK, Entry, State
 from client_sdk.outbox.lines import line_of, set_aside
 from client_sdk.outbox.rows import DAMAGED
@@ -127,16 +128,21 @@ class Sender:
         if entry.problems and entry.problems[0].rule == DAMAGED:
             self._set_aside_whole(entry, entry.problems)
             return
-        if entry.state is State.WAITING:
+        before = entry.state
+        if before is State.WAITING:
             entry = self._signed(entry)
             if not self._store.sent(entry):
                 return  # dropped meanwhile
         try:
             receipt = self._client.submit_envelope(entry.envelope)
         except errors.EnvelopeRefused as error:
-            self._not_booked(entry, error.problems)
+            if before is State.SENT and may_lie_behind(error):
+                self._stop(str(error), again=True)
+            else:
+                self._not_booked(entry, error.problems)
         except (errors.Overloaded, errors.ReadOnly) as error:
-            self._store.not_taken(entry.number)
+            if before is State.WAITING:  # else what was sent before may be booked yet, whatever is taken now
+                self._store.not_taken(entry.number)
             self._wait(error)
         except errors.Unavailable as error:
             self._unanswered(error)
@@ -263,21 +269,27 @@ class Sender:
     def _give_private(self) -> None:
         """Private openings go to the nodes that the member named, once; a crash before a node's answer is stored
         gives them once more, which changes nothing."""
-        node = ""
+        reached: list[str] = []
         for number in self._store.booked():
             entry = self._store.get(number)
-            node = node or self._client.node_info().node
-            if entry.problems or entry.leaf is None or (entry.nodes and node not in entry.nodes):
-                continue
-            try:
-                self._client.put_private(entry.leaf, entry.private, [node])
-            except errors.EnvelopeRefused as error:
-                self._store.openings_refused(number, error.problems)
-                self._tell(Event(Kind.REFUSED, entry, f"the node refuses its private openings: {error}"))
-            else:
-                self._store.given(entry, node)
-                self._report.given += 1
-                self._tell(Event(Kind.GIVEN, entry, f"private openings given to {node}"))
+            reached = reached or self._client.reached()
+            for node in entry.nodes or reached[:1]:
+                if node in reached and entry.state is State.BOOKED and not entry.problems:
+                    self._give(entry, node)
+                    entry = self._store.get(number)
+
+    def _give(self, entry: Entry, node: str) -> None:
+        if entry.leaf is None:
+            return
+        try:
+            self._client.put_private(entry.leaf, entry.private, [node])
+        except errors.EnvelopeRefused as error:
+            self._store.openings_refused(entry.number, error.problems)
+            self._tell(Event(Kind.REFUSED, entry, f"the node refuses its private openings: {error}"))
+        else:
+            self._store.given(entry, node)
+            self._report.given += 1
+            self._tell(Event(Kind.GIVEN, entry, f"private openings given to {node}"))
 
     def _pin(self) -> None:
         """The newest checkpoint must extend the last receipt's, and what was seen before."""

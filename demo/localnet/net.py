@@ -98,6 +98,10 @@ class Localnet:
         process.kill()
         process.wait()
 
+    def terminate(self, number: int) -> None:
+        """Ask a node to end in order."""
+        self._processes[number].terminate()
+
     def ended(self, number: int) -> int:
         """The exit code of a node that ends by itself."""
         return self._processes.pop(number).wait(STOP_SECONDS)

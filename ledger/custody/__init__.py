@@ -5,7 +5,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ledger import records as r
-from ledger.custody import claims, corrections, facts, goods, handovers, members, scopes, stocktaking, units
+from ledger.custody import (
+    claims,
+    corrections,
+    facts,
+    goods,
+    governance,
+    handovers,
+    members,
+    scopes,
+    stocktaking,
+    units,
+)
 from ledger.custody.lines import side_of
 from ledger.custody.step import Step, Violation
 
@@ -23,6 +34,7 @@ _RULES: Final[dict[type, Callable[..., None]]] = {
     r.Voucher: goods.voucher,
     r.Unpack: units.unpack,
     r.Dispute: claims.dispute,
+    r.Policy: governance.policy,
 }
 
 _RULES_WITH_AMOUNTS: Final[dict[type, Callable[..., None]]] = {

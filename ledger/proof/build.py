@@ -17,6 +17,7 @@ from ledger.envelope import HEADER, Envelope
 from ledger.errors import ProofTooLarge
 from ledger.limits import ANCESTORS_SHOWN_MAX, PATH_POSITIONS_MAX, PROOF_BYTES_MAX, SOURCES_INLINE_MAX
 from ledger.proof import format as f
+from ledger.succession import Step
 
 T = TypeVar("T")
 
@@ -24,9 +25,11 @@ T = TypeVar("T")
 class View(Protocol):
     """One version of the ledger, as a proof reads it. The checkpoint is the newest witnessed one."""
 
-    checkpoint: bytes
     header: bytes
     state: statemap.Node
+
+    @property
+    def checkpoint(self) -> bytes: ...
 
     def get(self, key: bytes) -> bytes | None: ...
 
@@ -37,10 +40,13 @@ class View(Protocol):
         ...
 
 
-def product_proof(view: View, product: str, lot: str, position: tuple[str, str] | None = None) -> bytes:
+def product_proof(
+    view: View, product: str, lot: str, position: tuple[str, str] | None = None, steps: Sequence[Step] = ()
+) -> bytes:
     """The proof for a scanned trade item (`product`, any level) and `lot` (`#L1` or `@20260101`), with the way
-    to `position` (owner, site) where one is asked for. An unknown code gets a proof of its absence."""
-    return _Walk(view).run(product, lot, position)
+    to `position` (owner, site) where one is asked for. An unknown code gets a proof of its absence. `steps` lead from
+    the policies that its readers may have pinned to the one in force."""
+    return _Walk(view).run(product, lot, position, steps)
 
 
 class _Walk:
@@ -55,7 +61,7 @@ class _Walk:
         self.positions: set[bytes] = set()
         self.bytes = 0
 
-    def run(self, product: str, lot: str, position: tuple[str, str] | None) -> bytes:
+    def run(self, product: str, lot: str, position: tuple[str, str] | None, steps: Sequence[Step]) -> bytes:
         declared = self.entry(e.product_path(product), e.PRODUCT)
         names = [product + lot]
         if declared is not None and declared.base is not None:  # its own lots are from before it was a level
@@ -79,6 +85,7 @@ class _Walk:
                 position=f.PositionName(*position) if position is not None else None,
                 product=product,
                 records=list(self.records.values()),
+                steps=list(steps),
             )
         )
 

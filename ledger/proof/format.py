@@ -7,6 +7,7 @@ chains       the lists behind chain heads: adverse facts whole, other facts thei
 envelopes    leaf index, header and signature of each envelope that a shown record came in
 hashes       the hashes of all inclusion paths of records, each once
 records      each record shown, with its place in its envelope and the path to the envelope's root
+steps        from each policy of the validators to its successor, for readers who pinned an earlier one
 position     owner and site of the position that the way starts from; absent without a way
 product      what was asked for, as scanned: the trade item's code
 lot          ... and its lot number, in the form that follows the product in a lot id (`#L1`, `@20260101`)
@@ -19,8 +20,9 @@ from msgspec import Meta, Struct
 from ledger.encoding import Codec
 from ledger.entries import Count, Element
 from ledger.errors import VerifyFailed
-from ledger.limits import FACTS_SHOWN_MAX, PROOF_BYTES_MAX
+from ledger.limits import FACTS_SHOWN_MAX, POLICY_STEPS_ENTRIES_MAX, PROOF_BYTES_MAX
 from ledger.records import Hash, MemberId, ProductId, SiteId
+from ledger.succession import Step
 
 MAGIC: Final = b"suyuan product proof v1\n"
 BUNDLE_FORMAT: Final = "suyuan product bundle v1"  # the same as JSON, with the question
@@ -71,6 +73,7 @@ class ProductProof(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     position: PositionName | None = None
     product: ProductId
     records: list[ShownRecord]
+    steps: Annotated[list[Step], Meta(max_length=POLICY_STEPS_ENTRIES_MAX)] = []
 
 
 PROOF: Final = Codec(ProductProof, "product proof")

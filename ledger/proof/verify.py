@@ -1,15 +1,13 @@
 """Verifying a product proof, in the order of DESIGN.md's "Proof of a product".
 
 The verifier believes a policy and the code that was scanned, and nothing that the proof says of itself.
-Steps 1 and 2 are here; 3 to 5 are `evidence` and `subjects`, 6 is `way`, 7 is `verdict`.
+Steps 1 and 2 are here and in `ledger.succession`; 3 to 5 are `evidence` and `subjects`, 6 is `way`, 7 is `verdict`.
 """
 
 from msgspec import Struct
 
-from ledger import block as b
 from ledger import entries as e
-from ledger import limits, mapproof, merkle, policy
-from ledger.checkpoint import Checkpoint
+from ledger import limits, mapproof, policy, succession
 from ledger.custody.goods import day_of
 from ledger.errors import Malformed, VerifyFailed
 from ledger.hashing import TAG_VOUCHER, digest
@@ -65,8 +63,9 @@ def verify_product(trusted: policy.Policy, query: Query, proof: bytes, now_ms: i
         raise VerifyFailed(
             "query", f"asked for {query.product}{query.lot}, the proof is about {shown.product}{shown.lot}"
         )
+    trusted = succession.follow(trusted, shown.steps, now_ms)
     agreed = policy.check(trusted, shown.checkpoint, now_ms, limits.WITNESS_WINDOW_MS)
-    header = _header(shown, agreed.checkpoint)
+    header = succession.last_header(shown.header, shown.header_proof, agreed.checkpoint)
     proven = mapproof.read(shown.map)
     if proven.root != header.state:
         raise VerifyFailed("state map", f"its root is {proven.root.hex()}, the block's {header.state.hex()}")
@@ -95,21 +94,6 @@ def verify_product(trusted: policy.Policy, query: Query, proof: bytes, now_ms: i
         way=way,
         facts=subjects.facts,
     )
-
-
-def _header(shown: f.ProductProof, checkpoint: Checkpoint) -> b.BlockHeader:
-    """Step 2: the leaf at size - 1 is this block header."""
-    if checkpoint.size == 0:
-        raise VerifyFailed("block header", "the log is empty")
-    leaf = merkle.leaf_hash(b.header_leaf(shown.header))
-    merkle.verify_inclusion(leaf, checkpoint.size - 1, checkpoint.size, shown.header_proof, checkpoint.root)
-    try:
-        header = b.HEADER.decode(shown.header)
-    except Malformed as error:
-        raise VerifyFailed("block header", str(error)) from None
-    if header.first + header.count != checkpoint.size - 1:
-        raise VerifyFailed("block header", "its own leaf is not the log's last")
-    return header
 
 
 def _start(evidence: Evidence, query: Query, lot: str) -> Name:

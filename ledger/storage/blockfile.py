@@ -77,10 +77,10 @@ class BlockFiles:
         return files
 
     @classmethod
-    def open_read_only(cls, folder: Path, chain: bytes) -> "BlockFiles":
+    def open_read_only(cls, folder: Path, chain: bytes, durable_height: int | None = None) -> "BlockFiles":
         """Open beside a running writer: no lock, nothing is cut, an unfinished last frame is not read."""
         files = cls(folder, chain, writer=False)
-        files.load(None)
+        files.load(durable_height)
         return files
 
     # Opening
@@ -147,9 +147,10 @@ class BlockFiles:
         if durable_height is not None and height <= durable_height:
             raise Damaged(where, flaw, REFETCH)
         handle = self._handle(self._number)
-        if flaw != CUT_SHORT and frames.next_whole(handle, offset, self._size, height) is not None:
+        plain = flaw == CUT_SHORT or frames.is_blank(handle, offset, self._size)
+        if not plain and frames.next_whole(handle, offset, self._size, height) is not None:
             raise Damaged(where, f"{flaw}, and whole blocks follow it", REFETCH)
-        if flaw != CUT_SHORT and durable_height is None:
+        if not plain and durable_height is None:
             raise Damaged(where, flaw, REFETCH)
         if self._lock is not None:
             self._cut(offset, height)

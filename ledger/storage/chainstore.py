@@ -28,10 +28,11 @@ from ledger import merkle, statemap, tiles
 from ledger import state as s
 from ledger.encoding import Codec
 from ledger.envelope import ENVELOPE, HEADER, Envelope, envelope_leaf, open_envelope
-from ledger.errors import Damaged, Malformed, SuyuanError, WriteFailed
+from ledger.errors import Damaged, Malformed, SuyuanError, UnknownRules, WriteFailed
 from ledger.limits import TILE_HASHES
 from ledger.plan import Checked, Head, Plan, genesis_head, genesis_writes, plan_block
 from ledger.storage.blockfile import REFETCH, BlockFiles, Location
+from ledger.storage.chainview import ChainView
 from ledger.storage.index import REBUILD, Index, Snapshot
 from ledger.storage.tilefiles import PUBLIC_FOLDER, TileFiles
 
@@ -111,7 +112,7 @@ class ChainStore:
         files are locked and their end is found whole: what the old index knew to be stored, or a rebuild before this
         one that did not finish, must be there."""
         genesis = read_genesis(folder)
-        blocks = BlockFiles.open(folder, g.chain_id(genesis), _known_blocks(folder))
+        blocks = BlockFiles.open(folder, g.chain_id(genesis), known_blocks(folder))
         try:
             shutil.rmtree(folder / "index", ignore_errors=True)
             shutil.rmtree(folder / PUBLIC_FOLDER, ignore_errors=True)
@@ -222,6 +223,8 @@ class ChainStore:
             draft = s.Draft(self._index, self.cache)
             checked = [verified_under(wire, self.head.chain, draft) for wire in block.envelopes]
             plan = plan_block(self.head, self._index, checked, header.time, self.cache)
+        except UnknownRules:
+            raise
         except (SuyuanError, ValueError) as error:
             raise Damaged(where, str(error), REFETCH) from error
         if plan.block != payload:
@@ -270,7 +273,7 @@ class ChainStore:
             del self._bundle[:TILE_HASHES]
             number += 1
 
-    def publish(self, view: "ChainView") -> None:
+    def publish(self, view: ChainView) -> None:
         """Let the public folder show a version of the log."""
         size = view.head.log.size
         tail = self._entries(size - size % TILE_HASHES, size)
@@ -300,9 +303,9 @@ class ChainStore:
             return self._tiles.read_entries(index)
         return tiles.entry_bundle(self._entries(start, start + width))
 
-    def view(self, checkpoint: bytes) -> "ChainView":
-        """The chain as it stands now, for proofs; `checkpoint` is the signed note over this head."""
-        return ChainView(self, self.head, self._index.snapshot(), checkpoint)
+    def view(self, note: bytes) -> ChainView:
+        """The chain as it stands now, for proofs; `note` is signed over this head."""
+        return ChainView(self, self.head, self._index.snapshot(), note)
 
     def get(self, key: bytes) -> bytes | None:
         return self._index.get(key)
@@ -321,6 +324,10 @@ class ChainStore:
 
     def consistency_proof(self, old_size: int, log: tiles.LogTree | None = None) -> list[bytes]:
         return tiles.consistency_proof(log or self.head.log, old_size, self._tiles.read)
+
+    def root_at(self, size: int) -> bytes:
+        """The root over the first `size` leaves; IndexError where there are fewer."""
+        return tiles.root_at(self.head.log, size, self._tiles.read)
 
     def envelope_bytes_at(self, leaf: int) -> bytes:
         """The stored bytes of the envelope at a leaf; KeyError where the leaf is a block header or beyond."""
@@ -413,46 +420,14 @@ class ChainStore:
         self._blocks.close()
 
 
-class ChainView:
-    """One version of a chain for building proofs: it stays as it is while later blocks are stored."""
-
-    def __init__(self, store: ChainStore, head: Head, snapshot: Snapshot, checkpoint: bytes) -> None:
-        self.head = head
-        self.checkpoint = checkpoint
-        self.header = b"" if head.header is None else b.HEADER.encode(head.header)
-        self.state = head.state
-        self._store = store
-        self._snapshot = snapshot
-        self._header_proof: list[bytes] | None = None
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._snapshot.get(key)
-
-    def scan(
-        self, prefix: bytes, start: bytes | None = None, limit: int | None = None, reverse: bool = False
-    ) -> Iterator[tuple[bytes, bytes]]:
-        return self._snapshot.scan(prefix, start=start, limit=limit, reverse=reverse)
-
-    def header_proof(self) -> list[bytes]:
-        if self._header_proof is None:
-            self._header_proof = self._store.inclusion_proof(self.head.log.size - 1, self.head.log)
-        return self._header_proof
-
-    def envelope(self, leaf: int) -> tuple[Envelope, list[Sequence[bytes]]]:
-        return self._store.envelope_at(leaf)
-
-    def close(self) -> None:
-        self._snapshot.close()
-
-
 def _rebuilt_from(index: Snapshot) -> int:
     """How many blocks there were when a rebuild began that is not finished; 0 where none is under way."""
     data = index.get(_BLOCKS_KEY)
     return 0 if data is None else s.NUMBER.decode_trusted(data)
 
 
-def _known_blocks(folder: Path) -> int | None:
-    """How many blocks an index that is about to be thrown away knows to be stored; None where it does not say."""
+def known_blocks(folder: Path) -> int | None:
+    """How many blocks the index of a chain that nobody uses knows to be stored; None where it does not say."""
     try:
         with closing(Index.open(folder / "index")) as index:
             return max(read_head(index).height, _rebuilt_from(index))

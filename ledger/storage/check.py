@@ -170,7 +170,8 @@ class ChainCheck:
 
     def _is_unfinished(self, handle: int, frame: frames.Frame, size: int) -> bool:
         """Whether a flawed frame is what a crash left of a block that was never acknowledged."""
-        if frame.height <= self._index.height or (frame.flaw != frames.CUT_SHORT and not self._index.opened):
+        plain = frame.flaw == frames.CUT_SHORT or frames.is_blank(handle, frame.offset, size)
+        if frame.height <= self._index.height or not (plain or self._index.opened):
             return False
         return frames.next_whole(handle, frame.offset, size, frame.height) is None
 

@@ -80,6 +80,11 @@ def read_frame(handle: int, offset: int, height: int) -> Frame:
     return Frame(height, offset, payload, "")
 
 
+def is_blank(handle: int, offset: int, size: int) -> bool:
+    """Whether nothing but zeros lies from `offset` on: room that a file system gave before it wrote."""
+    return not os.pread(handle, size - offset, offset).strip(b"\x00")
+
+
 def next_whole(handle: int, offset: int, size: int, height: int) -> Frame | None:
     """The first whole frame of this block or of one soon after it, anywhere behind a flawed frame at `offset`."""
     rest = os.pread(handle, size - offset, offset)

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from ledger.errors import SuyuanError, of_file
-from node.commands import keeping, making, serving
+from node.commands import keeping, making, network, serving
 
 app = typer.Typer(
     add_completion=False,
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Operate a node of a Suyuan ledger.",
 )
-for module in (making, serving, keeping):
+for module in (making, network, serving, keeping):
     module.register(app)
 
 # Typer's base of whatever is wrong with a command line, which it does not export.

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from msgspec import structs
 
-from ledger.storage.chainstore import ChainStore, read_genesis
+from ledger.storage.chainstore import ChainStore
 from node.backup import Manifest, back_up
 from node.check import check_folder
 from node.commands.options import Data, Json, Progress, say, warn
@@ -18,6 +18,7 @@ from node.restore import Restored
 from node.restore import restore as restore_from
 from node.resync import resync as fetch_anew
 from node.run import calm_garbage_collector, clock_ms
+from node.succession import trusted_in
 
 
 def check(
@@ -44,7 +45,7 @@ def rebuild(data: Data, as_json: Json = False) -> None:
     """Make index, tiles and policy.txt anew from the block files and the genesis."""
     calm_garbage_collector()
     store = ChainStore.rebuild(data, Progress("block"))
-    write_policy(data, read_genesis(data))
+    write_policy(data, trusted_in(data))
     try:
         say(as_json, {"height": store.head.height, "leaves": store.head.log.size})
     finally:
@@ -78,7 +79,8 @@ def restore(
     calm_garbage_collector()
     done = restore_from(dest, data, private, dt.datetime.now(dt.UTC), Progress("block"))
     values = {"data": str(data), "chain": done.manifest.chain, "height": done.height, "time": _time(done.time_ms)}
-    say(as_json, values | {"later_blocks": done.later, "moved_aside": str(done.aside or "")})
+    values |= {"later_blocks": done.later, "moved_aside": str(done.aside or "")}
+    say(as_json, values | ({"blocks": str(done.resync)} if done.resync else {}))
     for warning in _warnings(done):
         warn(warning)
 
@@ -93,6 +95,11 @@ def resync(data: Data, as_json: Json = False) -> None:
 def _warnings(done: Restored) -> Iterator[str]:
     """What an operator must know before the node runs again."""
     yield from done.notes
+    if done.resync:
+        yield (
+            "the node fetches the chain from the other validators when it starts; where what it signed last is lost, "
+            "it signs nothing until it has it"
+        )
     if not done.manifest.complete:
         yield f"the backup was interrupted at block {done.manifest.height}; an older one may hold more"
     if not done.log_kept:

@@ -7,79 +7,59 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from ledger import genesis as g
-from ledger import signature
-from ledger.block import RULES_VERSION
 from ledger.errors import Malformed, SuyuanError
-from ledger.records import MemberKind
 from ledger.storage.chainstore import read_genesis
-from node import founding, keys, tls
-from node.commands.options import Data, Json, say, warn
+from node import founding, keys, network, tls
+from node.commands.options import Data, Json, check_region, say, warn
 from node.config import POLICY_FILE
-from node.run import ENDPOINTS_FILE, clock_ms
+from node.run import ENDPOINTS_FILE
 
 START_SECONDS_MAX = 10
 NAME = re.compile(r"[a-z0-9][a-z0-9./-]{2,62}")
-REGION = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,6})?")
 HOSTS = ["127.0.0.1", "localhost"]
-
-
-def _founder(path: Path) -> g.Founder:
-    """A founder from the public file `member.json` that `suyuan keygen` writes."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=PublicMember).founder()
-    except (ValueError, msgspec.MsgspecError) as error:
-        expected = "member.json, as suyuan keygen writes it, is expected"
-        raise Malformed(str(path), f"not a member's public file ({error}); {expected}") from None
-
-
-class PublicMember(msgspec.Struct, frozen=True, kw_only=True):
-    """What `suyuan keygen` writes as member.json; kind by name, key in base64."""
-
-    member: str
-    name: str
-    kind: str
-    region: str
-    key: bytes
-
-    def founder(self) -> g.Founder:
-        kinds = {kind.name.lower(): kind for kind in MemberKind}
-        if self.kind not in kinds:
-            raise Malformed("kind", f"{self.kind!r} is none of {', '.join(kinds)}")
-        return g.Founder(key=self.key, kind=kinds[self.kind], member=self.member, name=self.name, region=self.region)
 
 
 def init(
     data: Data,
     name: Annotated[str, typer.Option(help="The log's name (its origin line), such as example.org/food.")],
-    founder: Annotated[list[Path], typer.Option(help="member.json of a founder; at least one is a regulator.")],
+    founder: Annotated[
+        list[Path] | None, typer.Option(help="member.json of a founder; at least one is a regulator.")
+    ] = None,
     region: Annotated[str, typer.Option(help="Where the chain is kept, such as CN-33.")] = "CN",
     host: Annotated[list[str] | None, typer.Option(help="Names or addresses in the server's certificate.")] = None,
+    node: Annotated[
+        str | None, typer.Option(help="For a network: this node's name in it, such as customs; no founder then.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="HOST:PORT at which the others reach its CometBFT.")] = None,
+    cosign: Annotated[str | None, typer.Option(help="HOST:PORT at which they reach the node itself.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a new chain in DATA: keys, certificates, genesis, and what a node keeps, empty."""
+    """Make a new chain in DATA: keys, certificates, genesis, and what a node keeps, empty. Or, with --node, the keys
+    of a node that will be one of a network's: hand out DATA/peer.json, and go on with `join`."""
     if not NAME.fullmatch(name):
         raise typer.BadParameter(f"--name {name!r}: 3 to 63 of a-z, 0-9, dot, hyphen and slash, as example.org/food")
-    if not REGION.fullmatch(region):
-        raise typer.BadParameter(f"--region {region!r}: a country, such as CN, or a part of it, such as CN-33")
-    founders = [_founder(path) for path in founder]
-    log_seed, validator_seed = keys.draw_seed(), keys.draw_seed()
-    genesis = g.Genesis(
-        founders=founders,
-        log=signature.public_key(log_seed),
-        name=name,
-        region=region,
-        rules=RULES_VERSION,
-        time=clock_ms(),
-        validators=[g.Validator(key=signature.public_key(validator_seed), name=f"{name}/validator-1")],
-    )
-    g.from_json(g.to_json(genesis))  # refused before anything is written
+    if node is not None:
+        if founder or address is None or cosign is None:
+            raise typer.BadParameter("--node needs --address and --cosign, and no --founder: the genesis names those")
+        say(as_json, network.init(data, name, node, address, cosign, host or HOSTS))
+        return
+    if address is not None or cosign is not None or not founder:
+        raise typer.BadParameter(
+            "a chain of its own needs --founder; a node of a network --node, --address, --cosign"
+        )
+    _init_alone(data, name, founder, check_region(region), host or HOSTS, as_json)
+
+
+def _init_alone(data: Path, name: str, founders: list[Path], region: str, hosts: list[str], as_json: bool) -> None:
+    given = [network.founder(path) for path in founders]
     with founding.in_one_go(data):
-        seeds = founding.Seeds(log_seed, validator_seed)
-        founding.lay_out(data, genesis, seeds, host or HOSTS, "# Settings of this node; see docs/operating.md\n")
+        founding.make_keys(data, name, keys.VALIDATORS, hosts)
+        validator = keys.public(data / "keys", f"{name}/validator-1")
+        genesis = network.new_genesis(name, given, [validator], region, None)
+        founding.lay_out(data, genesis, "# Settings of this node; see docs/operating.md\n")
     say(as_json, {"name": name, "chain": g.chain_id(genesis).hex(), "data": str(data)})
 
 

@@ -1,6 +1,7 @@
 """Arguments that several commands share, and how they answer: lines for people, JSON for programs."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,15 @@ def say(as_json: bool, values: dict[str, Any]) -> None:
 
 def warn(message: str) -> None:
     print(f"suyuan-node: {message}", file=sys.stderr)
+
+
+REGION = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,6})?")
+
+
+def check_region(region: str) -> str:
+    if not REGION.fullmatch(region):
+        raise typer.BadParameter(f"--region {region!r}: a country, such as CN, or a part of it, such as CN-33")
+    return region
 
 
 class Progress:

@@ -1,7 +1,9 @@
 """`suyuan-node run` and `status`."""
 
+import http.client
 import json
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
 import typer
 import uvloop
@@ -14,6 +16,8 @@ from node.commands.options import Data, Json, say
 from node.config import Settings
 from node.run import ENDPOINTS_FILE
 from node.run import run as run_node
+
+ASK_SECONDS: Final = 5
 
 
 def run(
@@ -35,14 +39,15 @@ def run(
 
 
 def status(data: Data, as_json: Json = False) -> None:
-    """Where this node's log stands, and where it listens while it runs."""
+    """Where this node's log stands; while it runs, where it listens, whether it is ready, and who cosigned when."""
     genesis = read_genesis(data)
     values: dict[str, Any] = {"name": genesis.name, "chain": g.chain_id(genesis).hex()}
     try:
         BlockFiles(data, b"", writer=True).close()
     except InUse:
         endpoints = data / ENDPOINTS_FILE
-        values |= {"running": True} | (json.loads(endpoints.read_text()) if endpoints.exists() else {})
+        listening = json.loads(endpoints.read_text()) if endpoints.exists() else {}
+        values |= {"running": True} | listening | _readiness(listening, as_json)
     else:
         store = ChainStore.open(data)
         try:
@@ -51,6 +56,26 @@ def status(data: Data, as_json: Json = False) -> None:
         finally:
             store.close()
     say(as_json, values)
+
+
+def _readiness(listening: Mapping[str, str], as_json: bool) -> dict[str, Any]:
+    """What the running node says of itself; for people, a line for each validator."""
+    try:
+        calling = http.client.HTTPConnection(listening["http"], timeout=ASK_SECONDS)
+        calling.request("GET", "/readyz")
+        found: dict[str, Any] = json.loads(calling.getresponse().read())
+    except (OSError, KeyError, ValueError, http.client.HTTPException) as error:
+        return {"ready": False, "why": f"it does not answer: {error!r}"}
+    if as_json:
+        return found
+    values = {"ready": "yes" if found["ready"] else f"no: {found['why']}", "leaves": found["leaves"]}
+    return values | {one["name"]: _cosigned(one) for one in found["validators"]}
+
+
+def _cosigned(one: Mapping[str, Any]) -> str:
+    if one["age_seconds"] is None:
+        return "not heard since this node began"
+    return f"cosigned {one['leaves']} leaves {one['age_seconds']:.0f} s ago"
 
 
 def register(app: typer.Typer) -> None:

@@ -2,6 +2,8 @@
 and signed, and nothing is believed that is not a validator's own signature.
 
     POST /cosignature    a signed note with the sender's cosignature; answered with the receiver's newest one
+    GET /cosignature     the newest one, for observers, who have nothing to tell
+    GET /steps/NUMBER    the step that leads on from that policy of the validators (`ledger.succession`)
 
 So whoever comes back after an absence learns where the others stand by telling where it stands itself.
 """
@@ -9,6 +11,7 @@ So whoever comes back after an absence learns where the others stand by telling 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -16,17 +19,28 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from ledger.errors import Malformed, VerifyFailed
 from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, NOTE_BYTES_MAX, PEER_ANSWER_SECONDS_MAX
+from ledger.succession import STEP
+from node.succession import Succession
 
 PATH: Final = "/cosignature"
+STEPS: Final = "/steps"
+_STEP: Final = STEPS + "/{number:[0-9]{1,9}}"
 AGAIN_SECONDS: Final = 1.0
+LOOK_AGAIN_SECONDS: Final = 1.0
 log = structlog.get_logger(__name__)
 
 
 class Exchange:
     """`heard` gets the notes of others and raises Malformed or VerifyFailed; `newest` is this node's own."""
 
-    def __init__(self, peers: Sequence[str], heard: Callable[[bytes], None], newest: Callable[[], bytes]) -> None:
-        self._heard, self._newest = heard, newest
+    def __init__(
+        self,
+        peers: Sequence[str],
+        heard: Callable[[bytes], None],
+        newest: Callable[[], bytes],
+        succession: Succession,
+    ) -> None:
+        self._heard, self._newest, self._succession = heard, newest, succession
         self._waiting = {peer: deque[bytes](maxlen=COSIGNED_HEADS_ENTRIES_MAX) for peer in peers}
         self._wake = {peer: asyncio.Event() for peer in peers}
         self._runner: web.AppRunner | None = None
@@ -37,10 +51,10 @@ class Exchange:
             waiting.append(note)
             self._wake[peer].set()
 
-    async def listen(self, host: str, port: int) -> int:
-        """Serve; the port. OSError where it cannot be listened on."""
+    async def listen(self, host: str, port: int, *others: web.RouteDef) -> int:
+        """Serve, and the others' routes too; the port. OSError where it cannot be listened on."""
         app = web.Application(client_max_size=NOTE_BYTES_MAX)
-        app.router.add_post(PATH, self._answer)
+        app.add_routes([web.post(PATH, self._answer), web.get(PATH, self._show), web.get(_STEP, self._step), *others])
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
@@ -60,6 +74,30 @@ class Exchange:
         except TimeoutError:
             return web.Response(status=408, text=f"the note did not come within {PEER_ANSWER_SECONDS_MAX} s\n")
         return web.Response(body=self._newest(), content_type="text/plain")
+
+    async def _show(self, request: web.Request) -> web.Response:
+        return web.Response(body=self._newest(), content_type="text/plain")
+
+    async def _step(self, request: web.Request) -> web.Response:
+        steps = self._succession.since(int(request.match_info["number"]))
+        if not steps:
+            return web.Response(status=404, text="this node has no step that leads on from there\n")
+        return web.Response(body=STEP.encode(steps[0]), content_type="application/octet-stream")
+
+    async def look(self, is_validator: Callable[[], bool], is_behind: Callable[[], bool]) -> None:
+        """Ask the others for what they did not tell, until cancelled: whoever is no validator hears of the newest
+        head so, and who missed a change of validators of how it came about."""
+        timeout = ClientTimeout(total=PEER_ANSWER_SECONDS_MAX)
+        async with ClientSession(timeout=timeout) as session:
+            while True:
+                for peer in self._waiting:
+                    with suppress(ClientError, TimeoutError, OSError, Malformed, VerifyFailed):
+                        if not is_validator():
+                            self._heard(await _get(session, f"http://{peer}{PATH}"))
+                        if is_behind():
+                            known = self._succession.trusted.number
+                            self._succession.add(STEP.decode(await _get(session, f"http://{peer}{STEPS}/{known}")))
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def run(self) -> None:
         """Tell the others, until cancelled."""
@@ -103,3 +141,10 @@ class Exchange:
             self._heard(answer)
         except (Malformed, VerifyFailed) as error:
             log.warning("a validator's answer proves nothing", peer=peer, reason=str(error))
+
+
+async def _get(session: ClientSession, address: str) -> bytes:
+    async with session.get(address) as response:
+        if response.status != 200 or response.content_length is None or response.content_length > NOTE_BYTES_MAX:
+            raise ClientError(f"{address} answers {response.status}, or too much")
+        return await response.read()

@@ -4,24 +4,30 @@ Each stored block brings a version with this node's own cosignature; the others'
 the block is stored here. Until the first quorum, the newest version is shown with what there is.
 """
 
+import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ledger import checkpoint as c
-from ledger import genesis as g
 from ledger import note as n
 from ledger.errors import Malformed, SuyuanError, VerifyFailed
-from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, NOTE_SIGNATURES_MAX, WITNESS_WINDOW_MS
-from ledger.storage.chainstore import ChainView
+from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, NOTE_SIGNATURES_MAX
+from ledger.state import policy_in
+from ledger.storage.chainview import ChainView
+from node.cosigning.clock import CosignerClock
+from node.cosigning.evidence import Evidence
+from node.cosigning.sightings import Sightings
+from node.cosigning.validators import Office, Validators
+from node.succession import Succession, step_at
 
 log = structlog.get_logger(__name__)
 
-Lines = dict[str, n.NoteSignature]
-"""Cosignature lines by the validator's name."""
+Lines = dict[n.VerifierKey, n.NoteSignature]
+"""Signature lines by the key that made them: a validator may change its keys, and keep its name."""
 
 
 class OutOfHistory(SuyuanError):
@@ -36,30 +42,59 @@ class OutOfHistory(SuyuanError):
 
 
 class Head(Struct):
-    """A version that is stored here, who cosigned it, and who cosigned another one of its size."""
+    """A version that is stored here, in whose office; the log's signatures, who cosigned it, and who cosigned another
+    one of its size."""
 
     view: ChainView
+    office: Office
     text: str
-    log_line: n.NoteSignature
+    logs: Lines
     lines: Lines
     against: Lines
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_witnessed(self) -> bool:
+        return cosigned_by(self.lines, self.office)
+
+    def note(self, logs: Sequence[n.VerifierKey], keys: Sequence[n.VerifierKey]) -> bytes:
+        """With the signatures by these keys alone, in their order."""
+        lines = [self.logs[key] for key in logs if key in self.logs]
+        return n.serialise(n.Note(self.text, lines + [self.lines[key] for key in keys if key in self.lines]))
+
+
+def cosigned_by(lines: Lines, office: Office) -> bool:
+    """Whether the quorum of an office did."""
+    return sum(key in lines for key in office.keys) >= office.needed
 
 
 class Gathering:
     """Used in the event loop alone."""
 
-    def __init__(self, genesis: g.Genesis, view: ChainView) -> None:
-        self._origin = genesis.name
-        self._keys: Final = {v.name: n.VerifierKey(v.name, n.COSIGNATURE, v.key) for v in genesis.validators}
-        self._needed = g.quorum_size(len(genesis.validators))
+    def __init__(
+        self,
+        validators: Validators,
+        succession: Succession,
+        view: ChainView,
+        clock: CosignerClock,
+        evidence: Evidence,
+    ) -> None:
+        self._validators, self._succession = validators, succession
+        self._clock, self._evidence = clock, evidence
         self._heads: OrderedDict[int, Head] = OrderedDict()
-        self._early: dict[str, OrderedDict[int, tuple[str, n.NoteSignature]]] = {
-            name: OrderedDict() for name in self._keys
-        }
+        self._early: dict[n.VerifierKey, OrderedDict[int, tuple[str, n.NoteSignature]]] = {}
         self.view = view
         self.newest = view
         self.witnessed = False
+        self.witnessed_ms = 0  # the cosignatures of the version that readers get were a quorum from then on
+        self.sightings = Sightings()
         self.stored(view)
+
+    def lag(self) -> tuple[int, float]:
+        """How many leaves are stored here beyond what a quorum cosigned, and for how many seconds."""
+        shown = self.view.head.log.size
+        beyond = [head.since for size, head in self._heads.items() if size > shown]
+        return self.newest.head.log.size - shown, time.monotonic() - min(beyond) if beyond else 0.0
 
     def stored(self, view: ChainView) -> bool:
         """A newer version is stored, or the same one cosigned again; whether what readers get changed. Here and in
@@ -68,75 +103,115 @@ class Gathering:
         note = n.parse(view.checkpoint)
         head = self._heads.get(size)
         if head is None:
-            head = self._heads[size] = Head(view, note.text, note.signatures[0], {}, {})
+            office = self._validators.follow(policy_in(view))
+            head = self._heads[size] = Head(view, office, note.text, {}, {}, {})
             self._take_early(size, head)
-        head.lines.update((line.name, line) for line in note.signatures[1:])
+        head.logs.update(_by(self._validators.logs, note))
+        for key, line in _by(self._validators.keys, note).items():
+            head.lines[key] = line
+            self.sightings.note(key.name, size, 1000 * _time(line))
+        self._step(head)
         self.newest = head.view
         while len(self._heads) > COSIGNED_HEADS_ENTRIES_MAX:
             self._heads.popitem(last=False)
         return self._show(size, head)
 
-    def heard(self, data: bytes, now_ms: int) -> bool:
+    def heard(self, data: bytes) -> bool:
         """Another validator's cosignatures of a head; whether what readers get changed. Malformed or VerifyFailed
         where the note is not one of this log, or a validator's line in it does not hold."""
         note = n.parse(data)
         checkpoint = c.parse(note.text)
-        if checkpoint.origin != self._origin:
-            raise Malformed("checkpoint", f"it is of log {checkpoint.origin!r}, this is {self._origin!r}")
-        lines = self._verified(note, now_ms)
+        origin = self._validators.origin
+        if checkpoint.origin != origin:
+            raise Malformed("checkpoint", f"it is of log {checkpoint.origin!r}, this is {origin!r}")
+        lines = self._verified(note, checkpoint.size)
         head = self._heads.get(checkpoint.size)
         if head is not None:
+            self._take_log_lines(head, note)
             return self._merge(checkpoint.size, head, note.text, lines)
         if checkpoint.size > self.newest.head.log.size:
-            for name, line in lines.items():
-                early = self._early[name]
+            for key, line in lines.items():
+                early = self._early.setdefault(key, OrderedDict())
                 early[checkpoint.size] = (note.text, line)
                 if len(early) > COSIGNED_HEADS_ENTRIES_MAX:
                     early.popitem(last=False)
         return False
 
-    def _verified(self, note: n.Note, now_ms: int) -> Lines:
+    def _verified(self, note: n.Note, leaves: int) -> Lines:
         """The lines of validators that hold, and whose time readers would believe."""
         lines: Lines = {}
-        for name, key in self._keys.items():
+        for key in self._validators.keys:
             for line in n.find(note, key):
                 time_ms = 1000 * _verified_time(note.text, key, line)
-                if abs(time_ms - now_ms) > WITNESS_WINDOW_MS:
-                    log.warning("a cosignature's time is far off", validator=name, by_ms=time_ms - now_ms)
+                self._clock.heard(key.name, time_ms)
+                self.sightings.note(key.name, leaves, time_ms)
+                if not self._clock.is_near(time_ms):
+                    log.warning("a cosignature's time is far off", validator=key.name, time_ms=time_ms)
                     continue
-                lines[name] = line
+                lines[key] = line
         if not lines:
             raise VerifyFailed("cosignature", "no validator of this chain cosigned this in the last minutes")
         return lines
 
     def _merge(self, size: int, head: Head, text: str, lines: Lines) -> bool:
         if text != head.text:
-            head.against.update(lines)
-            by = sorted(head.against)
-            log.error("TWO HISTORIES: another head is cosigned", mine=head.text, theirs=text, by=by)
-            if len(by) > len(self._keys) - self._needed:
-                raise OutOfHistory(head.text, text, by)
+            self._against(size, head, text, lines)
             return False
-        newer = {name: line for name, line in lines.items() if _time(line) > _time(head.lines.get(name))}
+        newer = {key: line for key, line in lines.items() if _time(line) > _time(head.lines.get(key))}
         head.lines.update(newer)
+        self._step(head)
         return bool(newer) and self._show(size, head)
 
+    def _take_log_lines(self, head: Head, note: n.Note) -> None:
+        """The log's signatures by others, where this node's own is not one that readers know: of an observer, or at
+        the head at which validators hand over."""
+        if note.text != head.text:
+            return
+        lacks_own = not head.logs.keys() & set(head.office.logs)
+        if lacks_own or self._validators.leaving is not None:
+            for key, line in _by(self._validators.logs, note).items():
+                if key not in head.logs:
+                    n.verify(note, key, line)
+                    head.logs[key] = line
+
+    def _step(self, head: Head) -> None:
+        """Those who leave office cosigned the head that names their successors: so readers step on, for good."""
+        leaving = self._validators.leaving
+        if leaving is None or head.office.number != leaving.number + 1 or not cosigned_by(head.lines, leaving):
+            return
+        if head.logs.keys() & set(leaving.logs):
+            self._succession.add(step_at(head.view, head.note(leaving.logs, leaving.keys)))
+
+    def _against(self, size: int, head: Head, text: str, lines: Lines) -> None:
+        """Validators cosigned another head of this size. They say it again each minute; it is told once of each."""
+        new = not lines.keys() <= head.against.keys()
+        head.against.update(lines)
+        by = sorted({key.name for key in head.against})
+        if new:
+            kept = self._evidence.keep(size, head.view.checkpoint, n.serialise(n.Note(text, list(lines.values()))))
+            log.error("TWO HISTORIES: another head is cosigned", mine=head.text, theirs=text, by=by, kept=kept)
+        if sum(key in head.against for key in head.office.keys) > len(head.office.keys) - head.office.needed:
+            raise OutOfHistory(head.text, text, by)
+
     def _take_early(self, size: int, head: Head) -> None:
-        for name, early in self._early.items():
+        for key, early in self._early.items():
             if size in early:
-                self._merge(size, head, early[size][0], {name: early[size][1]})
+                self._merge(size, head, early[size][0], {key: early[size][1]})
             while early and next(iter(early)) <= size:
                 early.popitem(last=False)
 
     def _show(self, size: int, head: Head) -> bool:
         """Readers get this version, if nothing better is there."""
-        enough = len(head.lines) >= self._needed
+        enough = head.is_witnessed
         if not enough and self.witnessed:
             return False
-        order = [head.lines[name] for name in self._keys if name in head.lines]
-        head.view.checkpoint = n.serialise(n.Note(head.text, [head.log_line, *order]))
+        if head.logs:  # an observer's own is not among those that readers know
+            head.view.note = head.note(self._validators.logs, self._validators.keys)
         self.view, self.witnessed = head.view, enough
         if enough:
+            times = sorted(_time(head.lines[key]) for key in head.office.keys if key in head.lines)
+            self.witnessed_ms = 1000 * times[-head.office.needed]
+        if enough and self._validators.leaving is None:
             while next(iter(self._heads)) < size:
                 self._heads.popitem(last=False)
         return True
@@ -146,6 +221,11 @@ class Gathering:
 def _verified_time(text: str, key: n.VerifierKey, line: n.NoteSignature) -> int:
     """When a cosignature that holds was made, in seconds. Remembered, since each comes from every other validator."""
     return n.verify(n.Note(text, [line]), key, line) or 0
+
+
+def _by(keys: Sequence[n.VerifierKey], note: n.Note) -> Lines:
+    """The lines that claim to be by these keys, unverified."""
+    return {key: line for key in keys for line in n.find(note, key)}
 
 
 def _time(line: n.NoteSignature | None) -> int:

@@ -4,14 +4,15 @@ An engine takes admitted envelopes, puts them into blocks with a time, has each 
 answers each envelope when its block is durable here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from msgspec import Struct
+from prometheus_client import Metric
 
 from ledger.errors import SuyuanError
 from ledger.plan import Checked, Verdict
-from ledger.storage.chainstore import ChainView
+from ledger.storage.chainview import ChainView
 
 
 class Outcome(Struct, frozen=True):
@@ -22,6 +23,15 @@ class Outcome(Struct, frozen=True):
     checkpoint: bytes
     proof: list[bytes]
     final_at: float = 0.0
+
+
+class Cosigned(Struct, frozen=True):
+    """A validator's newest cosignature that this node knows: of how many leaves, and when (Unix time in ms); both
+    are 0 where it knows none."""
+
+    validator: str
+    leaves: int
+    time_ms: int
 
 
 class Overloaded(SuyuanError):
@@ -68,8 +78,27 @@ class Engine(Protocol):
         ...
 
     @property
+    def witnessed(self) -> bool:
+        """Whether a quorum of the validators cosigned `view`."""
+        ...
+
+    @property
     def waiting(self) -> int:
         """How many envelopes were taken and not answered."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """Why it orders nothing now, or lags behind, in one line; empty where all is well. From any thread."""
+        ...
+
+    @property
+    def cosigned(self) -> list[Cosigned]:
+        """All validators, in the order of the genesis. From any thread."""
+        ...
+
+    def collect(self) -> Iterable[Metric]:
+        """Metrics of its own, as it knows them already: Prometheus asks in a thread of its own."""
         ...
 
     def watch(self, grown: Callable[[], None]) -> None:

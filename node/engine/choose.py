@@ -4,31 +4,42 @@ from collections.abc import Callable
 from typing import Final
 
 from ledger.errors import Malformed
+from ledger.state import policy_in
 from ledger.storage.chainstore import ChainStore
+from node import peers
 from node.config import Settings
 from node.engine import Engine
 from node.engine.embedded import Embedded
 from node.receipts import CheckpointSigner
+from node.succession import Succession
 
 COSIGNATURES: Final = "cosignatures"
 
 
 async def open_engine(
-    settings: Settings, store: ChainStore, signer: CheckpointSigner, clock_ms: Callable[[], int]
+    settings: Settings,
+    store: ChainStore,
+    signer: CheckpointSigner,
+    succession: Succession,
+    clock_ms: Callable[[], int],
 ) -> tuple[Engine, dict[str, str]]:
     """The engine, and where it listens. Malformed where the settings do not fit the genesis."""
     if settings.engine == "cometbft":
-        return await _open_cometbft(settings, store, signer, clock_ms)
-    validators = len(store.genesis.validators)
+        return await _open_cometbft(settings, store, signer, succession, clock_ms)
+    validators = len(policy_in(store).validators)
     if validators != 1:
-        found = f"the genesis names {validators} validators, and the embedded engine orders alone"
+        found = f"the chain has {validators} validators, and the embedded engine orders alone"
         raise Malformed("node.toml", f'{found}; set engine = "cometbft"')
     envelopes, size = settings.in_flight_envelopes_max, settings.in_flight_bytes_max
-    return Embedded(store, signer, clock_ms, envelopes, size, settings.clock_is_right), {}
+    return Embedded(store, signer, succession, clock_ms, envelopes, size, settings.clock_is_right), {}
 
 
 async def _open_cometbft(
-    settings: Settings, store: ChainStore, signer: CheckpointSigner, clock_ms: Callable[[], int]
+    settings: Settings,
+    store: ChainStore,
+    signer: CheckpointSigner,
+    succession: Succession,
+    clock_ms: Callable[[], int],
 ) -> tuple[Engine, dict[str, str]]:
     """Imported here, so that a node by itself does not load what only a network needs."""
     from node.cosigning.cosigner import Cosigner
@@ -38,6 +49,8 @@ async def _open_cometbft(
     intake = Intake(settings.in_flight_envelopes_max, settings.in_flight_bytes_max)
     data = settings.data.absolute()
     cosigner = Cosigner(data, signer)
-    engine = Cometbft(store, cosigner, data, settings.cometbft_program, settings.validators, clock_ms, intake)
+    listen = f"{settings.host}:{settings.consensus_port}"
+    others, program = peers.others(data), settings.cometbft_program
+    engine = Cometbft(store, cosigner, succession, data, program, listen, others, clock_ms, intake)
     port = await engine.listen(settings.host, settings.cosign_port)
     return engine, {COSIGNATURES: f"{settings.host}:{port}"}

@@ -8,11 +8,14 @@ before the signature and whose headers give size and root of every checkpoint.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
+from prometheus_client import Metric
 
+from ledger import note as n
+from ledger import state as s
 from ledger.errors import SuyuanError
 from ledger.limits import (
     BLOCK_BYTES_MAX,
@@ -21,21 +24,18 @@ from ledger.limits import (
     ENVELOPE_OVERHEAD_BYTES_MAX,
 )
 from ledger.plan import Checked, Verdict
-from ledger.storage.chainstore import ChainStore, ChainView
-from node.engine import ClockWrong, Done, Outcome, Overloaded, Stopped
-from node.engine.clock import Clock
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
+from node.engine import ClockWrong, Cosigned, Done, Outcome, Overloaded, Stopped, journal
+from node.engine.clock import Clock, steady_ms
 from node.engine.isolate import INTERNAL_ERRORS, internal_verdict
 from node.receipts import CheckpointSigner
+from node.succession import Succession, step_at
 
 COSIGN_AGAIN_SECONDS = 60
 RETRY_AFTER_MS = 200
 
 log = structlog.get_logger(__name__)
-
-
-def steady_ms() -> int:
-    """Counts on whatever the wall clock is set to, also while the machine sleeps."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
 class Embedded:
@@ -45,6 +45,7 @@ class Embedded:
         self,
         store: ChainStore,
         signer: CheckpointSigner,
+        succession: Succession,
         clock_ms: Callable[[], int],
         envelopes_max: int,
         bytes_max: int,
@@ -53,6 +54,7 @@ class Embedded:
     ) -> None:
         self._store = store
         self._signer = signer
+        self._succession = succession
         last_block_ms = None if store.head.header is None else store.head.time
         self._clock = Clock(clock_ms, steady_ms, last_block_ms, clock_is_right)
         self._envelopes_max = envelopes_max
@@ -64,6 +66,7 @@ class Embedded:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._grown: Callable[[], None] = lambda: None
         self.blocks_made = 0
+        self.witnessed = True
         self.view: ChainView = self._cosign()
 
     def watch(self, grown: Callable[[], None]) -> None:
@@ -82,6 +85,23 @@ class Embedded:
     @property
     def waiting(self) -> int:
         return len(self._queue)
+
+    @property
+    def trouble(self) -> str:
+        try:
+            self._clock.now_ms()
+        except ClockWrong as error:
+            return str(error)
+        return "the node is stopping" if self._stopped else ""
+
+    @property
+    def cosigned(self) -> list[Cosigned]:
+        view = self.view
+        seconds = int.from_bytes(n.parse(view.checkpoint).signatures[-1].signature[:8], "big")
+        return [Cosigned(self._signer.validator, view.head.log.size, 1000 * seconds)]
+
+    def collect(self) -> Iterable[Metric]:
+        return ()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -146,6 +166,10 @@ class Embedded:
         if plan.block is not None:
             self.blocks_made += 1
             self.view = self._cosign()
+            if plan.draft.wrote(s.POLICY_KEY):
+                self._succession.add(step_at(self.view, self.view.checkpoint))
+        ids = [checked.opened.id for checked, _ in batch]
+        journal.tell(store.head.height, zip(ids, plan.verdicts, strict=True))
         return [self._outcome(verdict) for verdict in plan.verdicts]
 
     def _isolate(self, batch: list[tuple[Checked, Done]]) -> list[Outcome | SuyuanError]:

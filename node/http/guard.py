@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
-from uuid import uuid4
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -17,10 +16,12 @@ from starlette.responses import Response
 
 from ledger.errors import SuyuanError
 from ledger.limits import HTTP_HEAD_BYTES_MAX, HTTP_TARGET_BYTES_MAX
+from node import requests
 from node.http.answers import Scope, header
 from node.http.clients import Clients
 from node.http.failures import Failure, failure_of
 from node.metrics import Metrics
+from node.requests import REQUEST_ID
 
 log = structlog.get_logger(__name__)
 
@@ -51,12 +52,15 @@ class Guard:
         if scope["type"] != "http":
             return
         begun = time.monotonic()
+        given = header(scope, REQUEST_ID.encode())
+        request_id = requests.begin(given.decode("latin-1")).encode("latin-1")
+        told = [(REQUEST_ID.encode(), request_id)] if given else []
         sent: list[int] = []
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 sent.append(message["status"])
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
+                message["headers"] = [*message.get("headers", ()), *HEADERS, *told]
             await send(message)
 
         try:
@@ -100,8 +104,8 @@ async def on_error(request: Request, error: Exception) -> Response:
         return answer_failure(failure_of(error))
     if isinstance(error, HTTPException):
         return answer_failure(_of_framework(error))
-    name = uuid4().hex
-    log.error("an HTTP answer failed", route=_route(request.scope), request=name, exc_info=error)
+    name = structlog.contextvars.get_contextvars().get("request_id", "")
+    log.error("an HTTP answer failed", route=_route(request.scope), exc_info=error)
     return answer_failure(
         Failure(500, "internal", "the node could not answer", do=f"tell the node's operator: {name}")
     )

@@ -15,8 +15,9 @@ from msgspec import Struct
 from ledger.custody.step import keeper_of
 from ledger.limits import HTTP_PROOFS_BYTES_MAX, HTTP_PROOFS_REQUESTS_MAX
 from ledger.links import Code
+from ledger.policy import format_policy
 from ledger.proof.format import BUNDLE_FORMAT
-from ledger.storage.chainstore import ChainView
+from ledger.storage.chainview import ChainView
 from node.app import App, base_of
 from node.engine import Overloaded
 from node.errors import NotFound
@@ -37,24 +38,25 @@ class Proven(Struct, frozen=True):
 
 
 class Proofs:
-    def __init__(self, app: App, policy: str) -> None:
-        self._app, self._policy = app, policy
+    def __init__(self, app: App) -> None:
+        self._app = app
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="proofs")
         self._waiting = 0
-        self._view: ChainView | None = None
+        self._checkpoint = b""
         self._known: dict[Code, Proven] = {}
         self._bytes = 0
 
     async def get(self, code: Code) -> Proven:
         """The proof for a code that names a lot; Overloaded where too many are asked for at once."""
-        view = self._app.view
-        if view is not self._view:
-            self._view, self._known, self._bytes = view, {}, 0
+        view = self._app.shown
+        checkpoint = view.checkpoint  # cosigned again, it is another one of the same view
+        if checkpoint != self._checkpoint:
+            self._checkpoint, self._known, self._bytes = checkpoint, {}, 0
         known = self._known.get(code)
         if known is not None:
             return known
         found = await self.run(self._build, view, code)
-        if view is self._view and self._bytes < HTTP_PROOFS_BYTES_MAX and code not in self._known:
+        if checkpoint == self._checkpoint and self._bytes < HTTP_PROOFS_BYTES_MAX and code not in self._known:
             self._known[code] = found
             self._bytes += len(found.proof) + 2 * len(found.bundle.body)
         return found
@@ -102,7 +104,7 @@ class Proofs:
             "format": BUNDLE_FORMAT,
             "query": query,
             "proof": base64.b64encode(proof).decode(),
-            "policy": self._policy,
+            "policy": format_policy(self._app.trusted),
         }
         content = Content(msgspec.json.encode(bundle), "application/json", packs=True)
         content.packed()

@@ -1,16 +1,12 @@
 """The site as a whole: pages, data and log behind one guard."""
 
-import msgspec
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
-from ledger import policy
 from ledger.errors import SuyuanError
 from node.app import App
 from node.config import Settings
-from node.http import members, openapi, pages, products, tlog
-from node.http.answers import PRIVATE, Content, answer
+from node.http import health, members, openapi, pages, products, tlog
 from node.http.clients import Clients
 from node.http.guard import Guard, on_error
 from node.http.proofs import Proofs
@@ -38,7 +34,7 @@ class Site:
 
 def make_site(app: App, base: str) -> FastAPI:
     files = pages.load()
-    proofs = Proofs(app, policy.format_policy(policy.of_genesis(app.store.genesis)))
+    proofs = Proofs(app)
     site = FastAPI(
         title="Suyuan node",
         description=_ABOUT,
@@ -54,13 +50,6 @@ def make_site(app: App, base: str) -> FastAPI:
     site.include_router(tlog.router(app))
     site.include_router(members.router(app, base))
     site.include_router(pages.router(files))
+    site.include_router(health.router(app))
     site.include_router(openapi.router(site))
-
-    @site.get("/healthz", summary="Whether this node serves, and whether it takes envelopes")
-    async def health(request: Request) -> Response:
-        shortage = app.disk.shortage
-        head = app.view.head
-        state = {"status": "serving", "height": head.height, "leaves": head.log.size, "read_only": shortage}
-        return answer(request.scope, Content(msgspec.json.encode(state), "application/json"), PRIVATE)
-
     return site

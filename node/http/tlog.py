@@ -11,13 +11,14 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ledger import policy, tlogproof
+from ledger import tlogproof
 from ledger.errors import Malformed
 from ledger.tiles import parse_tile_path
 from node.app import App
 from node.errors import NotFound
-from node.http.answers import FRESH, IMMUTABLE, PAGES, Content, answer
+from node.http.answers import FRESH, IMMUTABLE, Content, answer
 from node.http.openapi import parameters
+from node.publish import public_texts
 
 CORS: Final = ("access-control-allow-origin", "*")
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -48,21 +49,18 @@ class TileContents:
 def router(app: App) -> APIRouter:
     routes = APIRouter(tags=["the log"])
     tiles = TileContents(app)
-    trusted = policy.of_genesis(app.store.genesis)
-    texts = {"log.vkey": f"{trusted.log}\n", "policy": policy.format_policy(trusted)}
-    fixed = {name: Content(text.encode(), _TEXT) for name, text in texts.items()}
 
     @routes.get("/checkpoint", summary="The newest checkpoint, cosigned")
     async def checkpoint(request: Request) -> Response:
-        return answer(request.scope, Content(app.view.checkpoint, _TEXT), FRESH, [CORS])
+        return answer(request.scope, Content(app.shown.checkpoint, _TEXT), FRESH, [CORS])
 
-    @routes.get("/log.vkey", summary="The log's key as a note verifier key")
+    @routes.get("/log.vkey", summary="The log's keys, one for each validator, as note verifier keys")
     async def log_key(request: Request) -> Response:
-        return answer(request.scope, fixed["log.vkey"], PAGES, [CORS])
+        return answer(request.scope, Content(public_texts(app.trusted)["log.vkey"].encode(), _TEXT), FRESH, [CORS])
 
     @routes.get("/policy", summary="Whose signatures count (C2SP tlog-policy)")
     async def log_policy(request: Request) -> Response:
-        return answer(request.scope, fixed["policy"], PAGES, [CORS])
+        return answer(request.scope, Content(public_texts(app.trusted)["policy"].encode(), _TEXT), FRESH, [CORS])
 
     @routes.get(
         "/tile/{path:path}",
@@ -90,10 +88,9 @@ def router(app: App) -> APIRouter:
         openapi_extra=parameters("index"),
     )
     async def leaf(index: str, request: Request) -> Response:
-        view = app.view
         if not _LEAF.fullmatch(index):
             raise Malformed("leaf", "a decimal number is expected")
-        number = int(index)
+        number, view = int(index), app.shown
         if number >= view.head.log.size:
             raise NotFound(f"leaf {number} is beyond this log's {view.head.log.size} leaves")
         return proof(request, number, app.store.inclusion_proof(number, view.head.log), view.checkpoint)

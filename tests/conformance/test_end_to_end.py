@@ -11,11 +11,13 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from msgspec import structs
 
 from client_sdk import AsyncClient, build, errors, keys, wire
 from client_sdk.client import Client
+from client_sdk.trust import PIN_FILE
+from ledger import note, tlogproof
 from ledger import records as r
-from ledger import tlogproof
 from ledger.errors import Malformed, VerifyFailed
 from ledger.proof.verdict import Verdict
 from ledger.proof.verify import Query, voucher_hash
@@ -238,8 +240,9 @@ def test_absent_fields_get_a_clear_error_with_details(network: Network) -> None:
 def test_health_and_reflection(network: Network) -> None:
     channel = raw(network, None)
     stub = health_pb2_grpc.HealthStub(channel)
-    answer = stub.Check(health_pb2.HealthCheckRequest(service="suyuan.v1.Ledger"), timeout=5)
-    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    for name in ("", "suyuan.v1.Ledger", "readiness"):
+        answer = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING, name
     asked = reflection_pb2.ServerReflectionRequest(list_services="")
     found = next(reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([asked]), timeout=5))
     assert "suyuan.v1.Ledger" in {one.name for one in found.list_services_response.service}
@@ -259,13 +262,20 @@ def test_a_pinned_log_that_goes_back_is_refused(network: Network) -> None:
         dealer.refresh()
         pinned = dealer.trust.pinned
         assert pinned is not None
-        dealer.trust.pinned = type(pinned)(pinned.origin, pinned.size + 5, pinned.root)
+        shown = note.parse((network.home(DEALER) / PIN_FILE).read_bytes())
+
+        def pin(size: int, root: bytes) -> None:
+            head = structs.replace(pinned, size=size, root=root)
+            dealer.trust.pinned = head
+            dealer.trust._pinned_note = note.serialise(structs.replace(shown, text=head.text()))
+
+        pin(pinned.size + 5, pinned.root)
         with pytest.raises(errors.LogForked, match="went back"):
             dealer.refresh()
-        dealer.trust.pinned = type(pinned)(pinned.origin, pinned.size - 1, bytes(32))
+        pin(pinned.size - 1, bytes(32))
         with pytest.raises(errors.LogForked, match="does not extend"):
             dealer.refresh()
-        assert (network.home(DEALER) / "evidence-shown.txt").exists()
+        assert len(list((network.home(DEALER) / "evidence").glob("*.json"))) == 2
 
 
 def test_a_receipt_that_proves_nothing_is_refused(network: Network) -> None:

@@ -18,6 +18,7 @@ from node.grpc_server import serve
 from node.metrics import Metrics
 from node.private import PrivateStore
 from node.run import clock_ms, signer_of
+from node.succession import Succession
 from tests.network import PASSPHRASE, Network
 from tests.world import Member
 
@@ -47,9 +48,10 @@ class InnerNode:
         self.loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         data = self.network.data
         store = ChainStore.open(data)
-        self.engine = Embedded(store, signer_of(store, data / "keys"), self._clock, 20_000, 64 * 1024 * 1024)
+        succession = Succession(data, store.genesis)
+        self.engine = Embedded(store, signer_of(store, data), succession, self._clock, 20_000, 64 * 1024 * 1024)
         private = PrivateStore(data / "private.db")
-        self.app = App(store, self.engine, Metrics(), private, Disk(data, FREE_BYTES_MIN))
+        self.app = App(store, self.engine, Metrics(), private, Disk(data, FREE_BYTES_MIN), succession)
         self.server, members, readers = await serve(self.app, data / "keys", "127.0.0.1", 0, 0)
         self.addresses = (f"127.0.0.1:{members}", f"127.0.0.1:{readers}")
         engine = asyncio.create_task(self.engine.run())

@@ -77,7 +77,7 @@ def reading(data: Path) -> dict[str, Any]:
             "genesis": genesis,
             "settings": settings,
             "policy": (data / "policy.txt").read_bytes(),
-            "seeds": [keys.load_own(folder, name, genesis) for name in (keys.LOG_KEY, keys.VALIDATOR_KEY)],
+            "seeds": [keys.load_own(folder, name, genesis.validators) for name in keys.VALIDATORS],
             "authority": (tls.load_authority(folder), tls.load_authority_key(folder).private_numbers()),
             "server": (tls.load_server(folder), tls.load_server_certificate(folder)),
             "openings": [private.get(leaf, 0) for leaf in range(store.head.log.size)],

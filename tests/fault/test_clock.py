@@ -20,6 +20,7 @@ from ledger.storage.chainstore import ChainStore
 from node.engine import ClockWrong, Outcome, embedded
 from node.engine.embedded import Embedded
 from node.receipts import CheckpointSigner
+from node.succession import Succession
 from tests.fault.full_check import acknowledged_of, full_check
 from tests.fault.inner_node import InnerNode
 from tests.network import Network
@@ -47,7 +48,14 @@ class Trade:
         world.store = ChainStore.open(world.folder)
         signer = CheckpointSigner(ORIGIN, LOG_SEED, VALIDATOR, VALIDATOR_SEED)
         engine = Embedded(
-            world.store, signer, lambda: world.now + self.wrong_by, 100, 10**6, is_right, lambda: world.now
+            world.store,
+            signer,
+            Succession(world.folder, world.store.genesis),
+            lambda: world.now + self.wrong_by,
+            100,
+            10**6,
+            is_right,
+            lambda: world.now,
         )
         running = asyncio.create_task(engine.run())
         try:

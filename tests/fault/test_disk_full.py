@@ -174,12 +174,14 @@ def test_below_its_reserve_a_node_only_reads_and_goes_on_when_there_is_room(smal
         assert_reading_goes_on(network, maker)
         assert maker.erase_private([(place, 0)], "asked for") == 1
         assert metric(network, "suyuan_read_only") == 1
+        assert metric(network, "suyuan_ready") == 0
         assert metric(network, "suyuan_free_bytes") < FREE_BYTES_MIN
         ballast.unlink()
         wait_until(lambda: not read_only(maker))
         trade.sell(maker, 5)
         assert len(trade.acknowledged) == 20 + 5
         assert metric(network, "suyuan_read_only") == 0
+        assert metric(network, "suyuan_ready") == 1
         lose_log_lines(network, maker)
     assert network.stop() == 0
     log = (network.data / "node.log").read_text()

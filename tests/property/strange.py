@@ -156,7 +156,7 @@ class Strange:
             r.Key: self.key, r.Transform: self.transform, r.Count: self.count, r.Pack: self.pack,
             r.Unpack: self.unpack, r.Ship: self.ship, r.Receive: self.receive, r.Withdraw: self.withdraw,
             r.Dispute: self.dispute, r.Fact: self.fact, r.Hold: self.hold, r.Recall: self.recall,
-            r.Close: self.end, r.Lift: self.end, r.Voucher: self.voucher,
+            r.Close: self.end, r.Lift: self.end, r.Voucher: self.voucher, r.Policy: self.policy,
         }  # fmt: skip
         return shapes[kind]() if kind in shapes else self.moved(kind)
 
@@ -210,6 +210,11 @@ class Strange:
     def admit(self) -> tuple[Member, dict[str, Any], None]:
         who = member(self.random.randrange(200, 260), self.pick(list(r.MemberKind)))
         return REGULATOR, {"key": who.key, "kind": who.kind, "member": who.id, "name": "新", "region": "CN-33"}, None
+
+    def policy(self) -> tuple[Member, dict[str, Any], None]:
+        number = self.pick([None, None, None, 1, 7])
+        act = self.world.policy(expires=self.pick([None, self.world.now + 400 * DAY_MS, 5]))
+        return REGULATOR, act.fields | ({"number": number} if number else {}), None
 
     def suspend(self) -> tuple[Member, dict[str, Any], None]:
         return REGULATOR, {"ended": self.flag(), "member": self.name(), "reason": "查"}, None

@@ -48,7 +48,7 @@ def test_the_numbers_of_acts_are_permanent() -> None:
         "Register": 1, "Admit": 2, "Suspend": 3, "Site": 4, "Key": 5, "Commission": 10, "Transform": 11, "Enter": 12,
         "Count": 13, "Pack": 14, "Unpack": 15, "Ship": 20, "Receive": 21, "Withdraw": 22, "Claim": 23, "Dispute": 24,
         "Move": 25, "Sell": 30, "TakeBack": 31, "Destroy": 32, "Fact": 40, "Hold": 41, "Recall": 42, "Close": 43,
-        "Lift": 44, "Voucher": 50, "Correct": 51, "Relabel": 52,
+        "Lift": 44, "Voucher": 50, "Correct": 51, "Relabel": 52, "Policy": 60,
     }  # fmt: skip
 
 

@@ -149,7 +149,12 @@ def test_lost_files_do_not_keep_the_blocks_from_being_saved(data: Path, dest: Pa
     shutil.rmtree(data / "keys")
     (data / "node.toml").unlink()
     made = save(data, dest)
-    assert {flaw.split(":")[0] for flaw in made.flaws} == {"keys/log.key", "keys/validator.key", "keys/ca.pem"}
+    assert {flaw.split(":")[0] for flaw in made.flaws} == {
+        "keys/log.key",
+        "keys/validator.key",
+        "keys/consensus.key",
+        "keys/ca.pem",
+    }
     assert made.manifest.height == head(data)[0]
 
 
@@ -243,6 +248,17 @@ def test_a_torn_block_is_not_backed_up(data: Path, dest: Path, tmp_path: Path) -
     save(data, dest)
     bring_back(dest, tmp_path / "new")
     assert head(tmp_path / "new") == head(data)
+
+
+@pytest.mark.parametrize("tail", [bytes(4096), (300).to_bytes(4, "big") + bytes(4096)])
+def test_what_a_crash_left_behind_the_last_block_is_no_damage(data: Path, dest: Path, tail: bytes) -> None:
+    """`run` cuts it off; restore and check see the same node whole."""
+    save(data, dest)
+    last = sorted((data / "blocks").glob("*.blk"))[-1]
+    last.write_bytes(last.read_bytes() + tail)
+    with pytest.raises(SuyuanError, match="Nothing is to be restored"):
+        restore(dest, data, None, NOW)
+    ChainStore.open(data).close()
 
 
 # Restore
@@ -439,6 +455,7 @@ def test_a_manifest_says_what_a_backup_holds(data: Path, dest: Path) -> None:
     assert told["name"] == "test.example/log"
     assert set(told["files"]) == {
         "genesis.json", "policy.txt", "node.toml", "private.db", "private.dat", "keys/log.key", "keys/validator.key",
+        "keys/consensus.key",
         "keys/ca.key", "keys/ca.pem", "keys/server.key", "keys/server.pem",
     }  # fmt: skip
     assert told["files"]["policy.txt"]["sha256"] == files.sha256(data / "policy.txt")

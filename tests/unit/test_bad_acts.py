@@ -25,16 +25,19 @@ from tests.world import (
     LAB,
     LOT,
     MAKER,
+    ORIGIN,
     POWDER,
     REGULATOR,
     SHOP,
     STORE,
+    VALIDATOR,
     Act,
     Member,
     Sealed,
     World,
     gtin,
     member,
+    validator,
 )
 
 Case = Callable[[World], tuple[Problem, ...]]
@@ -819,6 +822,30 @@ def all_codes() -> dict[str, list[ast.Call]]:
         for code, call in codes_of(path):
             found.setdefault(code, []).append(call)
     return found
+
+
+# Governance
+
+OTHERS = [validator(f"{ORIGIN}/next-{n}", bytes([n]) * 32, bytes([40 + n]) * 32) for n in (1, 2)]
+
+case("policy.number", REGULATOR, lambda world: world.policy(number=7))
+case("policy.rules", REGULATOR, lambda world: world.policy(rules=3))
+case("policy.expires", REGULATOR, lambda world: world.policy(expires=world.now + DAY_MS - 1))
+case("policy.approval", REGULATOR, lambda world: world.policy(OTHERS, by={VALIDATOR: bytes([41]) * 32}))
+case("policy.approval", REGULATOR, lambda world: world.policy(OTHERS, by={OTHERS[0].name: bytes([41]) * 32}))
+case("member.not-regulator", MAKER, lambda world: world.policy())
+
+
+@breaks("policy.approval")
+def fewer_than_two_thirds_approve(world: World) -> tuple[Problem, ...]:
+    world.do(REGULATOR, world.policy(OTHERS))
+    return world.refused(REGULATOR, world.policy(by={OTHERS[0].name: bytes([41]) * 32}))
+
+
+@breaks("policy.approval")
+def an_approval_of_other_terms(world: World) -> tuple[Problem, ...]:
+    approved = world.policy(OTHERS)
+    return world.refused(REGULATOR, world.act(r.Policy, **approved.fields | {"validators": OTHERS[:1]}))
 
 
 def test_every_rule_that_the_code_knows_is_broken_here() -> None:

@@ -17,7 +17,7 @@ from ledger.errors import Problem, Refused
 from ledger.identifiers import gs1_check_digit
 from ledger.seals import SALT_BYTES, seal
 from ledger.wellformed import IDENTIFIERS
-from tests.world import CASE, DEALER, FORMULA, LOT, MAKER, POWDER, SHOP, STORE, Act, Sealed, World, gtin
+from tests.world import CASE, DAY_MS, DEALER, FORMULA, LOT, MAKER, POWDER, SHOP, STORE, Act, Sealed, World, gtin
 
 SSCC = "006901234567890121"
 SALT = bytes(SALT_BYTES)
@@ -81,6 +81,8 @@ def samples(world: World) -> list[Act]:
         world.act(r.Voucher, lot=LOT, site=MAKER.site, voucher=bytes(32)),
         world.correct(sold, {"quantity": 2}),
         world.relabel(MAKER, 1, LOT, f"{FORMULA}#B2", **days),
+        world.policy(expires=world.now + 400 * DAY_MS),
+        world.policy(expires=world.now + 400 * DAY_MS),
     ]  # fmt: skip
     return [structs_with(act, private=bytes(32)) for act in acts]
 

@@ -13,17 +13,20 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from ledger import limits, signature
-from ledger.errors import Malformed
+from ledger import limits
+from ledger.errors import Damaged, Malformed
 from ledger.storage.blockfile import InUse
 from ledger.storage.chainstore import ChainStore
+from node import peers
 from node.config import Settings
 from node.engine.choose import open_engine
 from node.engine.cometbft import home, process
 from node.engine.cometbft.broadcast import Broadcaster, Taken
-from node.engine.cometbft.process import CannotRun, keep_running, require_version
+from node.engine.cometbft.process import CannotRun, Process, require_version
 from node.receipts import CheckpointSigner
 from node.resync import resync
+from node.succession import Succession
+from tests.ceremony import found_four
 from tests.validators import NAMES, SEEDS, network_genesis
 from tests.world import LOG_SEED, MAKER, ORIGIN, World, genesis
 
@@ -51,13 +54,13 @@ async def test_another_version_or_none_is_told_with_the_way_out(tmp_path: Path) 
 async def test_what_ends_again_and_again_ends_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "AGAIN_SECONDS", 0.0)
     with pytest.raises(CannotRun, match="ended 5 times"):
-        await keep_running(program(tmp_path, "echo panic; exit 1"), tmp_path)
+        await Process(program(tmp_path, "echo panic; exit 1"), tmp_path).keep_running()
     assert (tmp_path / process.LOG).read_text() == "panic\n" * 5
 
 
 async def test_cometbft_ends_with_the_node(tmp_path: Path) -> None:
     script = "trap 'echo in order; exit 0' TERM; echo began; while :; do sleep 0.01; done"
-    running = asyncio.create_task(keep_running(program(tmp_path, script), tmp_path))
+    running = asyncio.create_task(Process(program(tmp_path, script), tmp_path).keep_running())
     said = tmp_path / process.LOG
     while not (said.exists() and said.read_text()):
         await asyncio.sleep(0.01)
@@ -71,45 +74,31 @@ async def test_cometbft_ends_with_the_node(tmp_path: Path) -> None:
 # Its folder
 
 
-def written(folder: Path) -> list[Path]:
-    seeds = [home.Keys(signature.public_key(seed), seed) for seed in SEEDS]
-    validators = []
-    for number, keys in enumerate(seeds):
-        consensus, p2p = signature.public_key(keys.consensus), signature.public_key(keys.p2p)
-        validators.append(
-            home.Validator(NAMES[number], consensus, home.address_of(p2p), f"127.0.0.1:{9000 + number}")
-        )
-    homes = [folder / str(number) for number in range(4)]
-    for own, keys, path in zip(validators, seeds, homes, strict=True):
-        home.write_home(path, network_genesis(), validators, own, keys)
-    return homes
-
-
 def test_all_have_one_genesis_and_know_the_others_alone(tmp_path: Path) -> None:
-    homes = written(tmp_path)
+    network = found_four(tmp_path)
+    homes = [data / home.FOLDER for data in network.folders]
+    for data, path in zip(network.folders, homes, strict=True):
+        home.write_config(path, data / "keys", network.genesis, "127.0.0.1:0", peers.others(data))
     assert len({(path / "config/genesis.json").read_text() for path in homes}) == 1
-    ids = set()
+    ids = {home.address_of(peer.peer) for peer in network.peers}
     for path in homes:
         key = base64.b64decode(json.loads((path / "config/node_key.json").read_text())["priv_key"]["value"])
         own = home.address_of(key[32:])
-        ids.add(own)
-        assert len(home.allowed_peers(path) - {own}) == 3
+        settings = tomllib.loads((path / "config/config.toml").read_text())
+        named = {peer.split("@")[0] for peer in settings["p2p"]["persistent_peers"].split(",")}
+        assert named == ids - {own}
         for private in ("config/node_key.json", "config/priv_validator_key.json", "data/priv_validator_state.json"):
             assert (path / private).stat().st_mode & 0o077 == 0
-        settings = tomllib.loads((path / "config/config.toml").read_text())
         assert settings["rpc"]["laddr"].startswith("unix://")
         assert settings["filter_peers"]
-    assert all(home.allowed_peers(path) < ids for path in homes)
-    assert len(home.chain_name(network_genesis())) <= 50
+    assert len(home.chain_name(network.genesis)) <= 50
 
 
-def test_settings_without_peers_are_named(tmp_path: Path) -> None:
-    with pytest.raises(Malformed, match=r"config\.toml"):
-        home.allowed_peers(tmp_path)
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config/config.toml").write_text("[p2p]\nladdr = 1\n")
-    with pytest.raises(Malformed, match="persistent_peers"):
-        home.allowed_peers(tmp_path)
+def test_keys_whose_last_vote_nobody_knows_do_not_vote(tmp_path: Path) -> None:
+    network = found_four(tmp_path)
+    (network.folders[0] / home.FOLDER / "data" / home.VOTED).unlink()
+    with pytest.raises(Damaged, match="could vote twice"):
+        home.write_config(network.folders[0] / home.FOLDER, network.folders[0] / "keys", network.genesis, "", [])
 
 
 # Its calls
@@ -193,19 +182,15 @@ async def test_the_embedded_engine_does_not_run_a_network(tmp_path: Path) -> Non
     store = ChainStore.open(tmp_path / "n")
     settings = Settings(data=tmp_path / "n")
     with pytest.raises(Malformed, match='set engine = "cometbft"'):
-        await open_engine(settings, store, signer(), lambda: 0)
+        await open_engine(settings, store, signer(), Succession(settings.data, store.genesis), lambda: 0)
     store.close()
 
 
 @pytest.fixture
 def validator(tmp_path: Path) -> Path:
     """One node's folder of four, with a ledger and what CometBFT keeps."""
-    data = tmp_path / "data"
-    ChainStore.create(data, network_genesis())
+    data = found_four(tmp_path).folders[0]
     (data / "cosigned").write_bytes(b"signed")
-    (tmp_path / "homes").mkdir()
-    written(tmp_path / "homes")
-    (tmp_path / "homes/0").rename(data / home.FOLDER)
     (data / home.FOLDER / "data/blockstore.db").mkdir()
     (data / home.FOLDER / "progress").write_bytes(b"x")
     return data
@@ -217,7 +202,7 @@ def test_a_resync_keeps_what_nobody_else_has(validator: Path) -> None:
     assert sorted(path.relative_to(aside).as_posix() for path in aside.glob("*")) == ["blocks", "cometbft", "index"]
     assert (validator / home.FOLDER / "data" / home.VOTED).read_text() == voted
     assert (validator / "cosigned").read_bytes() == b"signed"
-    assert (validator / home.FOLDER / "config/node_key.json").exists()
+    assert (validator / "keys/peer.key").exists()
     assert not (validator / home.FOLDER / "progress").exists()
     assert not (validator / home.FOLDER / "data/blockstore.db").exists()
     store = ChainStore.open(validator)

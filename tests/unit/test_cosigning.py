@@ -14,16 +14,23 @@ from ledger import note as n
 from ledger.encoding import Codec
 from ledger.errors import Damaged, Malformed, SuyuanError, VerifyFailed
 from ledger.plan import Verdict
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
+from node import keys
+from node.cosigning.clock import CosignerClock
 from node.cosigning.cosigner import Cosigner
+from node.cosigning.evidence import FOLDER, Evidence
 from node.cosigning.exchange import PATH, Exchange
 from node.cosigning.gathering import Gathering, OutOfHistory
 from node.engine import Outcome, Stopped
-from node.engine.cometbft import booked
+from node.engine.cometbft import booked, home
 from node.engine.cometbft.booked import Receipts
+from node.engine.cometbft.engine import Cometbft
+from node.engine.cometbft.intake import Intake
+from node.engine.cometbft.transactions import pack
 from node.receipts import CheckpointSigner
 from node.slots import SLOT_BYTES, Slots
-from tests.validators import NAMES, SEEDS, network_genesis, note
+from tests.validators import NAMES, SEEDS, SUCCESSION, network_genesis, note, validators_of
 from tests.world import LOG_SEED, MAKER, ORIGIN, World
 
 NOW = 1_763_000_500_000
@@ -132,6 +139,7 @@ def test_another_history_is_never_cosigned(tmp_path: Path, world: World) -> None
 
 
 POLICY = policy.of_genesis(network_genesis())
+VALIDATORS = validators_of(network_genesis())
 
 
 def view(world: World) -> ChainView:
@@ -148,48 +156,76 @@ def agreed(found: ChainView) -> int:
     return len(policy.check(POLICY, found.checkpoint, NOW, limits.WITNESS_WINDOW_MS).times_ms)
 
 
-def test_readers_get_the_newest_version_that_a_quorum_cosigned(world: World) -> None:
-    gathering = Gathering(network_genesis(), view(world))
+class Time:
+    """Both clocks of a validator, as told."""
+
+    def __init__(self) -> None:
+        self.wall_ms = self.steady_ms = NOW
+
+    def clock(self) -> CosignerClock:
+        return CosignerClock(NAMES[0], VALIDATORS, lambda: self.wall_ms, lambda: self.steady_ms)
+
+    def passes(self, by_ms: int) -> None:
+        self.wall_ms += by_ms
+        self.steady_ms += by_ms
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def gathering(world: World, time: Time, tmp_path: Path) -> Gathering:
+    return Gathering(VALIDATORS, SUCCESSION, view(world), time.clock(), Evidence(tmp_path))
+
+
+def test_readers_get_the_newest_version_that_a_quorum_cosigned(world: World, gathering: Gathering) -> None:
     first = gathering.view
-    gathering.heard(head_note(world, 1), NOW)
+    gathering.heard(head_note(world, 1))
     with pytest.raises(VerifyFailed, match="quorum"):
         agreed(gathering.view)
-    assert gathering.heard(head_note(world, 2), NOW)
+    assert gathering.heard(head_note(world, 2))
     assert (gathering.view, agreed(first)) == (first, 3)
     world.do(MAKER, world.sell(MAKER, 1))
     second = view(world)
     assert not gathering.stored(second)
     assert (gathering.view, gathering.newest) == (first, second)
-    assert not gathering.heard(head_note(world, 3), NOW)
-    assert gathering.heard(head_note(world, 2), NOW)
+    assert not gathering.heard(head_note(world, 3))
+    assert gathering.heard(head_note(world, 2))
     assert (gathering.view, agreed(second)) == (second, 3)
-    assert gathering.heard(head_note(world, 1), NOW)
+    assert gathering.heard(head_note(world, 1))
     assert agreed(second) == 4
 
 
-def test_cosignatures_may_come_before_the_block(world: World) -> None:
-    gathering = Gathering(network_genesis(), view(world))
+def test_cosignatures_may_come_before_the_block(world: World, gathering: Gathering) -> None:
     world.do(MAKER, world.sell(MAKER, 1))
     for number in (1, 2):
-        assert not gathering.heard(head_note(world, number), NOW)
+        assert not gathering.heard(head_note(world, number))
     second = view(world)
     assert gathering.stored(second)
     assert (gathering.view, agreed(second)) == (second, 3)
 
 
-def test_the_unchanged_head_is_cosigned_again(world: World) -> None:
-    gathering = Gathering(network_genesis(), view(world))
-    gathering.heard(head_note(world, 1, 2), NOW)
+def test_the_unchanged_head_is_cosigned_again(world: World, gathering: Gathering, time: Time) -> None:
+    gathering.heard(head_note(world, 1, 2))
     later = NOW + limits.WITNESS_WINDOW_MS
+    time.passes(limits.WITNESS_WINDOW_MS)
     for number in (1, 2):
-        assert gathering.heard(head_note(world, number, now_ms=later), later)
+        assert gathering.heard(head_note(world, number, now_ms=later))
     gathering.stored(world.store.view(head_note(world, 0, now_ms=later)))
     agreed_at = policy.check(POLICY, gathering.view.checkpoint, later, limits.WITNESS_WINDOW_MS).oldest_ms
     assert agreed_at == later // 1000 * 1000
 
 
-def test_what_counts_for_no_reader_counts_for_no_quorum(world: World) -> None:
-    gathering = Gathering(network_genesis(), view(world))
+def test_what_outside_witnesses_cosigned_stays(world: World, gathering: Gathering) -> None:
+    outside = n.cosign(n.parse(gathering.view.note).text, "university", SEEDS[3], NOW // 1000)
+    gathering.view.outside = n.signature_lines([outside])
+    assert gathering.heard(head_note(world, 1))
+    assert [line.name for line in n.parse(gathering.view.checkpoint).signatures] == [ORIGIN, *NAMES[:2], "university"]
+
+
+def test_what_counts_for_no_reader_counts_for_no_quorum(world: World, gathering: Gathering) -> None:
     log = world.store.head.log
     own = n.parse(head_note(world, 1))
     forged = n.NoteSignature(NAMES[1], own.signatures[1].key_id, bytes(72))
@@ -204,40 +240,137 @@ def test_what_counts_for_no_reader_counts_for_no_quorum(world: World) -> None:
     }
     for data in bad.values():
         with pytest.raises((Malformed, VerifyFailed)):
-            gathering.heard(data, NOW)
-    assert not gathering.heard(note(log.size, bytes(32), [3], NOW), NOW)  # one says so of another history
+            gathering.heard(data)
+    assert not gathering.heard(note(log.size, bytes(32), [3], NOW))  # one says so of another history
     assert not gathering.witnessed
-    assert gathering.heard(head_note(world, 1, 2), NOW)
+    assert gathering.heard(head_note(world, 1, 2))
 
 
 @pytest.mark.parametrize("early", [False, True])
-def test_who_stands_outside_the_others_history_is_told_and_goes_no_further(world: World, early: bool) -> None:
-    gathering = Gathering(network_genesis(), view(world))
+def test_who_stands_outside_the_others_history_is_told_and_goes_no_further(
+    world: World, gathering: Gathering, early: bool
+) -> None:
     world.do(MAKER, world.sell(MAKER, 1))
     log = world.store.head.log
     other, third = (note(log.size, bytes(32), [number], NOW) for number in (1, 2))
     if early:
-        gathering.heard(other, NOW)
-        gathering.heard(third, NOW)
+        gathering.heard(other)
+        gathering.heard(third)
         with pytest.raises(OutOfHistory, match=r"validator-2, .*validator-3 cosigned"):
             gathering.stored(view(world))
         return
     gathering.stored(view(world))
-    gathering.heard(other, NOW)
-    gathering.heard(other, NOW)
+    gathering.heard(other)
+    gathering.heard(other)
     with pytest.raises(OutOfHistory, match="suyuan-node resync"):
-        gathering.heard(third, NOW)
+        gathering.heard(third)
 
 
-def test_what_waits_is_bounded(world: World) -> None:
-    gathering = Gathering(network_genesis(), view(world))
+def test_two_histories_are_kept_and_told_once_of_each_validator(
+    world: World, gathering: Gathering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = world.store.head.log
+    other = note(log.size, bytes(32), [1], NOW)
+    for now in (NOW, NOW, NOW + 60_000):
+        assert not gathering.heard(note(log.size, bytes(32), [1], now))
+    here, there = sorted((tmp_path / FOLDER).glob("*.txt"))
+    assert here.read_bytes() == gathering.view.checkpoint
+    assert n.parse(there.read_bytes()).signatures == n.parse(other).signatures[1:]
+    assert capsys.readouterr().out.count("TWO HISTORIES") == 1
+
+
+def test_what_waits_is_bounded(world: World, gathering: Gathering) -> None:
     for size in range(1000, 1000 + 2 * limits.COSIGNED_HEADS_ENTRIES_MAX):
-        gathering.heard(note(size, bytes(32), [1], NOW), NOW)
-    assert len(gathering._early[NAMES[1]]) == limits.COSIGNED_HEADS_ENTRIES_MAX
+        gathering.heard(note(size, bytes(32), [1], NOW))
+    assert len(gathering._early[VALIDATORS.keys[1]]) == limits.COSIGNED_HEADS_ENTRIES_MAX
     for _ in range(limits.COSIGNED_HEADS_ENTRIES_MAX + 3):
         world.do(MAKER, world.sell(MAKER, 1))
         gathering.stored(view(world))
     assert len(gathering._heads) == limits.COSIGNED_HEADS_ENTRIES_MAX
+
+
+# The time that is signed
+
+MINUTE_MS = 60_000
+
+
+def stamped(clock: CosignerClock, time: Time, others_ms: int, *by: int) -> int:
+    """What is signed when these validators were heard, whose clocks differ by so much from the steady one."""
+    for number in by:
+        clock.heard(NAMES[number], time.steady_ms + others_ms)
+    return clock.stamp_ms() - time.steady_ms
+
+
+def test_a_clock_that_runs_ahead_signs_the_others_time(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = time.clock()
+    time.wall_ms += 10 * MINUTE_MS
+    assert stamped(clock, time, 0) == 10 * MINUTE_MS  # nobody was heard
+    assert stamped(clock, time, 0, 0, 1) == 10 * MINUTE_MS  # its own word and one other are no quorum
+    assert stamped(clock, time, 0, 2) == 0
+    assert capsys.readouterr().out == ""
+    time.passes(MINUTE_MS)
+    assert stamped(clock, time, 0, 1, 2) == 0
+    said = capsys.readouterr().out
+    assert "THE CLOCK IS WRONG" in said
+    assert "600" in said
+    time.wall_ms = time.steady_ms
+    for _ in range(2):
+        time.passes(MINUTE_MS)
+        assert stamped(clock, time, 0, 1, 2, 3) == 0
+    assert capsys.readouterr().out.count("the clock agrees") == 1
+
+
+def test_a_clock_that_runs_behind_is_told_and_signs_no_later_time(
+    time: Time, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = time.clock()
+    time.wall_ms -= 10 * MINUTE_MS
+    for _ in range(2):
+        time.passes(MINUTE_MS)
+        assert stamped(clock, time, 0, 1, 2, 3) == -10 * MINUTE_MS
+    assert "-600" in capsys.readouterr().out
+
+
+def test_a_liar_moves_nobodys_time(time: Time) -> None:
+    for lie in (-100 * MINUTE_MS, 100 * MINUTE_MS):
+        clock = time.clock()
+        stamped(clock, time, lie, 3)
+        assert stamped(clock, time, 0, 1, 2) == 0
+        time.wall_ms += 10 * MINUTE_MS
+        assert stamped(clock, time, 0, 1, 2) == 0
+        time.wall_ms -= 10 * MINUTE_MS
+
+
+def test_what_was_said_long_ago_says_nothing_of_the_time(time: Time) -> None:
+    clock = time.clock()
+    stamped(clock, time, 0, 1, 2, 3)
+    time.passes(10 * MINUTE_MS)
+    assert stamped(clock, time, -9 * MINUTE_MS, 1) == 0  # one old cosignature that comes now
+    time.wall_ms += 10 * MINUTE_MS
+    assert stamped(clock, time, 0, 1, 2) == 0
+    assert stamped(clock, time, -9 * MINUTE_MS, 1, 2) == 0  # of the last minutes, the latest
+
+
+def test_there_is_no_gap_between_what_is_heard(time: Time) -> None:
+    """Each cosigns once a minute, and all but the first of them are a second on their way."""
+    clock = time.clock()
+    time.wall_ms += 10 * MINUTE_MS
+    assert stamped(clock, time, 0, 1, 2, 3) == 0
+    for _ in range(10):
+        for _ in range(6):
+            time.passes(10_000)
+            assert -1000 <= stamped(clock, time, 0) <= 0
+        stamped(clock, time, -1000, 1, 2, 3)
+
+
+def test_with_a_wrong_clock_the_others_are_still_heard(world: World, gathering: Gathering, time: Time) -> None:
+    time.wall_ms += 11 * MINUTE_MS
+    with pytest.raises(VerifyFailed):
+        gathering.heard(head_note(world, 1))
+    gathering.heard(head_note(world, 2))
+    assert not gathering.witnessed
+    gathering.heard(head_note(world, 1))
+    assert gathering.witnessed
 
 
 # The exchange
@@ -245,9 +378,9 @@ def test_what_waits_is_bounded(world: World) -> None:
 
 async def test_two_nodes_tell_each_other(world: World) -> None:
     heard: dict[str, list[bytes]] = {"a": [], "b": []}
-    a = Exchange([], heard["a"].append, lambda: b"newest of a")
+    a = Exchange([], heard["a"].append, lambda: b"newest of a", SUCCESSION)
     port = await a.listen("127.0.0.1", 0)
-    b = Exchange([f"127.0.0.1:{port}"], heard["b"].append, lambda: b"newest of b")
+    b = Exchange([f"127.0.0.1:{port}"], heard["b"].append, lambda: b"newest of b", SUCCESSION)
     running = asyncio.create_task(b.run())
     said = [head_note(world, number) for number in (1, 2, 3)]
     for one in said:
@@ -263,14 +396,14 @@ async def test_two_nodes_tell_each_other(world: World) -> None:
 async def test_who_cannot_be_reached_is_told_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("node.cosigning.exchange.AGAIN_SECONDS", 0.01)
     heard: list[bytes] = []
-    a = Exchange([], heard.append, lambda: b"")
+    a = Exchange([], heard.append, lambda: b"", SUCCESSION)
     port = await a.listen("127.0.0.1", 0)
     await a.close()
-    b = Exchange([f"127.0.0.1:{port}"], lambda _: None, lambda: b"")
+    b = Exchange([f"127.0.0.1:{port}"], lambda _: None, lambda: b"", SUCCESSION)
     running = asyncio.create_task(b.run())
     b.tell(b"said while a was away")
     await asyncio.sleep(0.05)
-    a = Exchange([], heard.append, lambda: b"x")
+    a = Exchange([], heard.append, lambda: b"x", SUCCESSION)
     await a.listen("127.0.0.1", port)
     while not heard:
         await asyncio.sleep(0.01)
@@ -280,16 +413,15 @@ async def test_who_cannot_be_reached_is_told_later(world: World, monkeypatch: py
     await a.close()
 
 
-async def test_nonsense_gets_one_clear_line(world: World) -> None:
-    gathering = Gathering(network_genesis(), view(world))
-    exchange = Exchange([], lambda data: void(gathering.heard(data, NOW)), lambda: b"x")
+async def test_nonsense_gets_one_clear_line(world: World, gathering: Gathering) -> None:
+    exchange = Exchange([], lambda data: void(gathering.heard(data)), lambda: b"x", SUCCESSION)
     url = f"http://127.0.0.1:{await exchange.listen('127.0.0.1', 0)}{PATH}"
     async with ClientSession() as session:
         for data, status in ((b"hello", 400), (b"x" * (limits.NOTE_BYTES_MAX + 1), 413), (head_note(world, 1), 200)):
             async with session.post(url, data=data) as response:
                 assert response.status == status
         async with session.get(url) as response:
-            assert response.status == 405
+            assert await response.read() == b"x"
     await exchange.close()
 
 
@@ -326,3 +458,40 @@ async def test_a_receipt_waits_for_the_quorum_and_not_for_ever(world: World, mon
     receipts.await_quorum(Verdict(leaf, False, ()), leaf, done)
     receipts.give_up()
     assert isinstance(found[-1], Stopped)
+
+
+# A node outside the others' history
+
+
+async def test_it_takes_cosigns_and_answers_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.world.genesis", network_genesis)
+    world = World(tmp_path)
+    home.create(tmp_path / home.FOLDER)
+    for name in (keys.CONSENSUS_KEY, keys.PEER_KEY):
+        keys.store_seed(tmp_path / "keys", name, SEEDS[0])
+    cosigner, taking = Cosigner(tmp_path, signer()), Intake(10, 1 << 20)
+    program = Path("cometbft")
+    engine = Cometbft(world.store, cosigner, SUCCESSION, tmp_path, program, "127.0.0.1:0", [], lambda: NOW, taking)
+    world.founded()
+    engine._signed(engine._cosign())
+    found, done = outcomes()
+    wire, beyond = (world.envelope(MAKER, [world.seal(world.sell(MAKER, count))]) for count in (1, 10**9))
+    for one in (wire, beyond):
+        engine._intake.take(world.check(one), done)
+    log = world.store.head.log
+    for number in (1, 2):
+        engine._heard(note(log.size, bytes(32), [number], NOW))
+    with pytest.raises(OutOfHistory, match="validator-2"):
+        await engine._until_failure()
+    with pytest.raises(Stopped):
+        engine.offer(world.check(wire), done)
+    decided = engine._application.finalize(1, world.now, [pack([wire, beyond])])
+    await asyncio.get_running_loop().run_in_executor(engine._worker, engine._commit)
+    for number in (1, 2, 3):
+        engine._heard(head_note(world, number))
+    engine._answer_receipts()
+    assert ([one.leaf for one in decided.verdicts], found) == ([log.size, None], [])
+    assert lines(sign(cosigner, world.store)) == 0
+    await engine._stop()
+    assert [type(one) for one in found] == [Stopped, Stopped]
+    world.close()

@@ -8,7 +8,7 @@ import pytest
 from ledger import limits
 from ledger import records as r
 from ledger.errors import Malformed
-from ledger.storage.chainstore import ChainView
+from ledger.storage.chainview import ChainView
 from node import feed as f
 from node.feed import Event, Feed
 from tests.parties import NEWCOMER, Booked, one_of_each

@@ -22,6 +22,7 @@ from node.config import Settings
 from node.engine import Outcome, Overloaded, Stopped
 from node.engine.embedded import Embedded
 from node.receipts import CheckpointSigner
+from node.succession import Succession
 from tests.world import DEALER, LOG_SEED, MAKER, ORIGIN, SHOP, VALIDATOR, VALIDATOR_SEED, World
 
 # Settings
@@ -106,7 +107,9 @@ def test_a_remembered_signature_admits_no_other(world: World) -> None:
 
 def engine_of(world: World, envelopes_max: int = 100) -> Embedded:
     signer = CheckpointSigner(ORIGIN, LOG_SEED, VALIDATOR, VALIDATOR_SEED)
-    return Embedded(world.store, signer, lambda: world.now, envelopes_max, 10**6)
+    return Embedded(
+        world.store, signer, Succession(world.folder, world.store.genesis), lambda: world.now, envelopes_max, 10**6
+    )
 
 
 def wires(world: World, count: int) -> list[bytes]:

@@ -194,9 +194,9 @@ def test_after_a_restart_too(desk: Desk, fault: str) -> None:
     report = desk.send()
     assert (report.booked, report.stopped, report.again) == (0, "cut off", True)
     assert [state for _, state in desk.waiting()] == [State.SENT, State.WAITING]
-    assert "asked what became of it" in next(iter(desk.outbox.waiting())).explanation
+    assert "what became of it is asked" in next(iter(desk.outbox.waiting())).explanation
     for act in (desk.outbox.retry, lambda number: desk.outbox.drop(number, "x")):
-        with pytest.raises(errors.OutboxError, match="no answer came"):
+        with pytest.raises(errors.OutboxError, match="no witnessed receipt came"):
             act(1)
     desk.reopen()
     desk.line.calls.clear()

@@ -21,6 +21,7 @@ from node.engine.embedded import Embedded
 from node.metrics import Metrics
 from node.private import ROWS_FILE, PrivateStore
 from node.run import signer_of
+from node.succession import Succession
 from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
 from tests.node_folder import node_folder
@@ -44,9 +45,10 @@ class Served:
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     folder = node_folder(tmp_path / "node", leaves=10)
     world = World(folder, now=START_MS + DAY_MS)
-    engine = Embedded(world.store, signer_of(world.store, folder / "keys"), lambda: world.now, 2, 10**6)
+    succession = Succession(folder, world.store.genesis)
+    engine = Embedded(world.store, signer_of(world.store, folder), succession, lambda: world.now, 2, 10**6)
     private = PrivateStore(folder / ROWS_FILE)
-    app = App(world.store, engine, Metrics(), private, Disk(folder, FREE_BYTES_MIN))
+    app = App(world.store, engine, Metrics(), private, Disk(folder, FREE_BYTES_MIN), succession)
     server, members, _ = await grpc_server.serve(app, folder / "keys", "127.0.0.1", 0, 0)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = tls.certify(folder / "keys", request(MAKER.id, key), MAKER.id, dt.datetime.now(dt.UTC))

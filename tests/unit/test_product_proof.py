@@ -383,7 +383,7 @@ def notes(world: World, times: list[int]) -> tuple[policy.Policy, bytes]:
         name: n.VerifierKey(name, n.COSIGNATURE, signature.public_key(seed))
         for name, seed in zip(names, seeds, strict=True)
     }
-    trusted = policy.Policy(POLICY.log, witnesses, {"q": policy.Group(3, tuple(names))}, "q")
+    trusted = policy.Policy(POLICY.logs, witnesses, {"q": policy.Group(3, tuple(names))}, "q")
     head = world.store.head
     note = c.sign_checkpoint(c.Checkpoint(ORIGIN, head.log.size, head.log.root()), ORIGIN, LOG_SEED)
     for name, seed, time in zip(names, seeds, times, strict=False):
@@ -417,11 +417,11 @@ def test_an_old_proof_is_refused_online_and_judged_as_of_its_time_from_a_file(wo
 def test_wrong_policy_other_log_and_altered_checkpoint(world: World) -> None:
     proof = proof_of(world)
     other_key = n.VerifierKey(ORIGIN, n.ED25519, MAKER.key)
-    wrong = policy.Policy(other_key, POLICY.witnesses, POLICY.groups, POLICY.quorum)
-    with pytest.raises(VerifyFailed, match="log's key"):
+    wrong = policy.Policy((other_key,), POLICY.witnesses, POLICY.groups, POLICY.quorum)
+    with pytest.raises(VerifyFailed, match="no signature by a key of the log"):
         verify_both(wrong, Query(product=FORMULA, lot="#A1"), proof, world.now)
     elsewhere = policy.Policy(
-        n.VerifierKey("other/log", n.ED25519, POLICY.log.key), POLICY.witnesses, POLICY.groups, POLICY.quorum
+        (n.VerifierKey("other/log", n.ED25519, POLICY.logs[0].key),), POLICY.witnesses, POLICY.groups, POLICY.quorum
     )
     with pytest.raises(VerifyFailed, match="is of log"):
         verify_both(elsewhere, Query(product=FORMULA, lot="#A1"), proof, world.now)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from client_sdk import build, codes, keys
+from client_sdk import build, codes, evidence, keys
 from client_sdk.build import Act
 from client_sdk.errors import KeyFileError, LogForked
 from client_sdk.trust import PIN_FILE, Trust
@@ -193,10 +193,11 @@ def test_a_log_that_went_back_or_forked_is_refused_and_kept_as_evidence(tmp_path
         (fork.note(12), fork.proof(9, 12)),
         (log.note(12), []),
     ):
-        with pytest.raises(LogForked):
+        with pytest.raises(LogForked) as caught:
             trust.advance(note, proof, START_MS)
-        assert (tmp_path / "evidence-shown.txt").read_bytes() == note
-        assert (tmp_path / "evidence-pinned.txt").read_bytes() == log.note(9)
+        assert caught.value.evidence is not None
+        kept = evidence.load(caught.value.evidence)
+        assert {kept.first.encode(), kept.second.encode()} == {note, log.note(9)}
     assert Trust(POLICY, tmp_path).pinned == trust.pinned
 
 

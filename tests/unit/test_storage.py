@@ -96,6 +96,25 @@ def test_every_cut_is_a_torn_tail_or_damage(tmp_path: Path) -> None:
             read_all(tmp_path, whole + 1)
 
 
+def test_a_tail_of_zeros_is_one_that_was_never_written(tmp_path: Path) -> None:
+    """File systems give room before they write. Whether anybody knows of more, only the index says."""
+    path = stored(tmp_path)
+    good = path.read_bytes()
+    for zeros in (1, 15, 16, 4096):
+        for durable in (None, 3):
+            path.write_bytes(good + bytes(zeros))
+            with BlockFiles.open_read_only(tmp_path, CHAIN, durable) as files:
+                assert files.last_height == 3
+            assert read_all(tmp_path, durable) == PAYLOADS
+            assert path.read_bytes() == good
+        path.write_bytes(good + bytes(zeros))
+        with pytest.raises(Damaged, match="block 4"):
+            read_all(tmp_path, 4)
+    path.write_bytes(good + bytes(40) + b"\x01")
+    with pytest.raises(Damaged, match="block 4"):
+        read_all(tmp_path, None)
+
+
 def test_damage_before_whole_blocks_is_no_torn_tail(tmp_path: Path) -> None:
     path = stored(tmp_path)
     bad = bytearray(path.read_bytes())

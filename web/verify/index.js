@@ -3,19 +3,20 @@
 //
 //     verify(policyText, query, proof, nowMs) -> Promise<product>, or VerifyFailed with the check that said no
 
-import { concat, hex, same } from "./bytes.js";
+import { hex, same } from "./bytes.js";
 import { Signatures } from "./ed25519.js";
 import { checking, expect } from "./errors.js";
 import { Evidence } from "./evidence.js";
 import { positionPath, readMapProof, sitePath } from "./mapproof.js";
-import { leafHash, tagged, verifyInclusion } from "./merkle.js";
+import { tagged } from "./merkle.js";
 import { decode } from "./msgpack.js";
 import { checkPolicy, parsePolicy } from "./policy.js";
-import { BlockHeader, PositionEntry, ProductProof, SiteEntry } from "./schema.js";
+import { PositionEntry, ProductProof, SiteEntry } from "./schema.js";
 import { stepsOf } from "./steps.js";
 import { Subjects } from "./subjects.js";
+import { follow, lastHeader } from "./succession.js";
 import { sorted } from "./verdict.js";
-import { follow, keeperOf } from "./way.js";
+import { follow as followWay, keeperOf } from "./way.js";
 
 export { formatBundle, proofFile, readBundle, readProofFile } from "./bundle.js";
 export { base64, hex, unbase64, unhex } from "./bytes.js";
@@ -24,7 +25,6 @@ export { VerifyFailed } from "./errors.js";
 export { BITS, VERDICTS } from "./schema.js";
 
 const voucherHash = tagged("voucher");
-const BLOCK = Uint8Array.of(2);
 
 /** What `proof` proves about `query` {product, lot, voucher?, site?} under a policy: {verdict, findings, as_of_ms,
  * log_size, height, lots, products, members, way, facts, steps}. An unknown code is no failure: its absence is proven,
@@ -44,12 +44,13 @@ export async function verify(policyText, query, proof, nowMs) {
 /** The position {owner, site} that a proof shows, unverified; null where it is about the code alone. */
 export const positionIn = (proof) => checking("format", () => decode(ProductProof, proof)).position;
 
-function walk(policy, query, proof, nowMs, signatures) {
+function walk(pinned, query, proof, nowMs, signatures) {
   const shown = checking("format", () => decode(ProductProof, proof));
   const isAsked = shown.product === query.product && shown.lot === query.lot;
   expect(isAsked, "query", `asked for ${query.product}${query.lot}, the proof is about ${shown.product}${shown.lot}`);
+  const policy = follow(pinned, shown.steps, nowMs, signatures);
   const agreed = checkPolicy(policy, shown.checkpoint, nowMs, signatures);
-  const header = blockHeader(shown, agreed.checkpoint);
+  const header = lastHeader(shown.header, shown.header_proof, agreed.checkpoint);
   const proven = readMapProof(shown.map);
   const isState = same(proven.root, header.state);
   expect(isState, "state map", `its root is ${hex(proven.root)}, the block's ${hex(header.state)}`);
@@ -73,23 +74,12 @@ function walk(policy, query, proof, nowMs, signatures) {
     way,
     facts: subjects.facts,
   };
-  return { ...product, steps: stepsOf(product, { policy, agreed, header, shown, evidence, query }) };
-}
-
-/** Step 2: the leaf at size - 1 is this block header. */
-function blockHeader(shown, checkpoint) {
-  const { size, root } = checkpoint;
-  expect(size !== 0n, "block header", "the log is empty");
-  verifyInclusion(leafHash(concat(BLOCK, shown.header)), size - 1n, size, shown.header_proof, root);
-  const header = checking("block header", () => decode(BlockHeader, shown.header));
-  const isLast = BigInt(header.first) + BigInt(header.count) === size - 1n;
-  expect(isLast, "block header", "its own leaf is not the log's last");
-  return header;
+  return { ...product, steps: stepsOf(product, { agreed, header, shown, evidence, query }) };
 }
 
 function wayOf(evidence, subjects, query, lots) {
   const isOpened = (query.voucher ?? query.site ?? null) !== null;
-  return lots.length > 0 && isOpened ? follow(evidence, subjects, startOf(evidence, query, lots[0].lot)) : [];
+  return lots.length > 0 && isOpened ? followWay(evidence, subjects, startOf(evidence, query, lots[0].lot)) : [];
 }
 
 /** The position that the voucher or the public site opens, as [lot, owner, site]. */

@@ -25,6 +25,7 @@ function pathOf(half, ...parts) {
 
 const named = (...names) => utf8(names.join("\0"));
 
+export const POLICY_PATH = pathOf(PUBLIC, utf8("policy\0"));
 export const productPath = (product) => pathOf(PUBLIC, named("product", product));
 export const lotPath = (lot) => pathOf(PUBLIC, named("lot", lot));
 export const memberPath = (member) => pathOf(PUBLIC, named("member", member));

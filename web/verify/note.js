@@ -1,6 +1,6 @@
 // Signed notes, their keys, and the checkpoint in them (C2SP signed-note, tlog-cosignature, tlog-checkpoint).
 
-import { concat, hex, same, text as decodeText, unbase64, utf8 } from "./bytes.js";
+import { base64, concat, hex, same, text as decodeText, unbase64, utf8 } from "./bytes.js";
 import { VerifyFailed, expect } from "./errors.js";
 import { LIMITS } from "./schema.js";
 import { sha256 } from "./sha256.js";
@@ -26,9 +26,16 @@ export function parseVerifierKey(vkey) {
   expect(data !== null, "verifier key", "not the one base64 encoding");
   const known = data.length === 33 && (data[0] === ED25519 || data[0] === COSIGNATURE);
   expect(known, "verifier key", "neither an Ed25519 (01) nor a cosignature (04) key");
-  const keyId = sha256(utf8(`${name}\n`), data).slice(0, KEY_ID_BYTES);
-  expect(hex(keyId) === id, "verifier key", `key id ${id} should be ${hex(keyId)}`);
-  return { name, kind: data[0], key: data.subarray(1), id: keyId, vkey };
+  const key = verifierKey(name, data[0], data.subarray(1));
+  expect(hex(key.id) === id, "verifier key", `key id ${id} should be ${hex(key.id)}`);
+  return key;
+}
+
+/** A public key under a name. */
+export function verifierKey(name, kind, key) {
+  const data = concat(Uint8Array.of(kind), key);
+  const id = sha256(utf8(`${name}\n`), data).slice(0, KEY_ID_BYTES);
+  return { name, kind, key, id, vkey: `${name}+${hex(id)}+${base64(data)}` };
 }
 
 /** A note and its signature lines: {text, signatures: [{name, keyId, signature}]}; nothing is verified. */

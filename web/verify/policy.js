@@ -7,24 +7,80 @@ import { LIMITS } from "./schema.js";
 
 const SPACES = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
 
-/** {log, witnesses: name -> key, groups: name -> {needed, members}, quorum: name or null}. */
+const MARK = "# suyuan policy";
+const MARKED = /^# suyuan policy (0|[1-9][0-9]{0,15})(?: beyond (0|[1-9][0-9]{0,15}))?(?: expires (0|[1-9][0-9]{0,15}))?$/;
+export const VALIDATORS_GROUP = "validators";
+
+const wordsOf = (line) => line.split(SPACES).filter((word) => word !== "");
+const says = (line) => wordsOf(line).length > 0 && !wordsOf(line)[0].startsWith("#");
+const numberOr = (text) => (text === undefined ? null : Number(text));
+
+/** {logs, witnesses: name -> key, groups: name -> {needed, members}, quorum: name or null, number, beyond, expires,
+ * before}: the newest policy of a text, and in `before` the one that it followed on (ledger/policy.py). */
 export function parsePolicy(text) {
   const length = [...text].length;
   expect(length <= LIMITS.POLICY_CHARS_MAX, "policy", `${length} characters, at most ${LIMITS.POLICY_CHARS_MAX} are read`);
+  return sections(text).reduce((before, { start, lines }) => {
+    const policy = parseOne(lines, start);
+    const mark = MARKED.exec(lines[0]);
+    expect(mark !== null || !lines[0].startsWith(MARK), `policy, line ${start + 1}`, "this mark is not understood");
+    const [number, beyond, expires] = mark === null ? [0, null, null] : mark.slice(1).map(numberOr);
+    return behind(before, { ...policy, number, beyond, expires, before: null });
+  }, null);
+}
+
+/** {start, lines} of each policy in a text; one without a mark stands alone. */
+function sections(text) {
+  const lines = text.split("\n");
+  const starts = lines.flatMap((line, number) => (line.startsWith(MARK) ? [number] : []));
+  if (starts.length === 0 || lines.slice(0, starts[0]).some(says)) starts.unshift(0);
+  return starts.map((start, at) => ({ start, lines: lines.slice(start, starts[at + 1] ?? lines.length) }));
+}
+
+function behind(before, policy) {
+  if (before === null) return policy;
+  const follows = policy.number === before.number + 1 && policy.beyond !== null && originOf(policy) === originOf(before);
+  const later = before.beyond === null || before.beyond < policy.beyond;
+  expect(follows && later, "policy", `policy ${policy.number} does not follow on policy ${before.number}`);
+  return { ...policy, before };
+}
+
+export const originOf = (policy) => policy.logs[0].name;
+
+/** The policy of a head with so many leaves (a BigInt). */
+function governing(policy, size) {
+  let found = policy;
+  while (found.beyond !== null && size <= BigInt(found.beyond)) {
+    const lacks = `it governs heads of more than ${found.beyond} leaves, this one has ${size}; the policy before it is needed`;
+    expect(found.before !== null, "policy", lacks);
+    found = found.before;
+  }
+  return found;
+}
+
+/** Keys of a policy that has ended may be anybody's. */
+export function requireInForce(policy, time) {
+  const ended = `policy ${policy.number} ended at ${policy.expires}, and it is ${time}`;
+  const remedy = "get the newest from somebody whom you trust, not from a node";
+  expect(policy.expires === null || time <= policy.expires, "policy", `${ended}; ${remedy}`);
+}
+
+function parseOne(lines, start) {
   const found = { logs: [], witnesses: new Map(), groups: new Map(), quorums: [] };
-  text.split("\n").forEach((line, number) => {
-    const words = line.split(SPACES).filter((word) => word !== "");
-    if (words.length > 0 && !words[0].startsWith("#")) readLine(found, words, `policy, line ${number + 1}`);
+  lines.forEach((line, number) => {
+    if (says(line)) readLine(found, wordsOf(line), `policy, line ${start + number + 1}`);
   });
   const { logs, witnesses, groups, quorums } = found;
-  expect(logs.length === 1 && quorums.length === 1, "policy", "exactly one log and one quorum are expected");
+  const isOneLog = new Set(logs.map((log) => log.name)).size === 1 && quorums.length === 1;
+  expect(isOneLog, "policy", "keys of one log, and one quorum are expected");
+  expect(new Set(logs.map((log) => hex(log.key))).size === logs.length, "policy", "a log's key stands twice");
   const keys = [...witnesses.values()];
-  const kinds = logs[0].kind === ED25519 && keys.every((key) => key.kind === COSIGNATURE);
+  const kinds = logs.every((log) => log.kind === ED25519) && keys.every((key) => key.kind === COSIGNATURE);
   expect(kinds, "policy", "the log needs a key of type 01, each witness one of type 04");
   const distinct = new Set(keys.map((key) => hex(key.key))).size === keys.length;
   expect(distinct, "policy", "two witnesses share a key, so one signer would count twice");
   checkGroups(groups);
-  return { log: logs[0], witnesses, groups, quorum: quorums[0] === "none" ? null : quorums[0] };
+  return { logs, witnesses, groups, quorum: quorums[0] === "none" ? null : quorums[0] };
 }
 
 function readLine({ logs, witnesses, groups, quorums }, words, where) {
@@ -69,25 +125,36 @@ function checkGroups(groups) {
 }
 
 /** The checkpoint in `data`, if the policy's log signed it and the quorum cosigned it in time: {note, checkpoint,
- * counted: name -> time, oldest}.
+ * counted: name -> time, oldest, and the policy and key of the log that it goes by}.
  *
  * With `now`, only cosignatures inside the window around it count. With null (a saved file), a quorum must lie within
  * one window, and the result is as of its oldest. Signatures are handed to `signatures`, which settles them later. */
-export function checkPolicy(policy, data, now, signatures) {
+export function checkPolicy(newest, data, now, signatures) {
   const note = checking("checkpoint", () => parseNote(data));
   const checkpoint = parseCheckpoint(note.text);
-  const { log } = policy;
-  expect(checkpoint.origin === log.name, "checkpoint", `it is of log ${checkpoint.origin}, the policy's is ${log.name}`);
-  const lines = linesOf(note, log);
-  expect(lines.length > 0, "checkpoint", `no signature by the log's key ${hex(log.id)}`);
-  checkSignature(signatures, note, log, lines[0]);
+  const origin = originOf(newest);
+  expect(checkpoint.origin === origin, "checkpoint", `it is of log ${checkpoint.origin}, the policy's is ${origin}`);
+  const policy = governing(newest, checkpoint.size);
+  const past = `${checkpoint.size} leaves, and policy ${newest.number} was written behind leaf ${newest.beyond}`;
+  expect(now === null || policy === newest, "checkpoint", `a head of the past: ${past}`);
+  const log = checkLog(policy, note, signatures);
   const times = cosignatures(policy, note, signatures);
   if (policy.quorum === null) {
     expect(now !== null, "quorum", "a saved file needs a policy with a quorum, or nobody knows how old it is");
-    return { note, checkpoint, counted: new Map(), oldest: now };
+    return { note, checkpoint, policy, log, counted: new Map(), oldest: now };
   }
   const counted = inWindow(policy, times, now);
-  return { note, checkpoint, counted, oldest: Math.min(...counted.values()) };
+  requireInForce(policy, now ?? Math.min(...counted.values()));
+  return { note, checkpoint, policy, log, counted, oldest: Math.min(...counted.values()) };
+}
+
+/** The key of the log by which it is signed. */
+function checkLog(policy, note, signatures) {
+  const log = policy.logs.find((key) => linesOf(note, key).length > 0);
+  const ids = policy.logs.map((key) => hex(key.id)).join(", ");
+  expect(log !== undefined, "checkpoint", `no signature by a key of the log: ${ids}`);
+  checkSignature(signatures, note, log, linesOf(note, log)[0]);
+  return log;
 }
 
 /** The times of the cosignatures of each witness. */

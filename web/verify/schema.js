@@ -20,7 +20,7 @@ export const LIMITS = {
   TIME_MS_MAX: 253402300799999,
   WITNESS_WINDOW_MS: 600000,
 };
-export const ACTS = { REGISTER: 1, ADMIT: 2, SUSPEND: 3, SITE: 4, KEY: 5, COMMISSION: 10, TRANSFORM: 11, ENTER: 12, COUNT: 13, PACK: 14, UNPACK: 15, SHIP: 20, RECEIVE: 21, WITHDRAW: 22, CLAIM: 23, DISPUTE: 24, MOVE: 25, SELL: 30, TAKE_BACK: 31, DESTROY: 32, FACT: 40, HOLD: 41, RECALL: 42, CLOSE: 43, LIFT: 44, VOUCHER: 50, CORRECT: 51, RELABEL: 52 };
+export const ACTS = { REGISTER: 1, ADMIT: 2, SUSPEND: 3, SITE: 4, KEY: 5, COMMISSION: 10, TRANSFORM: 11, ENTER: 12, COUNT: 13, PACK: 14, UNPACK: 15, SHIP: 20, RECEIVE: 21, WITHDRAW: 22, CLAIM: 23, DISPUTE: 24, MOVE: 25, SELL: 30, TAKE_BACK: 31, DESTROY: 32, FACT: 40, HOLD: 41, RECALL: 42, CLOSE: 43, LIFT: 44, VOUCHER: 50, CORRECT: 51, RELABEL: 52, POLICY: 60 };
 export const BITS = { HELD: 1, RECALLED: 2, FAILED_TEST: 4, BREACHED: 8, OPEN_CLAIM: 16, DISPUTED_CLAIM: 32, ONE_SIGNATURE: 64, REENTRY: 128, NOT_COMMISSIONED: 256, ANCESTRY_IN_PART: 512, ADVERSE_FACT: 1024, MORE_OUT_THAN_IN: 2048, WEIGHT_LOST: 4096, OPEN_CLAIM_BEFORE: 8192, DISPUTED_CLAIM_BEFORE: 16384, HELD_BEFORE: 32768, RECALLED_BEFORE: 65536, OPEN_CLAIM_BEHIND: 131072, DISPUTED_CLAIM_BEHIND: 262144 };
 export const VERDICTS = { GOOD: 0, FACTS_NOTED: 1, WAY_SHOWN_IN_PART: 2, SUPPLIER_NOT_CONFIRMED: 3, ENTERED_BY_ONE_SIGNATURE: 4, NOT_COMMISSIONED_BY_MAKER: 5, MEMBER_SUSPENDED: 6, KEY_SUSPECT: 7, ADVERSE_FACT: 8, DISPUTED: 9, BREACHED_ON_THE_WAY: 10, FAILED_TEST: 11, EXPIRED: 12, HELD: 13, RECALLED: 14, UNKNOWN_CODE: 15 };
 export const OF_BITS = [["RECALLED", "RECALLED"], ["RECALLED_BEFORE", "RECALLED"], ["HELD", "HELD"], ["HELD_BEFORE", "HELD"], ["FAILED_TEST", "FAILED_TEST"], ["BREACHED", "BREACHED_ON_THE_WAY"], ["DISPUTED_CLAIM", "DISPUTED"], ["DISPUTED_CLAIM_BEFORE", "DISPUTED"], ["DISPUTED_CLAIM_BEHIND", "DISPUTED"], ["OPEN_CLAIM", "SUPPLIER_NOT_CONFIRMED"], ["OPEN_CLAIM_BEFORE", "SUPPLIER_NOT_CONFIRMED"], ["OPEN_CLAIM_BEHIND", "SUPPLIER_NOT_CONFIRMED"], ["ADVERSE_FACT", "ADVERSE_FACT"], ["MORE_OUT_THAN_IN", "ADVERSE_FACT"], ["NOT_COMMISSIONED", "NOT_COMMISSIONED_BY_MAKER"], ["ONE_SIGNATURE", "ENTERED_BY_ONE_SIGNATURE"], ["REENTRY", "ENTERED_BY_ONE_SIGNATURE"], ["WEIGHT_LOST", "FACTS_NOTED"], ["ANCESTRY_IN_PART", "WAY_SHOWN_IN_PART"]];
@@ -40,7 +40,8 @@ const t3_32 = text(3, 32);
 const t3_64 = text(3, 64);
 const PositionName = array({ owner: t3_32, site: t3_64 });
 const ShownRecord = array({ envelope: i0_max, index: i0_max, record: b, path: list(i0_max, 0, 16) });
-export const ProductProof = map({ chains: list(ShownChain), checkpoint: b, envelopes: list(ShownEnvelope), hashes: list(b32_32), header: b, header_proof: list(b32_32, 0, 64), lot: t2_32, map: b, position: optional(PositionName), product: t3_64, records: list(ShownRecord) });
+const Step = map({ checkpoint: b, header: b, header_proof: list(b32_32, 0, 64), map: b });
+export const ProductProof = map({ chains: list(ShownChain), checkpoint: b, envelopes: list(ShownEnvelope), hashes: list(b32_32), header: b, header_proof: list(b32_32, 0, 64), lot: t2_32, map: b, position: optional(PositionName), product: t3_64, records: list(ShownRecord), steps: optional(list(Step, 0, 64), []) });
 const i1_max = int(1, 9007199254740991);
 export const BlockHeader = map({ chain: b32_32, count: i1_max, first: i0_max, height: i1_max, previous: b32_32, rules: i1_max, state: b32_32, time: i0_time, writes: b32_32 });
 const i1_4096 = int(1, 4096);
@@ -66,6 +67,8 @@ const i1_255 = int(1, 255);
 const KeyLimits = map({ acts: optional(list(i1_255, 1, 32)), sites: optional(list(t3_64, 1, 32)), until: optional(i0_time) });
 export const KeyEntry = map({ admitted: i0_time, key: b32_32, label: optional(t1_128), limits: optional(KeyLimits), member: t3_32, retired: optional(i0_time), revoked: optional(i0_time), suspect_from: optional(i0_time) });
 export const SiteEntry = map({ adverse: optional(Chain), closed: optional(i0_time), facts: optional(Chain), name: t1_128, public: optional(bool), region: t1_32, site: t3_64 });
+const Validator = map({ consensus: b32_32, key: b32_32, log: b32_32, name: t1_128 });
+export const PolicyEntry = map({ beyond: optional(i0_max), chain: b32_32, expires: optional(i0_time), number: i0_max, rules: i1_max, validators: list(Validator, 1, 32) });
 const t2_2 = text(2, 2);
 const i1_36500 = int(1, 36500);
 const t1_512 = text(1, 512);
@@ -80,6 +83,7 @@ const Subject = map({ kind: SubjectKind, lot: optional(t3_64), member: optional(
 const i0_31622400 = int(0, 31622400);
 const Window = map({ count: i1_1000000, device: t1_32, gap_s: i0_31622400, max_mc: im273150_200000, mean_mc: im273150_200000, min_mc: im273150_200000, series: b32_32, start: i0_time, until: i0_time });
 const i1_3 = int(1, 3);
+const Approval = map({ name: t1_128, signature: b64_64 });
 export const Record = union("act", [
   [1, "REGISTER", { at: i0_time, base: optional(t3_64), category: optional(t1_32), closed: optional(bool), contains: optional(i1_1000000), declared_by: DeclaredBy, grams: optional(i1_1000000), licence: optional(t1_32), maker: optional(t3_32), name: t1_128, origin: optional(t2_2), private: optional(b32_32), product: t3_64, registration: optional(t1_32), shelf_days: optional(i1_36500), specification: optional(t1_128), temp_max_mc: optional(im273150_200000), temp_min_mc: optional(im273150_200000), tolerance_permille: optional(i0_1000) }],
   [2, "ADMIT", { at: i0_time, key: b32_32, kind: MemberKind, member: t3_32, name: t1_128, private: optional(b32_32), region: t1_32 }],
@@ -109,4 +113,5 @@ export const Record = union("act", [
   [50, "VOUCHER", { at: i0_time, lot: t3_64, private: optional(b32_32), site: t3_64, voucher: b32_32 }],
   [51, "CORRECT", { amounts: b32_32, at: i0_time, expiry: optional(i19000101_99991231), lot: t3_64, private: optional(b32_32), production: optional(i19000101_99991231), reason: t1_512, target: b32_32 }],
   [52, "RELABEL", { amounts: b32_32, at: i0_time, expiry: optional(i19000101_99991231), lot: t3_64, private: optional(b32_32), production: optional(i19000101_99991231), site: t3_64, to_lot: t3_64 }],
+  [60, "POLICY", { approvals: list(Approval, 1, 32), at: i0_time, expires: optional(i0_time), number: i1_max, private: optional(b32_32), rules: i1_max, validators: list(Validator, 1, 32) }],
 ]);

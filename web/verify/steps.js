@@ -3,11 +3,11 @@
 import { hex } from "./bytes.js";
 
 /** Seven steps in the order of the verification: {name, counts, details}. */
-export function stepsOf(product, { policy, agreed, header, shown, evidence, query }) {
+export function stepsOf(product, { agreed, header, shown, evidence, query }) {
   const { seen } = evidence;
   const entries = [...seen.entries.values()].map(({ subject, entry }) => ({ subject, present: entry !== null }));
   return [
-    checkpointStep(policy, agreed),
+    checkpointStep(agreed),
     {
       name: "header",
       counts: { hashes: shown.header_proof.length },
@@ -35,7 +35,7 @@ export function stepsOf(product, { policy, agreed, header, shown, evidence, quer
   ];
 }
 
-function checkpointStep(policy, { note, checkpoint, counted }) {
+function checkpointStep({ note, checkpoint, policy, log, counted }) {
   const cosigners = [...counted].map(([name, time]) => ({ name, time_ms: time, vkey: policy.witnesses.get(name).vkey }));
   return {
     name: "checkpoint",
@@ -45,7 +45,7 @@ function checkpointStep(policy, { note, checkpoint, counted }) {
       size: Number(checkpoint.size),
       root: hex(checkpoint.root),
       text: note.text,
-      log: policy.log.vkey,
+      log: log.vkey,
       quorum: policy.quorum,
       needed: policy.groups.get(policy.quorum)?.needed ?? 1,
       cosigners,

@@ -19,7 +19,9 @@ from ledger.limits import (
     ENVELOPE_OVERHEAD_BYTES_MAX,
 )
 from ledger.plan import Checked, Plan, Verdict
+from ledger.state import POLICY_KEY, policy_in
 from ledger.storage.chainstore import ChainStore
+from node.engine import journal
 from node.engine.cometbft.checker import Checker
 from node.engine.cometbft.progress import RESYNC, Progress
 from node.engine.isolate import INTERNAL_ERRORS, internal_verdict
@@ -28,10 +30,12 @@ log = structlog.get_logger(__name__)
 
 
 class Decided(Struct, frozen=True):
-    """A block of CometBFT as it was planned: its transactions, its envelopes' ids, what became of each, and whether
-    each transaction is one in which all were accepted."""
+    """A block of CometBFT as it was planned: its transactions, its envelopes' ids, what became of each, whether each
+    transaction is one in which all were accepted, and which keys vote from now on (1) or no more (0), where the
+    validators change."""
 
     height: int
+    voters: dict[bytes, int]
     txs: Sequence[bytes]
     ids: list[bytes]
     verdicts: list[Verdict]
@@ -116,8 +120,17 @@ class Application:
         plan, verdicts = self._planned(envelopes, max(time_ms, self._store.head.time))
         told = iter(one.leaf is not None for one in verdicts)
         accepted = [bool(one) and all(list(islice(told, len(one)))) for one in fit]
-        self._decided = Decided(height, txs, [one.opened.id for one in envelopes], verdicts, accepted, plan)
+        ids = [one.opened.id for one in envelopes]
+        self._decided = Decided(height, self._voters(plan), txs, ids, verdicts, accepted, plan)
         return self._decided
+
+    def _voters(self, plan: Plan) -> dict[bytes, int]:
+        """In order of key, so that all nodes say the same. The power of each is one."""
+        if not plan.draft.wrote(POLICY_KEY):
+            return {}
+        entries = (policy_in(self._store), plan.draft.policy())
+        before, after = ({one.consensus for one in entry.validators} for entry in entries)
+        return {key: int(key in after) for key in sorted(before ^ after)}
 
     def _planned(self, envelopes: Sequence[Checked], time_ms: int) -> tuple[Plan, list[Verdict]]:
         """A plan of all that can be planned. Where planning meets an error of ours, the envelope at which it first
@@ -163,5 +176,6 @@ class Application:
         self._store.commit(decided.plan)
         self._progress.stored(decided.height)
         self._checker.forget(decided.txs)
+        journal.tell(self._store.head.height, zip(decided.ids, decided.verdicts, strict=True))
         self._decided = None
         return decided

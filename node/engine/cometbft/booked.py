@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ledger.limits import WITNESS_WAIT_MS_MAX
 from ledger.plan import Verdict
-from ledger.storage.chainstore import ChainView
+from ledger.storage.chainview import ChainView
 from node.engine import Done, Outcome, Stopped
 
 UNWITNESSED: Final = "the envelope is in a block, and the node stopped before enough validators cosigned it"

@@ -108,7 +108,9 @@ class Dispatch:
         time_ms = asked.time.seconds * 1000 + asked.time.nanos // 1_000_000
         decided = self._application.finalize(asked.height, time_ms, asked.txs)
         results = [pb.TxResult(code=0 if accepted else REFUSED) for accepted in decided.accepted]
-        return pb.BlockFinalized(tx_results=results, app_hash=decided.plan.head.log.root())
+        voters = [pb.Voter(pub_key=pb.VotingKey(ed25519=key), power=power) for key, power in decided.voters.items()]
+        root = decided.plan.head.log.root()
+        return pb.BlockFinalized(tx_results=results, validator_updates=voters, app_hash=root)
 
 
 def _without_state(call: str | None) -> pb.Response:

@@ -6,34 +6,48 @@ one thread, everything else in the event loop.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import structlog
+from prometheus_client import Metric
 
 from ledger.plan import Checked, Verdict
-from ledger.storage.chainstore import ChainStore, ChainView
+from ledger.state import policy_in
+from ledger.storage.chainstore import ChainStore
+from ledger.storage.chainview import ChainView
+from node.cosigning.clock import CosignerClock
 from node.cosigning.cosigner import Cosigner
+from node.cosigning.evidence import Evidence
 from node.cosigning.exchange import Exchange
 from node.cosigning.gathering import Gathering, OutOfHistory
-from node.engine import Done, Outcome, Stopped
+from node.cosigning.validators import Validators
+from node.cosigning.witness import Endpoint, Witness
+from node.engine import Cosigned, Done, Outcome, Stopped
+from node.engine.clock import steady_ms
+from node.engine.cometbft import standing
 from node.engine.cometbft.application import Application, Decided
 from node.engine.cometbft.booked import Receipts
 from node.engine.cometbft.broadcast import Broadcaster
 from node.engine.cometbft.checker import Checker
 from node.engine.cometbft.dispatch import Dispatch
-from node.engine.cometbft.home import ABCI_SOCKET, FOLDER, RPC_SOCKET, allowed_peers, chain_name
+from node.engine.cometbft.home import ABCI_SOCKET, FOLDER, RPC_SOCKET, address_of, chain_name, write_config
 from node.engine.cometbft.intake import Intake
-from node.engine.cometbft.process import keep_running, require_version
+from node.engine.cometbft.process import Process, require_version
 from node.engine.cometbft.progress import Progress
+from node.engine.cometbft.returning import Returning
 from node.engine.cometbft.server import AbciServer
 from node.engine.cometbft.transactions import name_of
+from node.engine.cometbft.watch import Watch
+from node.peers import Peer
+from node.succession import Succession
 from proto.abci import abci_pb2 as pb
 
 COSIGN_AGAIN_SECONDS: Final = 60
 LOOK_AGAIN_SECONDS: Final = 1
+RETURNING: Final = "it does not know what it signed last, and signs nothing until it stands where the others stand"
 log = structlog.get_logger(__name__)
 
 
@@ -44,16 +58,22 @@ class Cometbft:
         self,
         store: ChainStore,
         cosigner: Cosigner,
+        succession: Succession,
         data: Path,
         program: Path,
-        peers: Sequence[str],
+        listen: str,
+        peers: Sequence[Peer],
         clock_ms: Callable[[], int],
         intake: Intake,
     ) -> None:
         self._store, self._cosigner, self._clock_ms = store, cosigner, clock_ms
         self._home, self._program = data / FOLDER, program
         self._loop = asyncio.get_running_loop()
-        allowed = allowed_peers(self._home)
+        self._returning = Returning(self._home, cosigner.has_signed)
+        cosigner.held = self._returning.active
+        write_config(self._home, data / "keys", store.genesis, listen, peers)
+        allowed = frozenset(address_of(peer.peer) for peer in peers)
+        self._peers_expected = len(allowed)
         self._progress = Progress(self._home, store.head)
         self._checker = Checker(store.head.chain, store)
         self._application = Application(store, self._checker, self._progress)
@@ -61,13 +81,22 @@ class Cometbft:
         chain = chain_name(store.genesis)
         self._dispatch = Dispatch(self._application, self._worker, self._commit, chain, allowed)
         self._server = AbciServer(self._answer)
-        self._gathering = Gathering(store.genesis, self._cosign())
-        self._exchange = Exchange(peers, self._heard, lambda: self._gathering.newest.checkpoint)
+        validators = Validators(store.genesis.name, succession, policy_in(store))
+        evidence = Evidence(data)
+        self._validators = validators
+        self._clock = CosignerClock(cosigner.name, validators, clock_ms, steady_ms)
+        self._gathering = Gathering(validators, succession, self._cosign(), self._clock, evidence)
+        self._endpoint = Endpoint(Witness(store, cosigner, self._clock, evidence), validators, self._worker)
+        addresses = [peer.cosign for peer in peers]
+        self._exchange = Exchange(addresses, self._heard, lambda: self._gathering.newest.checkpoint, succession)
         self._intake = intake
         self._receipts = Receipts(lambda leaf, view: store.inclusion_proof(leaf, view.head.log))
+        self._process = Process(program, self._home, self._returning.prepare)
+        self._watch = Watch(self._home / RPC_SOCKET)
         self._failure: asyncio.Future[None] = self._loop.create_future()
         self._grown: Callable[[], None] = lambda: None
         self._stopped = False
+        self._standing = self._look()
 
     # What the node asks
 
@@ -76,11 +105,26 @@ class Cometbft:
         return self._gathering.view
 
     @property
+    def witnessed(self) -> bool:
+        return self._gathering.witnessed
+
+    @property
     def waiting(self) -> int:
         return len(self._intake) + len(self._receipts)
 
     def watch(self, grown: Callable[[], None]) -> None:
         self._grown = grown
+
+    @property
+    def trouble(self) -> str:
+        return standing.trouble(self._standing)
+
+    @property
+    def cosigned(self) -> list[Cosigned]:
+        return list(self._standing.cosigned)
+
+    def collect(self) -> Iterable[Metric]:
+        return standing.collect(self._standing)
 
     def offer(self, checked: Checked, done: Done) -> None:
         if self._stopped:
@@ -95,19 +139,22 @@ class Cometbft:
         self._intake.take(checked, done)
 
     async def listen(self, host: str, port: int) -> int:
-        """Hear the other validators' cosignatures; the port. OSError where it cannot be listened on."""
-        return await self._exchange.listen(host, port)
+        """Hear the other validators' cosignatures, and be a witness; the port. OSError where it cannot be listened
+        on."""
+        return await self._exchange.listen(host, port, self._endpoint.route)
 
     async def run(self) -> None:
         try:
             await require_version(self._program)
             await self._server.listen(self._home / ABCI_SOCKET)
-            self._exchange.tell(self._gathering.newest.checkpoint)
+            self._tell(self._gathering.newest)
             async with Broadcaster(self._home / RPC_SOCKET) as broadcaster, asyncio.TaskGroup() as group:
                 for part in (
-                    keep_running(self._program, self._home),
+                    self._process.keep_running(),
+                    self._watch.run(),
                     self._intake.run(broadcaster, self._remember),
                     self._exchange.run(),
+                    self._exchange.look(self._is_validator, lambda: self._validators.is_behind),
                     self._cosign_again(),
                     self._look_again(),
                     self._until_failure(),
@@ -118,8 +165,16 @@ class Cometbft:
         finally:
             await self._stop()
 
+    def _is_validator(self) -> bool:
+        """Whether this node's cosignatures count."""
+        return self._cosigner.key in self._validators.keys
+
     async def _until_failure(self) -> None:
-        await self._failure
+        """From its end on nothing is taken, while CometBFT is still being ended."""
+        try:
+            await self._failure
+        finally:
+            self._stopped = True
 
     async def _stop(self) -> None:
         """CometBFT has ended. Nobody is left without an answer."""
@@ -153,6 +208,9 @@ class Cometbft:
         self._worker.submit(self._checker.remember, name_of(tx), checked)
 
     def _fail(self, error: Exception) -> None:
+        """From here on nothing is taken, cosigned or answered; what waits is told so when the node has stopped."""
+        self._stopped = True
+        self._cosigner.stop()
         if not self._failure.done():
             self._failure.set_exception(error)
 
@@ -166,34 +224,40 @@ class Cometbft:
     def _cosign(self) -> ChainView:
         """The stored head, signed; in the worker, or before it begins."""
         head = self._store.head.log
-        note = self._cosigner.sign(head.size, head.root(), self._store.consistency_proof, self._clock_ms())
+        note = self._cosigner.sign(head.size, head.root(), self._store.consistency_proof, self._clock.stamp_ms())
         return self._store.view(note)
 
     # What follows, in the event loop
 
     def _stored(self, decided: Decided, view: ChainView | None) -> None:
+        if view is not None:
+            self._signed(view)
+        if self._failure.done():
+            return
         for envelope_id, verdict in zip(decided.ids, decided.verdicts, strict=True):
             for done in self._intake.booked(envelope_id):
                 if verdict.leaf is None:
                     done(Outcome(verdict, b"", []))
                 else:
                     self._receipts.await_quorum(verdict, verdict.leaf, done)
-        if view is not None:
-            self._signed(view)
         self._answer_receipts()
 
     def _signed(self, view: ChainView) -> None:
         """This node signed a head: the others hear of it, and perhaps it was the one that was missing."""
-        self._exchange.tell(view.checkpoint)
+        self._tell(view)
         try:
             if self._gathering.stored(view):
                 self._shown()
         except OutOfHistory as error:
             self._fail(error)
 
+    def _tell(self, view: ChainView) -> None:
+        if not self._cosigner.held and self._is_validator():
+            self._exchange.tell(view.checkpoint)
+
     def _heard(self, note: bytes) -> None:
         try:
-            if self._gathering.heard(note, self._clock_ms()):
+            if self._gathering.heard(note):
                 self._shown()
         except OutOfHistory as error:
             self._fail(error)
@@ -210,13 +274,55 @@ class Cometbft:
         self._receipts.answer(gathering.view if gathering.witnessed else None, gathering.newest)
 
     async def _look_again(self) -> None:
-        """Whoever waited too long for the quorum gets what there is."""
+        """Whoever waited too long for the quorum gets what there is; and how all stands is looked at."""
         while True:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
             self._answer_receipts()
+            self._standing = self._look()
+            if self._returning.active:
+                await self._try_to_return()
+
+    async def _try_to_return(self) -> None:
+        """Vote and cosign again, once this node stands where the others stand."""
+        seen, newest, quorum = self._watch.seen, self._gathering.sightings.newest, self._standing.needed
+        others = [one for name, one in newest.items() if name != self._cosigner.name]
+        count = len(self._validators.office.keys)
+        needed, liars = min(quorum, count - 1), count - quorum
+        leaves = self._store.head.log.size
+        if self._returning.may_end(seen, leaves, others, needed, liars, self._clock_ms()) and seen is not None:
+            if self._returning.end(seen.height):
+                await self._process.start_again()
+            self._cosigner.held = False
 
     async def _cosign_again(self) -> None:
         """The unchanged head again, so that readers see that it is still the newest."""
         while True:
             await asyncio.sleep(COSIGN_AGAIN_SECONDS)
             self._signed(await self._loop.run_in_executor(self._worker, self._cosign))
+
+    def _look(self) -> standing.Standing:
+        gathering, now_ms = self._gathering, self._clock_ms()
+        names = [key.name for key in self._validators.office.keys]
+        seen = {name: gathering.sightings.newest.get(name) for name in names}
+        lag_leaves, lag_seconds = gathering.lag()
+        return standing.Standing(
+            now_ms=now_ms,
+            reasons=(
+                "the node is stopping" if self._stopped else "",
+                "" if self._server.connected else "CometBFT does not run; it is being started",
+                RETURNING if self._returning.active else "",
+            ),
+            seen=self._watch.seen,
+            peers_expected=self._peers_expected,
+            needed=self._validators.needed,
+            cosigned=tuple(
+                Cosigned(name, one.leaves, one.time_ms) if one else Cosigned(name, 0, 0) for name, one in seen.items()
+            ),
+            clock_ahead_ms=self._clock.ahead_ms(),
+            quorum_ms=gathering.witnessed_ms,
+            lag_leaves=lag_leaves,
+            lag_seconds=lag_seconds,
+            unwitnessed=len(self._receipts),
+            stalled_seconds=self._loop.time() - self._watch.grown_at,
+            starts=self._process.starts,
+        )

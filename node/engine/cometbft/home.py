@@ -1,7 +1,8 @@
-"""CometBFT's folder in a node's data: keys, genesis and settings, as they are written once when a network is founded.
+"""CometBFT's folder in a node's data. All but what it voted for last is written anew at each start, from the node's
+keys, its settings, the ledger's genesis and the public files of its peers.
 
 cometbft/config/config.toml               settings, of which only those stand here that matter
-cometbft/config/genesis.json              the same for all; made from the ledger's genesis and the consensus keys
+cometbft/config/genesis.json              the same for all
 cometbft/config/node_key.json             by which its peers know it
 cometbft/config/priv_validator_key.json   signs votes
 cometbft/data/priv_validator_state.json   what it voted for last; never restored from a backup
@@ -10,19 +11,17 @@ cometbft/data/priv_validator_state.json   what it voted for last; never restored
 import base64
 import datetime as dt
 import json
-import tomllib
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import Struct
-
 from ledger import genesis as g
 from ledger import signature
-from ledger.errors import Malformed
+from ledger.errors import Damaged
 from ledger.limits import BLOCK_BYTES_MAX, RPC_BATCH_REQUESTS_MAX, TX_BYTES_MAX
-from node.keys import store_private
+from node import keys
+from node.peers import Peer
 
 FOLDER: Final = "cometbft"
 ABCI_SOCKET: Final = "abci.sock"
@@ -30,16 +29,6 @@ RPC_SOCKET: Final = "rpc.sock"
 VOTED: Final = "priv_validator_state.json"
 RPC_BODY_BYTES: Final = 4_000_000
 _PUBLIC, _PRIVATE = "tendermint/PubKeyEd25519", "tendermint/PrivKeyEd25519"
-
-
-class Validator(Struct, frozen=True):
-    """One of the founding validators, as the others need to know it: its name in the ledger's genesis, its consensus
-    key, the id of its p2p key, and where it listens."""
-
-    name: str
-    consensus: bytes
-    node_id: str
-    address: str
 
 
 def address_of(public_key: bytes) -> str:
@@ -52,27 +41,36 @@ def chain_name(genesis: g.Genesis) -> str:
     return f"suyuan-{g.chain_id(genesis).hex()[:40]}"
 
 
-class Keys(Struct, frozen=True):
-    """Seeds of a node's two keys for CometBFT: one votes, the other one names it among its peers."""
-
-    consensus: bytes
-    p2p: bytes
-
-
-def write_home(home: Path, genesis: g.Genesis, validators: Sequence[Validator], own: Validator, keys: Keys) -> None:
-    """Lay out one node's folder; `validators` are all of them, in the order of the genesis."""
+def create(home: Path) -> None:
+    """The folder of a node whose keys never voted; FileExistsError where there is one."""
     for folder in (home, home / "config", home / "data"):
         folder.mkdir(mode=0o700)
-    store_private(home / "config/node_key.json", _json({"priv_key": _private(keys.p2p)}))
-    voter = {"address": address_of(own.consensus).upper(), "pub_key": _public(own.consensus)}
-    voter_key = {**voter, "priv_key": _private(keys.consensus)}
-    store_private(home / "config/priv_validator_key.json", _json(voter_key))
-    store_private(home / "data" / VOTED, _json({"height": "0", "round": 0, "step": 0}))
-    (home / "config/genesis.json").write_text(_json(_genesis(genesis, validators)))
-    (home / "config/config.toml").write_text(_settings(own, [one for one in validators if one != own]))
+    keys.store_private(home / "data" / VOTED, _json({"height": "0", "round": 0, "step": 0}))
 
 
-def _genesis(genesis: g.Genesis, validators: Sequence[Validator]) -> dict[str, Any]:
+def write_config(home: Path, own: Path, genesis: g.Genesis, listen: str, peers: Sequence[Peer]) -> None:
+    """Everything in config/: from the node's keys in `own`, and HOST:PORT where CometBFT is to listen. Damaged where
+    nobody knows what these keys voted for last."""
+    if not (home / "data" / VOTED).exists():
+        remedy = "docs/operating.md says how to go on, under: A network of validators"
+        raise Damaged(str(home / "data" / VOTED), "it is missing: this validator could vote twice", remedy)
+    (home / "config").mkdir(mode=0o700, exist_ok=True)
+    consensus, p2p = (keys.load_seed(own, name) for name in (keys.CONSENSUS_KEY, keys.PEER_KEY))
+    public = signature.public_key(consensus)
+    voter = {"address": address_of(public).upper(), "pub_key": _public(public), "priv_key": _private(consensus)}
+    contents = {
+        "node_key.json": _json({"priv_key": _private(p2p)}),
+        "priv_validator_key.json": _json(voter),
+        "genesis.json": _json(_genesis(genesis)),
+        "config.toml": _settings(listen, peers),
+    }
+    for name, text in contents.items():
+        path = home / "config" / name
+        path.unlink(missing_ok=True)
+        keys.store_private(path, text)
+
+
+def _genesis(genesis: g.Genesis) -> dict[str, Any]:
     began = dt.datetime.fromtimestamp(genesis.time // 1000, dt.UTC)
     return {
         "genesis_time": f"{began:%Y-%m-%dT%H:%M:%S}.{genesis.time % 1000:03d}Z",
@@ -96,20 +94,19 @@ def _genesis(genesis: g.Genesis, validators: Sequence[Validator]) -> dict[str, A
                 "power": "1",
                 "name": one.name,
             }
-            for one in validators
+            for one in genesis.validators
         ],
         "app_hash": "",
     }
 
 
-def _settings(own: Validator, others: Sequence[Validator]) -> str:
+def _settings(listen: str, peers: Sequence[Peer]) -> str:
     """The reasons stand in docs/adr/0011. Sockets lie in the folder, where the process is started."""
-    peers = ",".join(f"{one.node_id}@{one.address}" for one in others)
-    ids = ",".join(one.node_id for one in others)
+    known = [(address_of(peer.peer), peer.address) for peer in peers]
     sections: dict[str, dict[str, Any]] = {
         "": {
             "proxy_app": f"unix://{ABCI_SOCKET}",
-            "moniker": own.name,
+            "moniker": "suyuan",
             "db_backend": "goleveldb",
             "log_level": "error",
             "log_format": "json",
@@ -121,9 +118,9 @@ def _settings(own: Validator, others: Sequence[Validator]) -> str:
             "max_request_batch_size": RPC_BATCH_REQUESTS_MAX,
         },
         "p2p": {
-            "laddr": f"tcp://{own.address}",
-            "persistent_peers": peers,
-            "unconditional_peer_ids": ids,
+            "laddr": f"tcp://{listen}",
+            "persistent_peers": ",".join(f"{name}@{address}" for name, address in known),
+            "unconditional_peer_ids": ",".join(name for name, _ in known),
             "persistent_peers_max_dial_period": "5s",
             "pex": False,
             "addr_book_strict": False,
@@ -149,7 +146,7 @@ def _settings(own: Validator, others: Sequence[Validator]) -> str:
         },
         "tx_index": {"indexer": "null"},
     }
-    return "# Written when the network was founded; see docs/operating.md\n" + "".join(
+    return "# Written anew at each start, from node.toml and peers/; see docs/operating.md\n" + "".join(
         map(_section, sections.items())
     )
 
@@ -158,18 +155,6 @@ def _section(named: tuple[str, dict[str, Any]]) -> str:
     name, values = named
     head = f"\n[{name}]\n" if name else ""
     return head + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
-
-
-def allowed_peers(home: Path) -> frozenset[str]:
-    """The ids of those with whom this node's CometBFT may speak: its persistent peers."""
-    path = home / "config/config.toml"
-    try:
-        peers = tomllib.loads(path.read_text())["p2p"]["persistent_peers"]
-        return frozenset(peer.split("@")[0] for peer in peers.split(",") if peer)
-    except OSError as error:
-        raise Malformed(str(path), f"{error.strerror}; a network's founding writes it") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, AttributeError) as error:
-        raise Malformed(str(path), f"it names no persistent_peers under [p2p]: {error}") from None
 
 
 def _public(key: bytes) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ VERSION: Final = "0.39.4"
 AGAIN_SECONDS: Final = 1.0
 LIVES_SECONDS_MIN: Final = 10.0  # shorter lives, so many in a row, mean that it cannot run
 SHORT_LIVES_MAX: Final = 5
-STOP_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 3.0  # within the grace that clients' calls get, so that they hear of it
 LOG: Final = "cometbft.log"
 LOG_BYTES_MAX: Final = 16 * 1024 * 1024  # beyond it, the next start begins it anew
 PID: Final = "cometbft.pid"
@@ -41,39 +41,63 @@ async def require_version(program: Path) -> None:
         raise CannotRun(f"{program} is version {said[:40]!r}, this node needs {VERSION}. {INSTALL}")
 
 
-async def keep_running(program: Path, home: Path) -> None:
-    """Until cancelled, and then CometBFT has ended too. CannotRun where it ends again and again."""
-    environment = {**os.environ, **{name: os.environ.get(name, value) for name, value in MEMORY.items()}}
-    loop, short = asyncio.get_running_loop(), 0
-    while True:
-        began = loop.time()
-        code = await _run(program, home, environment)
-        short = short + 1 if loop.time() - began < LIVES_SECONDS_MIN else 0
-        log.error("CometBFT ended", exit_code=code, log=str(home / LOG))
-        if short >= SHORT_LIVES_MAX:
-            raise CannotRun(f"CometBFT ended {short} times within seconds of its start; read {home / 'cometbft.log'}")
-        await asyncio.sleep(AGAIN_SECONDS)
+class Process:
+    """CometBFT in `home`. `starts` counts; before each one, with no process running, `prepare` is called."""
 
+    def __init__(self, program: Path, home: Path, prepare: Callable[[], None] = lambda: None) -> None:
+        self._program, self._home, self._prepare = program, home, prepare
+        self._running: asyncio.subprocess.Process | None = None
+        self._asked_to_end = False
+        self.starts = 0
 
-async def _run(program: Path, home: Path, environment: Mapping[str, str]) -> int:
-    said = home / LOG
-    mode = "ab" if said.exists() and said.stat().st_size < LOG_BYTES_MAX else "wb"
-    (home / RPC_SOCKET).unlink(missing_ok=True)  # a killed process leaves it, and then nobody can listen there
-    with said.open(mode) as output:
-        process = await asyncio.create_subprocess_exec(
-            program, "start", "--home", ".", stdout=output, stderr=output, env=environment, cwd=home
-        )
-    (home / PID).write_text(f"{process.pid}\n")
-    try:
-        return await process.wait()
-    finally:
-        if process.returncode is None:
-            process.terminate()
+    async def keep_running(self) -> None:
+        """Until cancelled, and then CometBFT has ended too. CannotRun where it ends again and again."""
+        loop, short = asyncio.get_running_loop(), 0
+        while True:
+            began = loop.time()
+            self._prepare()
+            self.starts += 1
+            code = await self._run()
+            if self._asked_to_end:
+                self._asked_to_end = False
+                continue
+            short = short + 1 if loop.time() - began < LIVES_SECONDS_MIN else 0
+            log.error("CometBFT ended", exit_code=code, log=str(self._home / LOG))
+            if short >= SHORT_LIVES_MAX:
+                said = self._home / LOG
+                raise CannotRun(f"CometBFT ended {short} times within seconds of its start; read {said}")
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def start_again(self) -> None:
+        """End it, if it runs; `keep_running` starts it at once."""
+        if self._running is not None and self._running.returncode is None:
+            self._asked_to_end = True
+            await _end(self._running)
+
+    async def _run(self) -> int:
+        said, home = self._home / LOG, self._home
+        mode = "ab" if said.exists() and said.stat().st_size < LOG_BYTES_MAX else "wb"
+        environment = {**os.environ, **{name: os.environ.get(name, value) for name, value in MEMORY.items()}}
+        (home / RPC_SOCKET).unlink(missing_ok=True)  # a killed process leaves it, and then nobody can listen there
+        with said.open(mode) as output:
+            process = await asyncio.create_subprocess_exec(
+                self._program, "start", "--home", ".", stdout=output, stderr=output, env=environment, cwd=home
+            )
+        self._running = process
+        (home / PID).write_text(f"{process.pid}\n")
+        try:
+            return await process.wait()
+        finally:
             await _end(process)
-        (home / PID).unlink(missing_ok=True)
+            for name in (PID, RPC_SOCKET):
+                (home / name).unlink(missing_ok=True)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
+    """In order, if it does so within a bounded time."""
+    if process.returncode is not None:
+        return
+    process.terminate()
     try:
         async with asyncio.timeout(STOP_SECONDS):
             await process.wait()

@@ -56,6 +56,7 @@ class AbciServer:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self._server: asyncio.Server | None = None
+        self._path: Path | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
     @property
@@ -69,6 +70,7 @@ class AbciServer:
                 str(path), f"a unix socket's path has at most {SOCKET_PATH_BYTES_MAX} bytes: move the folder"
             )
         path.unlink(missing_ok=True)
+        self._path = path
         self._server = await asyncio.start_unix_server(self._connected, path)
 
     async def close(self) -> None:
@@ -78,6 +80,8 @@ class AbciServer:
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -453,6 +453,20 @@ class LookupResponse(_message.Message):
     entry: bytes
     def __init__(self, entry: _Optional[bytes] = ...) -> None: ...
 
+class GetPolicyRequest(_message.Message):
+    __slots__ = ("known",)
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
+    known: int
+    def __init__(self, known: _Optional[int] = ...) -> None: ...
+
+class GetPolicyResponse(_message.Message):
+    __slots__ = ("entry", "steps")
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    entry: bytes
+    steps: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, entry: _Optional[bytes] = ..., steps: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
 class StreamBlocksRequest(_message.Message):
     __slots__ = ("from_height",)
     FROM_HEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -472,7 +486,7 @@ class GetNodeInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class NodeInfo(_message.Message):
-    __slots__ = ("name", "chain_id", "genesis", "height", "size", "checkpoint", "version", "time_ms", "node", "read_only")
+    __slots__ = ("name", "chain_id", "genesis", "height", "size", "checkpoint", "version", "time_ms", "node", "read_only", "not_ready")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CHAIN_ID_FIELD_NUMBER: _ClassVar[int]
     GENESIS_FIELD_NUMBER: _ClassVar[int]
@@ -483,6 +497,7 @@ class NodeInfo(_message.Message):
     TIME_MS_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     READ_ONLY_FIELD_NUMBER: _ClassVar[int]
+    NOT_READY_FIELD_NUMBER: _ClassVar[int]
     name: str
     chain_id: bytes
     genesis: bytes
@@ -493,4 +508,5 @@ class NodeInfo(_message.Message):
     time_ms: int
     node: str
     read_only: str
-    def __init__(self, name: _Optional[str] = ..., chain_id: _Optional[bytes] = ..., genesis: _Optional[bytes] = ..., height: _Optional[int] = ..., size: _Optional[int] = ..., checkpoint: _Optional[bytes] = ..., version: _Optional[str] = ..., time_ms: _Optional[int] = ..., node: _Optional[str] = ..., read_only: _Optional[str] = ...) -> None: ...
+    not_ready: str
+    def __init__(self, name: _Optional[str] = ..., chain_id: _Optional[bytes] = ..., genesis: _Optional[bytes] = ..., height: _Optional[int] = ..., size: _Optional[int] = ..., checkpoint: _Optional[bytes] = ..., version: _Optional[str] = ..., time_ms: _Optional[int] = ..., node: _Optional[str] = ..., read_only: _Optional[str] = ..., not_ready: _Optional[str] = ...) -> None: ...

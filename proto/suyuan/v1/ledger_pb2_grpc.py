@@ -109,6 +109,11 @@ class LedgerStub:
                 request_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.LookupRequest.SerializeToString,
                 response_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.LookupResponse.FromString,
                 _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/suyuan.v1.Ledger/GetPolicy',
+                request_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.GetPolicyResponse.FromString,
+                _registered_method=True)
         self.StreamBlocks = channel.unary_stream(
                 '/suyuan.v1.Ledger/StreamBlocks',
                 request_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.StreamBlocksRequest.SerializeToString,
@@ -230,6 +235,13 @@ class LedgerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPolicy(self, request, context):
+        """The policy of the validators in force, and the steps that lead to it from the one that the caller pinned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StreamBlocks(self, request, context):
         """Blocks for replay, in order, with the openings of the amounts: for regulators.
         """
@@ -321,6 +333,11 @@ def add_LedgerServicer_to_server(servicer, server):
                     servicer.Lookup,
                     request_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.LookupRequest.FromString,
                     response_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.LookupResponse.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.GetPolicyRequest.FromString,
+                    response_serializer=proto_dot_suyuan_dot_v1_dot_ledger__pb2.GetPolicyResponse.SerializeToString,
             ),
             'StreamBlocks': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamBlocks,
@@ -738,6 +755,33 @@ class Ledger:
             '/suyuan.v1.Ledger/Lookup',
             proto_dot_suyuan_dot_v1_dot_ledger__pb2.LookupRequest.SerializeToString,
             proto_dot_suyuan_dot_v1_dot_ledger__pb2.LookupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/suyuan.v1.Ledger/GetPolicy',
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.GetPolicyRequest.SerializeToString,
+            proto_dot_suyuan_dot_v1_dot_ledger__pb2.GetPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

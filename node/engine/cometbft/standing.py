@@ -1,0 +1,107 @@
+"""How a node of a network stands: the figures that its metrics show, and whether it keeps up."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from ledger.limits import (
+    BEHIND_BLOCKS_MAX,
+    CLOCK_OFF_MS_MAX,
+    QUORUM_OLD_MS_MAX,
+    STALLED_SECONDS_MAX,
+)
+from node.engine import Cosigned
+from node.engine.cometbft.watch import Seen
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """At one moment, `now_ms`. `reasons` are why nothing is ordered, whatever the figures say; `quorum_ms` is since
+    when a quorum stands behind what readers get (0: none ever did); `lag_leaves` stored here wait for theirs
+    since `lag_seconds`. `needed` validators are a quorum; `stalled_seconds` passed since CometBFT's last block;
+    `starts` counts CometBFT's."""
+
+    now_ms: int
+    reasons: tuple[str, ...] = ()
+    seen: Seen | None = None
+    peers_expected: int = 0
+    needed: int = 1
+    cosigned: tuple[Cosigned, ...] = ()
+    clock_ahead_ms: int = 0
+    quorum_ms: int = 0
+    lag_leaves: int = 0
+    lag_seconds: float = 0.0
+    unwitnessed: int = 0
+    stalled_seconds: float = 0.0
+    starts: int = 0
+
+
+def trouble(at: Standing) -> str:
+    """Why this node orders nothing, or does not keep up; what explains the rest comes first. Empty: all is well."""
+    return next((why for why in (*at.reasons, *_troubles(at)) if why), "")
+
+
+def _troubles(at: Standing) -> Iterator[str]:
+    seen = at.seen
+    if seen is None:
+        yield "CometBFT does not answer; its log is cometbft/cometbft.log"
+        return
+    if seen.catching_up:
+        yield f"it catches up with the others; CometBFT stands at block {seen.height}"
+    if len(seen.peers) + 1 < at.needed:
+        here = f"CometBFT reaches {len(seen.peers)} of {at.peers_expected} peers"
+        yield f"{here}; with fewer than {at.needed - 1} nothing is ordered"
+    if abs(at.clock_ahead_ms) > CLOCK_OFF_MS_MAX:
+        side = "ahead of" if at.clock_ahead_ms > 0 else "behind"
+        yield f"its clock is {abs(at.clock_ahead_ms) // 1000} s {side} the other validators' clocks"
+    if seen.peer_height - seen.height > BEHIND_BLOCKS_MAX:
+        yield f"it lags behind: CometBFT stands at block {seen.height}, a peer at {seen.peer_height}"
+    if seen.transactions and at.stalled_seconds > STALLED_SECONDS_MAX:
+        waiting = f"{seen.transactions} transactions wait"
+        yield f"{waiting}, and there was no block for {at.stalled_seconds:.0f} s (round {seen.round})"
+    if at.lag_seconds > STALLED_SECONDS_MAX:
+        yield f"a quorum has not cosigned its last {at.lag_leaves} leaves for {at.lag_seconds:.0f} s"
+    if not at.quorum_ms:
+        yield "no quorum cosigned what it shows yet"
+    elif at.now_ms - at.quorum_ms > QUORUM_OLD_MS_MAX:
+        yield f"the quorum's cosignatures are {(at.now_ms - at.quorum_ms) // 1000} s old"
+
+
+def collect(at: Standing) -> Iterator[Metric]:
+    """As Prometheus takes them. Figures of CometBFT are left out while it does not answer."""
+    yield _gauge("cometbft_up", "1 while CometBFT answers", at.seen is not None)
+    yield CounterMetricFamily("suyuan_cometbft_starts", "Starts of CometBFT since the node began", value=at.starts)
+    yield _gauge("cometbft_peers_expected", "Peers that CometBFT should be connected with", at.peers_expected)
+    if at.seen is not None:
+        yield from _of_cometbft(at.seen)
+    yield _gauge("cosign_lag_leaves", "Leaves stored here beyond what a quorum cosigned", at.lag_leaves)
+    yield _gauge("cosign_lag_seconds", "Since when the oldest of them waits", at.lag_seconds)
+    yield _gauge("unwitnessed_envelopes", "Envelopes in a block whose receipt waits for the quorum", at.unwitnessed)
+    yield _gauge("quorum_time_seconds", "Since when a quorum stands behind what readers get", at.quorum_ms / 1000)
+    yield _gauge("clock_ahead_seconds", "By how much the clock is ahead of the others'", at.clock_ahead_ms / 1000)
+    heads = GaugeMetricFamily("suyuan_cosigned_leaves", "Leaves of the newest head cosigned", labels=["validator"])
+    times = GaugeMetricFamily("suyuan_cosigned_time_seconds", "When that was (Unix time)", labels=["validator"])
+    for one in at.cosigned:
+        heads.add_metric([one.validator], one.leaves)
+        times.add_metric([one.validator], one.time_ms / 1000)
+    yield heads
+    yield times
+
+
+def _of_cometbft(seen: Seen) -> Iterator[Metric]:
+    yield _gauge("cometbft_height", "Height of CometBFT's last block", seen.height)
+    yield _gauge("cometbft_peer_height", "The highest block that a peer says it has", seen.peer_height)
+    yield _gauge("cometbft_round", "Round in which the next block is voted on; 0 where all goes well", seen.round)
+    yield _gauge("cometbft_catching_up", "1 while CometBFT fetches blocks that it missed", seen.catching_up)
+    yield _gauge(
+        "cometbft_block_time_seconds", "Time of CometBFT's last block (Unix time)", seen.block_time_ms / 1000
+    )
+    yield _gauge("cometbft_peers", "Peers that CometBFT is connected with", len(seen.peers))
+    yield _gauge("cometbft_mempool_transactions", "Transactions that wait in the mempool", seen.transactions)
+    yield _gauge("cometbft_mempool_bytes", "Bytes that wait in the mempool", seen.bytes)
+
+
+def _gauge(name: str, about: str, value: Any) -> Metric:
+    return GaugeMetricFamily(f"suyuan_{name}", about, value=float(value))
