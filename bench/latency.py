@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from bench import world
 from client_sdk.build import SignedEnvelope
+from client_sdk.client import Client
 
 
 def paced(envelopes: list[SignedEnvelope], rate: float, sent: dict[bytes, float]) -> Iterator[SignedEnvelope]:
@@ -24,6 +25,20 @@ def paced(envelopes: list[SignedEnvelope], rate: float, sent: dict[bytes, float]
         yield envelope
 
 
+def timed(client: Client, envelopes: list[SignedEnvelope], rate: float) -> list[float]:
+    """Milliseconds from submit to verified receipt of each envelope, the shortest first."""
+    gc.collect()
+    gc.freeze()  # the envelopes made beforehand are not what is measured
+    sys.setswitchinterval(0.0002)  # the pacing thread must not wait 5 ms for the one that verifies receipts
+    sent: dict[bytes, float] = {}
+    taken = []
+    for envelope, result in client.submit_stream(paced(envelopes, rate, sent)):
+        if isinstance(result, Exception):
+            raise result
+        taken.append((time.perf_counter() - sent[envelope.id]) * 1000)
+    return sorted(taken)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=1000, help="envelopes a second")
@@ -35,17 +50,8 @@ def main() -> None:
     trade.prepare()
     count = int(given.rate * given.seconds)
     envelopes = list(trade.envelopes(count * given.size, given.size))[:count]
-    gc.collect()
-    gc.freeze()  # the envelopes made beforehand are not what is measured
-    sys.setswitchinterval(0.0002)  # the pacing thread must not wait 5 ms for the one that verifies receipts
-    sent: dict[bytes, float] = {}
-    taken = []
-    for envelope, result in node.client.submit_stream(paced(envelopes, given.rate, sent)):
-        if isinstance(result, Exception):
-            raise result
-        taken.append((time.perf_counter() - sent[envelope.id]) * 1000)
+    taken = timed(node.client, envelopes, given.rate)
     node.stop()
-    taken.sort()
     points = {name: taken[int(len(taken) * share)] for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))}
     shown = ", ".join(f"{name} {value:.1f} ms" for name, value in points.items())
     print(f"{given.rate:,.0f} envelopes of {given.size} a second: {shown}, max {taken[-1]:.1f} ms")

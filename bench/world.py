@@ -27,14 +27,20 @@ NAME = "bench.example/log"
 
 
 @dataclass
-class Node:
-    """A node in a process of its own, and a client with a member's certificate."""
+class Desk:
+    """Where the load is sent from: a client with the regulator's certificate, and a folder."""
 
     folder: Path
-    process: subprocess.Popen[bytes]
     connection: Connection
     client: Client
     regulator: Identity
+
+
+@dataclass
+class Node(Desk):
+    """A node in a process of its own."""
+
+    process: subprocess.Popen[bytes]
 
     def stop(self) -> None:
         self.client.close()
@@ -77,13 +83,13 @@ def restart(folder: Path) -> Node:
         member = keys.load_public(home).member
         operate("certify", str(data), str(home / "tls.csr"), "--member", member, "-o", str(home / "tls.crt"))
     connection, regulator = keys.open_folder(home, PASSPHRASE)
-    return Node(folder, process, connection, Client(connection, regulator), regulator)
+    return Node(folder, connection, Client(connection, regulator), regulator, process)
 
 
 class Trade:
     """The members, products and lots of the load, and its endless records."""
 
-    def __init__(self, node: Node, seed: int = 7, shops: int = SHOPS) -> None:
+    def __init__(self, node: Desk, seed: int = 7, shops: int = SHOPS, lots: int = LOTS) -> None:
         self.random = Random(seed)
         self.node = node
         self.now = time.time_ns() // 1_000_000
@@ -92,7 +98,7 @@ class Trade:
         self.shops = [self._identity() for _ in range(shops)]
         self.quiet = [self._identity() for _ in range(2)]  # shops that the load leaves alone
         self.products = [gtin(self.random) for _ in range(6)]
-        self.lots = [f"{self.random.choice(self.products)}#L{number:06d}" for number in range(LOTS)]
+        self.lots = [f"{self.random.choice(self.products)}#L{number:06d}" for number in range(lots)]
         self._number = 0
         self.pallets = 0
 

@@ -128,7 +128,8 @@ POLICY_STEPS_ENTRIES_MAX: Final = 64  # changes of validators that a reader foll
 
 # A network of validators (node)
 ABCI_MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024  # from the node's own CometBFT: a block, its votes, and room
-ENVELOPE_TX_BYTES_MAX: Final = ENVELOPE_BYTES_MAX + 16 * 1024  # of an envelope, packed, that cannot be packed smaller
+TX_UNPACKED_BYTES_MAX: Final = 2 * 1024 * 1024  # of the envelopes that travel as one transaction
+TX_BYTES_MAX: Final = TX_UNPACKED_BYTES_MAX + 16 * 1024  # of those, packed, that cannot be packed smaller
 CHECKED_BYTES_MAX: Final = 16 * 1024 * 1024  # of envelopes whose bytes and signature a node remembers as checked
 COSIGNED_HEADS_ENTRIES_MAX: Final = 64  # that wait for a quorum, or for this node to store them
 PEER_ANSWER_SECONDS_MAX: Final = 5

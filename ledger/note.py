@@ -27,6 +27,7 @@ _DASH: Final = "— "
 # No spaces, no plus sign; no control characters and none that change how others are shown. By code points, since
 # Unicode versions differ in which characters there are.
 _NAME: Final = re.compile(r"[^+\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 class VerifierKey(Struct, frozen=True):
@@ -97,7 +98,7 @@ def parse(data: bytes) -> Note:
         whole = data.decode("utf-8")
     except UnicodeDecodeError:
         raise Malformed("note", "not UTF-8") from None
-    if any(ord(char) < 0x20 and char != "\n" for char in whole):
+    if _CONTROL.search(whole):
         raise Malformed("note", "control characters other than newline")
     at = whole.rfind("\n\n")
     if at < 0 or not whole.endswith("\n"):

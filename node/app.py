@@ -1,6 +1,7 @@
 """The node's use cases, apart from any protocol: what gRPC (and later HTTP) call."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -108,7 +109,7 @@ class App:
         except ReadOnly:
             self.metrics.envelopes.labels("read_only").inc()
             raise
-        answer: Done = partial(self._answer, checked.opened.id, len(checked.opened.records), done)
+        answer: Done = partial(self._answer, checked.opened.id, len(checked.opened.records), time.monotonic(), done)
         try:
             self.engine.offer(checked, answer)
         except Overloaded:
@@ -120,6 +121,7 @@ class App:
         self,
         envelope_id: bytes,
         records: int,
+        offered_at: float,
         done: Callable[[Receipt | SuyuanError], None],
         outcome: Outcome | SuyuanError,
     ) -> None:
@@ -134,6 +136,8 @@ class App:
         self.metrics.envelopes.labels("earlier" if verdict.earlier else "accepted").inc()
         if not verdict.earlier:
             self.metrics.records.inc(records)
+            self.metrics.final_seconds.observe(outcome.final_at - offered_at)
+            self.metrics.submit_seconds.observe(time.monotonic() - offered_at)
         done(Receipt(envelope_id, verdict.leaf, outcome.proof, outcome.checkpoint, verdict.earlier))
 
     async def submit(self, wire: bytes) -> Receipt:

@@ -158,12 +158,10 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
     @unary
     async def Submit(self, request: pb.SubmitRequest, context: Context) -> pb.SubmitResult:  # noqa: N802
         self.member(context)
-        start = time.perf_counter()
         try:
             receipt = await self.app.submit(request.envelope)
         except (Malformed, Refused) as error:  # it may name every record, which is more than a trailer holds
             return pb.SubmitResult(tag=request.tag, refusal=convert.refusal(error))
-        self.app.metrics.seconds.observe(time.perf_counter() - start)
         return pb.SubmitResult(tag=request.tag, receipt=convert.receipt(receipt))
 
     @streaming

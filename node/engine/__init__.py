@@ -16,11 +16,13 @@ from ledger.storage.chainview import ChainView
 
 
 class Outcome(Struct, frozen=True):
-    """A verdict, and for an accepted envelope the proof of its leaf under a signed checkpoint."""
+    """A verdict, and for an accepted envelope the proof of its leaf under a signed checkpoint, and when its block was
+    on disk here (seconds of time.monotonic)."""
 
     verdict: Verdict
     checkpoint: bytes
     proof: list[bytes]
+    final_at: float = 0.0
 
 
 class Cosigned(Struct, frozen=True):

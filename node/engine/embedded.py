@@ -6,6 +6,7 @@ before the signature and whose headers give size and root of every checkpoint.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -154,11 +155,11 @@ class Embedded:
         """In the worker thread: plan, store, cosign, prove. What fails to be stored stops the engine."""
         store = self._store
         try:
-            time = max(self._clock.now_ms(), store.head.time)
+            time_ms = max(self._clock.now_ms(), store.head.time)
         except ClockWrong as error:
             return [error] * len(batch)
         try:
-            plan = store.plan([checked for checked, _ in batch], time)
+            plan = store.plan([checked for checked, _ in batch], time_ms)
         except INTERNAL_ERRORS:
             return self._isolate(batch)
         store.commit(plan)
@@ -184,7 +185,8 @@ class Embedded:
         if verdict.leaf is None:
             return Outcome(verdict, b"", [])
         view = self.view
-        return Outcome(verdict, view.checkpoint, self._store.inclusion_proof(verdict.leaf, view.head.log))
+        proof = self._store.inclusion_proof(verdict.leaf, view.head.log)
+        return Outcome(verdict, view.checkpoint, proof, time.monotonic())
 
     def _cosign(self) -> ChainView:
         head = self._store.head

@@ -11,12 +11,12 @@ import zstandard
 
 from ledger import signature
 from ledger.errors import Damaged, Malformed, WriteFailed
-from ledger.limits import ABCI_MESSAGE_BYTES_MAX, ENVELOPE_BYTES_MAX
+from ledger.limits import ABCI_MESSAGE_BYTES_MAX, BLOCK_ENVELOPES_MAX, ENVELOPE_BYTES_MAX, TX_UNPACKED_BYTES_MAX
 from ledger.plan import Checked, Plan
 from node.engine.cometbft import application, dispatch
 from node.engine.cometbft.dispatch import Dispatch
 from node.engine.cometbft.server import AbciServer, framed
-from node.engine.cometbft.transactions import pack, unpack
+from node.engine.cometbft.transactions import WIRES, pack, unpack
 from proto.abci import abci_pb2 as pb
 from tests.validators import Member
 from tests.world import DEALER, EVERYBODY, LOT, MAKER, REGULATOR, World
@@ -39,8 +39,12 @@ def founded(folder: Path) -> Member:
     return node
 
 
+def wires(world: World, who: Any, envelopes: Sequence[Sequence[Any]], **changes: Any) -> list[bytes]:
+    return [world.envelope(who, [world.seal(act) for act in acts], **changes) for acts in envelopes]
+
+
 def txs(world: World, who: Any, envelopes: Sequence[Sequence[Any]], **changes: Any) -> list[bytes]:
-    return [pack(world.envelope(who, [world.seal(act) for act in acts], **changes)) for acts in envelopes]
+    return [pack([wire]) for wire in wires(world, who, envelopes, **changes)]
 
 
 def sales(node: Member, *quantities: int) -> list[bytes]:
@@ -63,11 +67,12 @@ def test_nodes_that_execute_the_same_blocks_say_the_same(tmp_path: Path, node: M
 
 
 def test_a_broken_rule_refuses_its_envelope_and_changes_nothing(node: Member) -> None:
-    """Two nodes admitted a sale of the same last hundred cans."""
+    """Two nodes admitted a sale of the same last hundred cans; and what travels with a refused one is booked."""
     first, second = sales(node, 100, 100)
     assert node.app.process([first, second]) == ""
     decided = node.decide(first, second)
     assert [one.leaf is None for one in decided.verdicts] == [False, True]
+    assert decided.accepted == [True, False]
     assert node.world.held(MAKER) == 0
     before = node.app.app_hash
     height = node.world.store.head.height
@@ -82,21 +87,35 @@ def test_an_envelope_that_comes_again_is_booked_once(node: Member) -> None:
     assert (again.leaf, again.earlier, node.world.held(MAKER)) == (leaf, True, 90)
 
 
+def test_envelopes_travel_together_and_are_booked_one_by_one_in_order(node: Member) -> None:
+    world = node.world
+    three = wires(world, MAKER, [[world.sell(MAKER, quantity)] for quantity in (60, 41, 40)])
+    decided = node.decide(pack(three), pack(three[:1]))
+    assert [one.leaf is not None for one in decided.verdicts] == [True, False, True, True]
+    assert decided.verdicts[3].earlier
+    assert decided.accepted == [False, True]
+    assert (node.world.held(MAKER), len(set(decided.ids))) == (0, 3)
+
+
 def bad_transactions(node: Member) -> dict[str, bytes]:
     world = node.world
     wire = world.envelope(MAKER, [world.seal(world.sell(MAKER, 1))])
     flipped = bytearray(wire)
     flipped[len(wire) // 2] ^= 1
-    unsized = zstandard.ZstdCompressor(write_content_size=False).compress(wire)
+    unsized = zstandard.ZstdCompressor(write_content_size=False).compress(WIRES.encode([wire]))
     return {
         "empty": b"",
         "not packed": wire,
-        "cut": pack(wire)[:-1],
-        "more behind it": pack(wire) + b"\x00",
-        "a bomb": pack(bytes(ENVELOPE_BYTES_MAX + 1)),
+        "cut": pack([wire])[:-1],
+        "more behind it": pack([wire]) + b"\x00",
+        "a bomb": pack([bytes(TX_UNPACKED_BYTES_MAX)]),
+        "too large an envelope": pack([bytes(ENVELOPE_BYTES_MAX + 1)]),
+        "no envelope": pack([]),
+        "too many": pack([b""] * (BLOCK_ENVELOPES_MAX + 1)),
         "no size": unsized,
-        "not an envelope": pack(b"nonsense"),
-        "a flipped bit": pack(bytes(flipped)),
+        "not an envelope": pack([b"nonsense"]),
+        "a flipped bit": pack([bytes(flipped)]),
+        "a bad one behind a good one": pack([wire, bytes(flipped)]),
         "another chain": txs(world, MAKER, [[world.sell(MAKER, 1)]], chain=bytes(32))[0],
         "an unknown key": txs(world, MAKER, [[world.sell(MAKER, 1)]], key=bytes(8))[0],
         "another's signature": txs(world, MAKER, [[world.sell(MAKER, 1)]], seed=DEALER.seed)[0],
@@ -116,19 +135,20 @@ def test_bad_bytes_keys_and_signatures_are_rejected_and_never_raise(node: Member
 def test_what_should_never_have_been_decided_is_refused_alone(node: Member) -> None:
     good, *_ = sales(node, 1)
     bad = list(bad_transactions(node).values())
-    verdicts = node.decide(*bad, good).verdicts
-    assert [one.leaf is None for one in verdicts] == [True] * len(bad) + [False]
+    decided = node.decide(*bad, good)
+    assert decided.accepted == [False] * len(bad) + [True]
+    assert [one.leaf is not None for one in decided.verdicts] == [True]
 
 
 def test_a_block_is_bounded_by_what_it_unpacks_to(node: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     three = sales(node, 1, 2, 3)
-    room = sum(len(unpack(tx)) + 5 for tx in three[:2]) + 1024
+    room = sum(len(wire) + 5 for tx in three[:2] for wire in unpack(tx)) + 1024
     monkeypatch.setattr(application, "BLOCK_BYTES_MAX", room)
     assert node.app.prepare(three, 10**6) == three[:2]
     assert node.app.prepare(three, len(three[0])) == three[:1]
     assert node.app.process(three[:2]) == ""
     assert "beyond what one block holds" in node.app.process(three)
-    assert [one.leaf is None for one in node.decide(*three).verdicts] == [False, False, True]
+    assert node.decide(*three).accepted == [True, True, False]
 
 
 def test_an_error_of_ours_refuses_the_one_envelope_that_meets_it(
@@ -136,7 +156,7 @@ def test_an_error_of_ours_refuses_the_one_envelope_that_meets_it(
 ) -> None:
     five = sales(node, 1, 2, 3, 4, 5)
     plan = node.world.store.plan
-    cursed = {unpack(five[1]), unpack(five[3])}
+    cursed = {*unpack(five[1]), *unpack(five[3])}
 
     def planned(envelopes: Sequence[Checked], time: int) -> Plan:
         if any(one.opened.wire in cursed for one in envelopes):
@@ -165,6 +185,19 @@ def test_a_signature_is_checked_once_a_node(node: Member, monkeypatch: pytest.Mo
     node.app.process(node.app.prepare(two, 10**6))
     node.decide(*two)
     assert len(checked) == 2
+
+
+def test_what_a_stored_block_has_is_not_kept_unpacked(node: Member) -> None:
+    first, second = sales(node, 1, 2)
+    for tx in (first, second):
+        node.app.check(tx)
+    checker = node.app._checker
+    waiting = checker._bytes
+    node.decide(first, first)
+    assert list(checker._known.values()) == [checker.check(second)]
+    assert 0 < checker._bytes < waiting
+    node.decide(second)
+    assert (checker._bytes, len(checker._known)) == (0, 0)
 
 
 def test_a_gap_or_a_repetition_of_heights_is_damage(node: Member) -> None:

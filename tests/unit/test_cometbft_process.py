@@ -177,7 +177,7 @@ async def test_calls_are_bounded_in_number_and_bytes(tmp_path: Path) -> None:
         return answers if len(answers) > 1 else answers[0]
 
     many = [b"x"] * (limits.RPC_BATCH_REQUESTS_MAX + 1)
-    large = [b"x" * limits.ENVELOPE_TX_BYTES_MAX] * 3
+    large = [b"x" * limits.TX_BYTES_MAX] * 3
     async with answering(tmp_path / "s", answer) as broadcaster:
         for txs in (many, large):
             assert {taken for taken, _ in await broadcaster.send(txs)} == {Taken.YES}

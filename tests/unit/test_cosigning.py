@@ -22,10 +22,9 @@ from node.cosigning.cosigner import Cosigner
 from node.cosigning.evidence import FOLDER, Evidence
 from node.cosigning.exchange import PATH, Exchange
 from node.cosigning.gathering import Gathering, OutOfHistory
-from node.engine import Outcome, Overloaded, Stopped
-from node.engine.cometbft import booked, home, intake
+from node.engine import Outcome, Stopped
+from node.engine.cometbft import booked, home
 from node.engine.cometbft.booked import Receipts
-from node.engine.cometbft.broadcast import Taken
 from node.engine.cometbft.engine import Cometbft
 from node.engine.cometbft.intake import Intake
 from node.engine.cometbft.transactions import pack
@@ -461,52 +460,6 @@ async def test_a_receipt_waits_for_the_quorum_and_not_for_ever(world: World, mon
     assert isinstance(found[-1], Stopped)
 
 
-class Pool:
-    """In the place of CometBFT's: answers as told, then YES."""
-
-    def __init__(self, *answers: Taken) -> None:
-        self.answers = list(answers)
-        self.sent: list[bytes] = []
-
-    async def send(self, txs: list[bytes]) -> list[tuple[Taken, str]]:
-        self.sent += txs
-        return [(self.answers.pop(0) if self.answers else Taken.YES, "") for _ in txs]
-
-
-async def running_with(taking: Intake, pool: Pool, until: Any) -> None:
-    running = asyncio.create_task(taking.run(pool))  # type: ignore[arg-type]
-    while not until():
-        await asyncio.sleep(0.005)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-
-async def test_an_envelope_is_handed_over_until_a_block_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "SEND_AGAIN_SECONDS", 0.02)
-    taking, pool = Intake(10, 1000), Pool(Taken.LATER)
-    found, done = outcomes()
-    taking.take(b"one", done)
-    taking.take(b"one", done)
-    await running_with(taking, pool, lambda: len(pool.sent) == 3)
-    assert (set(pool.sent), found) == ({b"one"}, [])
-    name = intake.name_of(b"one")
-    assert (len(taking.decided(name)), taking.decided(name), len(taking)) == (2, [], 0)
-
-
-async def test_a_full_pool_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    taking, pool = Intake(2, 1000), Pool(Taken.FULL, Taken.YES)
-    found, done = outcomes()
-    taking.take(b"one", done)
-    taking.take(b"two", done)
-    with pytest.raises(Overloaded):
-        taking.take(b"three", done)
-    await running_with(taking, pool, lambda: len(found) == 1)
-    assert isinstance(found[0], Overloaded)
-    with pytest.raises(Overloaded):
-        taking.take(b"x" * 1000, done)
-    assert (len(taking), len(taking.give_up()), len(taking)) == (1, 1, 0)
-
-
 # A node outside the others' history
 
 
@@ -524,7 +477,7 @@ async def test_it_takes_cosigns_and_answers_nothing_more(tmp_path: Path, monkeyp
     found, done = outcomes()
     wire, beyond = (world.envelope(MAKER, [world.seal(world.sell(MAKER, count))]) for count in (1, 10**9))
     for one in (wire, beyond):
-        engine._intake.take(pack(one), done)
+        engine._intake.take(world.check(one), done)
     log = world.store.head.log
     for number in (1, 2):
         engine._heard(note(log.size, bytes(32), [number], NOW))
@@ -532,7 +485,7 @@ async def test_it_takes_cosigns_and_answers_nothing_more(tmp_path: Path, monkeyp
         await engine._until_failure()
     with pytest.raises(Stopped):
         engine.offer(world.check(wire), done)
-    decided = engine._application.finalize(1, world.now, [pack(wire), pack(beyond)])
+    decided = engine._application.finalize(1, world.now, [pack([wire, beyond])])
     await asyncio.get_running_loop().run_in_executor(engine._worker, engine._commit)
     for number in (1, 2, 3):
         engine._heard(head_note(world, number))

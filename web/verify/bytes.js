@@ -67,7 +67,10 @@ export function unbase64(encoded) {
   } catch {
     return null;
   }
-  return btoa(binary) === encoded ? Uint8Array.from(binary, (char) => char.charCodeAt(0)) : null;
+  if (btoa(binary) !== encoded) return null;
+  const data = new Uint8Array(binary.length);
+  for (let at = 0; at < data.length; at++) data[at] = binary.charCodeAt(at);
+  return data;
 }
 
 /** Big-endian bytes of a non-negative integer. */

@@ -6,11 +6,12 @@ Bad input never raises here, since an exception stops consensus.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 
 import structlog
 from msgspec import Struct
 
-from ledger.errors import Damaged, Problem, SuyuanError
+from ledger.errors import Damaged, SuyuanError
 from ledger.limits import (
     BLOCK_BYTES_MAX,
     BLOCK_ENVELOPES_MAX,
@@ -23,22 +24,22 @@ from ledger.storage.chainstore import ChainStore
 from node.engine import journal
 from node.engine.cometbft.checker import Checker
 from node.engine.cometbft.progress import RESYNC, Progress
-from node.engine.cometbft.transactions import name_of
 from node.engine.isolate import INTERNAL_ERRORS, internal_verdict
 
 log = structlog.get_logger(__name__)
 
 
 class Decided(Struct, frozen=True):
-    """A block of CometBFT as it was planned: the names of its transactions, the ids of their envelopes (empty: there
-    is none in it), what became of each, and which keys vote from now on (1) or no more (0), where the validators
-    change."""
+    """A block of CometBFT as it was planned: its transactions, its envelopes' ids, what became of each, whether each
+    transaction is one in which all were accepted, and which keys vote from now on (1) or no more (0), where the
+    validators change."""
 
     height: int
     voters: dict[bytes, int]
-    names: list[bytes]
-    envelopes: list[bytes]
+    txs: Sequence[bytes]
+    ids: list[bytes]
     verdicts: list[Verdict]
+    accepted: list[bool]
     plan: Plan
 
 
@@ -49,12 +50,13 @@ class Room:
         self._bytes = BLOCK_BYTES_MAX - BLOCK_OVERHEAD_BYTES_MAX
         self._envelopes = BLOCK_ENVELOPES_MAX
 
-    def take(self, checked: Checked) -> bool:
-        size = len(checked.opened.wire) + ENVELOPE_OVERHEAD_BYTES_MAX
-        if size > self._bytes or not self._envelopes:
+    def take(self, checked: Sequence[Checked]) -> bool:
+        """Whether all of them fit; then they are in."""
+        size = sum(len(one.opened.wire) + ENVELOPE_OVERHEAD_BYTES_MAX for one in checked)
+        if size > self._bytes or len(checked) > self._envelopes:
             return False
         self._bytes -= size
-        self._envelopes -= 1
+        self._envelopes -= len(checked)
         return True
 
 
@@ -113,10 +115,13 @@ class Application:
             raise Damaged("cometbft/data", flaw, RESYNC)
         room = Room()
         found = [self._checker.find(tx) for tx in txs]
-        fit = [one if one is not None and room.take(one) else None for one in found]
-        plan, verdicts = self._planned(fit, max(time_ms, self._store.head.time))
-        names, ids = [name_of(tx) for tx in txs], [b"" if one is None else one.opened.id for one in found]
-        self._decided = Decided(height, self._voters(plan), names, ids, verdicts, plan)
+        fit = [one if one is not None and room.take(one) else [] for one in found]  # none in what is not readable
+        envelopes = [envelope for one in fit for envelope in one]
+        plan, verdicts = self._planned(envelopes, max(time_ms, self._store.head.time))
+        told = iter(one.leaf is not None for one in verdicts)
+        accepted = [bool(one) and all(list(islice(told, len(one)))) for one in fit]
+        ids = [one.opened.id for one in envelopes]
+        self._decided = Decided(height, self._voters(plan), txs, ids, verdicts, accepted, plan)
         return self._decided
 
     def _voters(self, plan: Plan) -> dict[bytes, int]:
@@ -127,11 +132,11 @@ class Application:
         before, after = ({one.consensus for one in entry.validators} for entry in entries)
         return {key: int(key in after) for key in sorted(before ^ after)}
 
-    def _planned(self, found: Sequence[Checked | None], time_ms: int) -> tuple[Plan, list[Verdict]]:
+    def _planned(self, envelopes: Sequence[Checked], time_ms: int) -> tuple[Plan, list[Verdict]]:
         """A plan of all that can be planned. Where planning meets an error of ours, the envelope at which it first
         does is left out and refused: the shortest beginning that fails ends with it, on every node alike."""
-        verdicts: list[Verdict | None] = [_unreadable() if one is None else None for one in found]
-        kept = [(number, one) for number, one in enumerate(found) if one is not None]
+        verdicts: list[Verdict | None] = [None] * len(envelopes)
+        kept = list(enumerate(envelopes))
         while True:
             plan = self._try([one for _, one in kept], time_ms)
             if plan is not None:
@@ -170,11 +175,7 @@ class Application:
         self._progress.announce(decided.height, decided.plan.head)
         self._store.commit(decided.plan)
         self._progress.stored(decided.height)
-        journal.tell(self._store.head.height, zip(decided.envelopes, decided.verdicts, strict=True))
+        self._checker.forget(decided.txs)
+        journal.tell(self._store.head.height, zip(decided.ids, decided.verdicts, strict=True))
         self._decided = None
         return decided
-
-
-def _unreadable() -> Verdict:
-    """Stands in a decided block only where more than a third of the validators do not check what they vote for."""
-    return Verdict(None, False, (Problem("envelope.malformed", "it is no envelope of this chain, or not signed"),))

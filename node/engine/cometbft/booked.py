@@ -1,6 +1,6 @@
 """Accepted envelopes whose receipt waits for the quorum of validators, for a bounded time."""
 
-import asyncio
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -19,7 +19,7 @@ class Booked(Struct, frozen=True):
     verdict: Verdict
     leaf: int
     done: Done
-    until: float
+    final_at: float
 
 
 class Receipts:
@@ -33,24 +33,23 @@ class Receipts:
         return len(self._booked)
 
     def await_quorum(self, verdict: Verdict, leaf: int, done: Done) -> None:
-        until = asyncio.get_running_loop().time() + WITNESS_WAIT_MS_MAX / 1000
-        self._booked.append(Booked(verdict, leaf, done, until))
+        self._booked.append(Booked(verdict, leaf, done, time.monotonic()))
 
     def answer(self, witnessed: ChainView | None, newest: ChainView) -> None:
         """Answer all that stand in the version that a quorum cosigned, and those that waited too long with the newest
         version, which this node alone may have signed: final, and not witnessed."""
-        now = asyncio.get_running_loop().time()
+        late = time.monotonic() - WITNESS_WAIT_MS_MAX / 1000
         waiting, self._booked = self._booked, []
         for one in waiting:
             if witnessed is not None and one.leaf < witnessed.head.log.size:
                 self._done(one, witnessed)
-            elif one.until <= now:
+            elif one.final_at <= late:
                 self._done(one, newest)
             else:
                 self._booked.append(one)
 
     def _done(self, one: Booked, view: ChainView) -> None:
-        one.done(Outcome(one.verdict, view.checkpoint, self._prove(one.leaf, view)))
+        one.done(Outcome(one.verdict, view.checkpoint, self._prove(one.leaf, view), one.final_at))
 
     def give_up(self) -> None:
         for one in self._booked:

@@ -107,7 +107,7 @@ class Dispatch:
     def _finalize(self, asked: pb.FinalizeBlock) -> pb.BlockFinalized:
         time_ms = asked.time.seconds * 1000 + asked.time.nanos // 1_000_000
         decided = self._application.finalize(asked.height, time_ms, asked.txs)
-        results = [pb.TxResult(code=REFUSED if one.leaf is None else 0) for one in decided.verdicts]
+        results = [pb.TxResult(code=0 if accepted else REFUSED) for accepted in decided.accepted]
         voters = [pb.Voter(pub_key=pb.VotingKey(ed25519=key), power=power) for key, power in decided.voters.items()]
         root = decided.plan.head.log.root()
         return pb.BlockFinalized(tx_results=results, validator_updates=voters, app_hash=root)

@@ -40,7 +40,7 @@ from node.engine.cometbft.process import Process, require_version
 from node.engine.cometbft.progress import Progress
 from node.engine.cometbft.returning import Returning
 from node.engine.cometbft.server import AbciServer
-from node.engine.cometbft.transactions import name_of, pack
+from node.engine.cometbft.transactions import name_of
 from node.engine.cometbft.watch import Watch
 from node.peers import Peer
 from node.succession import Succession
@@ -137,9 +137,7 @@ class Cometbft:
             self._receipts.await_quorum(Verdict(earlier.leaf, True, ()), earlier.leaf, done)
             self._loop.call_soon(self._answer_receipts)
             return
-        tx = pack(checked.opened.wire)
-        self._intake.take(tx, done)
-        self._worker.submit(self._checker.remember, name_of(tx), checked)
+        self._intake.take(checked, done)
 
     async def listen(self, host: str, port: int, *others: web.RouteDef) -> int:
         """Hear the other validators' cosignatures, be a witness, and hear what goes to the others' routes; the port.
@@ -155,7 +153,7 @@ class Cometbft:
                 for part in (
                     self._process.keep_running(),
                     self._watch.run(),
-                    self._intake.run(broadcaster),
+                    self._intake.run(broadcaster, self._remember),
                     self._exchange.run(),
                     self._exchange.look(self._is_validator, lambda: self._validators.is_behind),
                     self._cosign_again(),
@@ -196,11 +194,19 @@ class Cometbft:
 
     async def _answer(self, request: pb.Request) -> pb.Response:
         """What cannot be answered ends the node: a disk that does not take a block, a history that does not fit."""
+        if request.HasField("process_proposal"):
+            self._intake.proposed(request.process_proposal.txs)
+        elif request.HasField("finalize_block"):
+            self._intake.decided(request.finalize_block.txs)
         try:
             return await self._dispatch.answer(request)
         except Exception as error:
             self._fail(error)
             raise
+
+    def _remember(self, tx: bytes, checked: list[Checked]) -> None:
+        """What this node admitted itself is not checked again."""
+        self._worker.submit(self._checker.remember, name_of(tx), checked)
 
     def _fail(self, error: Exception) -> None:
         """From here on nothing is taken, cosigned or answered; what waits is told so when the node has stopped."""
@@ -229,8 +235,8 @@ class Cometbft:
             self._signed(view)
         if self._failure.done():
             return
-        for name, verdict in zip(decided.names, decided.verdicts, strict=True):
-            for done in self._intake.decided(name):
+        for envelope_id, verdict in zip(decided.ids, decided.verdicts, strict=True):
+            for done in self._intake.booked(envelope_id):
                 if verdict.leaf is None:
                     done(Outcome(verdict, b"", []))
                 else:

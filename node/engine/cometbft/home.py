@@ -19,7 +19,7 @@ from typing import Any, Final
 from ledger import genesis as g
 from ledger import signature
 from ledger.errors import Damaged
-from ledger.limits import BLOCK_BYTES_MAX, ENVELOPE_TX_BYTES_MAX, RPC_BATCH_REQUESTS_MAX
+from ledger.limits import BLOCK_BYTES_MAX, RPC_BATCH_REQUESTS_MAX, TX_BYTES_MAX
 from node import keys
 from node.peers import Peer
 
@@ -134,7 +134,7 @@ def _settings(listen: str, peers: Sequence[Peer]) -> str:
             "recheck": False,
             "size": 20_000,
             "max_txs_bytes": 64 * 1024 * 1024,
-            "max_tx_bytes": ENVELOPE_TX_BYTES_MAX,
+            "max_tx_bytes": TX_BYTES_MAX,
             "cache_size": 100_000,
         },
         "consensus": {
