@@ -563,6 +563,25 @@ def test_each_write_point_of_passing_on(
             assert (contents.flaws, contents.waiting) == ([], 1)
 
 
+def test_what_was_given_and_not_overwritten_before_a_crash_is_overwritten_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PrivateStore(tmp_path / ROWS_FILE)
+    with monkeypatch.context() as patch:
+        calls = points(patch, 99, False, Broken)
+        store.put([(1, 0, b"x" * 40), (2, 0, b"y" * 40)], ["b"], keep=False)
+        assert calls == ["pwrite", "fsync"]  # on disk before it is acknowledged
+    with monkeypatch.context() as patch:
+        points(patch, 0, False, Broken)
+        with pytest.raises(Broken):
+            store.given("b", [(1, 0)])
+    store.close()
+    assert stands(tmp_path, b"x" * 40)
+    with closing(PrivateStore(tmp_path / ROWS_FILE)) as again:
+        assert not stands(tmp_path, b"x" * 40)
+        assert (again.waiting, again.batch("b", (-1, -1))) == ({"b": 1}, [(2, 0, b"y" * 40)])
+
+
 def test_what_is_passing_and_then_given_for_this_node_too_is_kept(tmp_path: Path) -> None:
     with closing(PrivateStore(tmp_path / ROWS_FILE)) as store:
         one = [(1, 0, b"x" * 40)]
