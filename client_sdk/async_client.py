@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
@@ -18,8 +19,11 @@ from client_sdk.wire import clock_ms
 from ledger.errors import SuyuanError, VerifyFailed
 from ledger.private import Private
 from ledger.proof.verify import Product, Query, verify_product
+from ledger.succession import STEP
 from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
+
+T = TypeVar("T")
 
 
 class AsyncClient:
@@ -52,6 +56,16 @@ class AsyncClient:
         except grpc.RpcError as error:
             raise wire.error_of(error) from None
 
+    async def _judged(self, judge: Callable[[], T]) -> T:
+        """What a judgement under the policy at hand gives, or one under those that lead on from it."""
+        try:
+            return judge()
+        except VerifyFailed:
+            answer = await self._call("GetPolicy", pb.GetPolicyRequest(known=self.trust.policy.number))
+            if not self.trust.follow([STEP.decode(step) for step in answer.steps], clock_ms()):
+                raise
+        return judge()
+
     # Writing
 
     async def submit(self, acts: Iterable[Act], nodes: Sequence[str] = ()) -> list[Receipt]:
@@ -69,12 +83,9 @@ class AsyncClient:
 
     async def _deliver(self, submission: Submission, one: Undelivered) -> None:
         try:
-            here = (await self.node_info()).node
-            await self.put_private(one.leaf, one.openings, one.nodes or [here])
+            await self.put_private(one.leaf, one.openings, one.nodes)
         except SuyuanError as error:
-            submission.missed(one, one.nodes, str(error))
-        else:
-            submission.given(one, here)
+            submission.missed(one, str(error))
 
     async def put_private(self, leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str] = ()) -> None:
         """As `Client.put_private`: give the connected node the private openings of an accepted envelope."""
@@ -118,7 +129,9 @@ class AsyncClient:
                     if envelope is None:
                         raise VerifyFailed("stream", f"the node answered tag {result.tag}, which does not wait")
                     room.release()
-                    outcome = wire.outcome(self.trust, envelope, result, message.checkpoint, clock_ms())
+                    outcome = await self._judged(
+                        partial(wire.outcome, self.trust, envelope, result, message.checkpoint, clock_ms())
+                    )
                     if isinstance(outcome, Receipt):
                         last_checkpoint = message.checkpoint
                     yield envelope, outcome
@@ -151,12 +164,12 @@ class AsyncClient:
     async def receipt(self, envelope: SignedEnvelope) -> Receipt:
         """The verified receipt of an envelope sent before; NotFound where it was not accepted."""
         answer = await self._call("GetReceipt", pb.GetReceiptRequest(envelope_id=envelope.id))
-        return wire.receipt(self.trust, envelope, answer, b"", clock_ms())
+        return await self._judged(partial(wire.receipt, self.trust, envelope, answer, b"", clock_ms()))
 
     async def _pin(self, note: bytes) -> None:
         """As `Client.pin`: the newest checkpoint extends the last receipt's and the pinned one."""
         if note:
-            head = self.trust.checkpoint(note, clock_ms())
+            head = await self._judged(partial(self.trust.checkpoint, note, clock_ms()))
             answer = await self._call("GetCheckpoint", pb.GetCheckpointRequest(extends_size=head.size))
             self.trust.require_extension(note, answer.checkpoint, list(answer.consistency), clock_ms())
         await self.refresh()
@@ -169,7 +182,7 @@ class AsyncClient:
             answer = await self._call("GetCheckpoint", request)
         except errors.EnvelopeRefused:  # the node knows no log of the pinned size: let the pin judge
             answer = await self._call("GetCheckpoint", pb.GetCheckpointRequest())
-        self.trust.advance(answer.checkpoint, list(answer.consistency), clock_ms())
+        await self._judged(partial(self.trust.advance, answer.checkpoint, list(answer.consistency), clock_ms()))
 
     # Reading
 
@@ -230,7 +243,7 @@ class AsyncClient:
         return bytes((await self._call("GetProductProof", wire.proof_request(product, lot, voucher, site))).proof)
 
     def verify(self, query: Query, proof: bytes) -> Product:
-        return verify_product(self.connection.trusted(), query, proof, clock_ms())
+        return verify_product(self.trust.policy, query, proof, clock_ms())
 
     async def node_info(self) -> pb.NodeInfo:
         info: pb.NodeInfo = await self._call("GetNodeInfo", pb.GetNodeInfoRequest())

@@ -135,8 +135,8 @@ class Reads(ABC):
         return bytes(self._call("GetProductProof", wire.proof_request(product, lot, voucher, site)).proof)
 
     def verify(self, query: Query, proof: bytes) -> Product:
-        """What a freshly fetched proof proves under this connection's policy."""
-        return verify_product(self.connection.trusted(), query, proof, clock_ms())
+        """What a freshly fetched proof proves under the policy that this reader trusts."""
+        return verify_product(self.trust.policy, query, proof, clock_ms())
 
     def policy(self, known: int = 0) -> tuple[e.PolicyEntry, list[Step]]:
         """The policy in force, unproven, and the steps that lead to it from policy `known`, which prove it to whoever

@@ -1,10 +1,12 @@
 """Trust: receipts are verified against a policy, and the last checkpoint seen is pinned.
 
 A log that is shorter than the pin, or does not extend it, has gone back or forked: nothing of it is believed,
-and both checkpoints are kept as evidence (`client_sdk.evidence`).
+and both checkpoints are kept as evidence (`client_sdk.evidence`). Where the validators changed, it goes on to their
+successors (`ledger.succession`).
 """
 
 import os
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -14,10 +16,12 @@ from msgspec import Struct, structs
 from client_sdk import evidence
 from client_sdk.errors import LogForked, NotWitnessed
 from ledger import checkpoint as c
-from ledger import limits, merkle, note, policy, tlogproof
-from ledger.errors import VerifyFailed
+from ledger import limits, merkle, note, policy, succession, tlogproof
+from ledger.errors import SuyuanError, VerifyFailed
+from ledger.succession import Step
 
 PIN_FILE: Final = "pinned-checkpoint.txt"
+POLICY_FILE: Final = "policy.txt"
 
 
 class Receipt(Struct, frozen=True):
@@ -40,8 +44,9 @@ class Trust:
     """What one reader believes of one log. `folder` keeps the pin; without one it lasts as long as the object."""
 
     def __init__(self, trusted: policy.Policy, folder: Path | None) -> None:
-        self.policy = trusted
         self._folder = folder
+        self.policy = self._newest_known(trusted)
+        self.learn: Callable[[int], list[Step]] | None = None  # asks a node for the steps behind policy NUMBER
         self._known: dict[bytes, c.Checkpoint] = {}
         self.pinned: c.Checkpoint | None = None
         self._pinned_note = b""
@@ -54,11 +59,46 @@ class Trust:
         receipts share one."""
         known = self._known.get(data)
         if known is None:
-            known = policy.check(self.policy, data, now_ms, limits.WITNESS_WINDOW_MS).checkpoint
+            known = self._checked(data, now_ms)
             if len(self._known) >= 64:
                 self._known.clear()
             self._known[data] = known
         return known
+
+    def _checked(self, data: bytes, now_ms: int) -> c.Checkpoint:
+        """Under the policy at hand; where that says no, under those that lead on from it."""
+        try:
+            return policy.check(self.policy, data, now_ms, limits.WITNESS_WINDOW_MS).checkpoint
+        except VerifyFailed:
+            if self.learn is None:
+                raise
+            try:
+                steps = self.learn(self.policy.number)
+            except SuyuanError:
+                steps = []
+            if not self.follow(steps, now_ms):
+                raise
+        return policy.check(self.policy, data, now_ms, limits.WITNESS_WINDOW_MS).checkpoint
+
+    def follow(self, steps: Sequence[Step], now_ms: int) -> bool:
+        """Go on to the policy that steps lead to, and keep it; whether they led on. VerifyFailed where they do not
+        hold."""
+        followed = succession.follow(self.policy, steps, now_ms)
+        if followed is self.policy:
+            return False
+        self.policy = followed
+        self._keep(POLICY_FILE, policy.format_policy(followed).encode())
+        return True
+
+    def _newest_known(self, trusted: policy.Policy) -> policy.Policy:
+        """The policy kept in the folder, if it leads on from the one that the connection file names."""
+        path = None if self._folder is None else self._folder / POLICY_FILE
+        if path is None or not path.exists():
+            return trusted
+        kept = found = policy.parse_policy(path.read_text())
+        while found.before is not None and found.number > trusted.number:
+            found = found.before
+        return kept if policy.newest(found) == policy.newest(trusted) else trusted
 
     def check_inclusion(self, leaf_hash: bytes, leaf: int, proof: list[bytes], data: bytes, now_ms: int) -> None:
         """An envelope's leaf stands in the log under the note. NotWitnessed where that holds but for the quorum."""
@@ -109,12 +149,15 @@ class Trust:
         return evidence.keep(self._folder, evidence.of(self.policy, known, data, tried))
 
     def _store(self) -> None:
-        """Whole or not at all, so that a crash leaves the old pin or the new one."""
+        self._keep(PIN_FILE, self._pinned_note)
+
+    def _keep(self, name: str, data: bytes) -> None:
+        """Whole or not at all, so that a crash leaves the old one or the new one."""
         if self._folder is None:
             return
-        part = self._folder / (PIN_FILE + ".part")
+        part = self._folder / (name + ".part")
         with part.open("wb") as file:
-            file.write(self._pinned_note)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(self._folder / PIN_FILE)
+        part.replace(self._folder / name)

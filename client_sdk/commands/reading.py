@@ -77,7 +77,7 @@ def verify(
         product = _judged(trusted, query, file)
     else:
         with reader(_given(node)) as source:
-            trusted = policy_file(policy) if policy is not None else source.connection.trusted()
+            trusted = policy_file(policy) if policy is not None else source.trust.policy
             data = source.product_proof(query.product, query.lot, query.voucher, query.site)
             if compare:
                 same_everywhere(source, lambda one: _verdict(one, trusted, query), "the verdict")

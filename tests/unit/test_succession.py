@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from client_sdk.trust import Trust
 from ledger import checkpoint as c
 from ledger import note as n
 from ledger import policy as p
@@ -266,3 +267,31 @@ def test_the_state_names_the_validators_in_office(chain: Chain) -> None:
     assert (entry.number, entry.validators) == (1, validators(NEXT))
     assert p.newest(chain.followed()) == p.of_entry(ORIGIN, entry)
     assert len(f.PROOF.decode(chain.proof()).steps) == 1
+
+
+def test_a_member_follows_to_the_validators_in_office_and_remembers(chain: Chain, tmp_path: Path) -> None:
+    chain.change(NEXT)
+    asked: list[int] = []
+
+    def learn(known: int) -> list[Step]:
+        asked.append(known)
+        return chain.steps[known:]
+
+    folder = tmp_path / "identity"
+    folder.mkdir()
+    trust = Trust(POLICY, folder)
+    with pytest.raises(VerifyFailed):
+        trust.checkpoint(chain.note(), chain.world.now)
+    trust.learn = learn
+    head = trust.checkpoint(chain.note(), chain.world.now)
+    assert (trust.policy.number, head.size, asked) == (1, chain.world.store.head.log.size, [0])
+    again = Trust(POLICY, folder)
+    assert again.policy == trust.policy
+    assert again.checkpoint(chain.note(), chain.world.now) == head
+    newer = succession.follow(POLICY, chain.steps, chain.world.now)
+    assert Trust(p.newest(newer), folder).policy == trust.policy
+    stranger = structs.replace(POLICY, expires_ms=5)
+    assert Trust(stranger, folder).policy == stranger
+    with pytest.raises(VerifyFailed):
+        trust.checkpoint(chain.note(FIRST), chain.world.now)
+    assert asked == [0, 1]
