@@ -79,13 +79,9 @@ def lie_in_proofs(faults: Faults) -> None:
             return without_newest(proof)
         earlier = began.view("mixed", view)
         if earlier is not view:
-            earlier = copy.copy(earlier)
-            earlier.checkpoint, earlier.header, earlier._header_proof = (
-                view.checkpoint,
-                view.header,
-                view.header_proof(),
-            )
-            return product_proof(earlier, product, lot, position)
+            mixed = copy.copy(earlier)
+            mixed.note, mixed.header, mixed._header_proof = view.note, view.header, view.header_proof()
+            return product_proof(mixed, product, lot, position)
         return proof
 
     ChainStore.inclusion_proof = inclusion  # type: ignore[method-assign]
@@ -123,9 +119,9 @@ def lie_about_the_head(faults: Faults, data: Path) -> None:
         shown, now_ms = copy.copy(began.view("old", newest)), time.time_ns() // 1_000_000
         if "old" in faults:
             seed = load_seed(data / "keys", VALIDATOR_KEY)
-            shown.checkpoint = checkpoint.cosign(shown.checkpoint, self.name, seed, now_ms // 1000)
+            shown.note = checkpoint.cosign(shown.note, self.name, seed, now_ms // 1000)
         if "fork" in faults:
-            shown.checkpoint = signer_of(self.store, data).sign(shown.head.log.size, bytes(32), now_ms)
+            shown.note = signer_of(self.store, data).sign(shown.head.log.size, bytes(32), now_ms)
         return newest if shown.checkpoint == newest.checkpoint else shown
 
     App.view = App.shown = property(view)  # type: ignore[assignment,method-assign]

@@ -45,7 +45,7 @@ def data(tmp_path: Path) -> Path:
 
 def vote(data: Path, height: int) -> None:
     (data / VOTED).parent.mkdir(parents=True, exist_ok=True)
-    (data / VOTED).write_text(json.dumps({"height": str(height), "round": 0, "step": 3, "signature": "x"}))
+    (data / VOTED).write_text(json.dumps({"height": str(height), "round": 0, "step": 3, "signature": "eA=="}))
 
 
 def voted(data: Path) -> int:
