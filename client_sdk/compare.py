@@ -5,7 +5,8 @@ heads of one history form a chain; a node whose head does not fit begins another
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct, field
@@ -14,6 +15,7 @@ from client_sdk import errors, evidence, heads
 from client_sdk.client import Client
 from client_sdk.evidence import Evidence
 from client_sdk.heads import Head
+from client_sdk.trust import Trust
 from client_sdk.wire import clock_ms
 from ledger import merkle
 from ledger.errors import SuyuanError, VerifyFailed
@@ -87,6 +89,15 @@ def compare(
         except SuyuanError as error:
             view.fails(error)
     return comparison
+
+
+def up_to_date(trust: Trust, clients: Iterable[Client]) -> Policy:
+    """The newest policy that any of the nodes leads on to, from the one that is trusted. Who shows no step that holds
+    is passed over: the others may."""
+    for client in clients:
+        with suppress(SuyuanError):
+            trust.follow(client.policy(trust.policy.number)[1], clock_ms())
+    return trust.policy
 
 
 def _look(view: View, trusted: Policy) -> Head | None:

@@ -90,9 +90,8 @@ def _policy_of(folder: Path, genesis: g.Genesis) -> Policy:
     return follow(of_genesis(genesis), steps, None)
 
 
-def of_client(label: str, client: Client, replays: bool) -> Source:
+def of_client(label: str, client: Client, replays: bool, trusted: Policy) -> Source:
     """A node over the network; `replays` says that it may give its blocks. Unavailable and the like are trouble."""
-    trusted = client.trust.policy
     try:
         info = client.node_info()
         head = heads.read(trusted, info.checkpoint, clock_ms())

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import Struct
 from rich.progress import SpinnerColumn, TextColumn
 
 from client_sdk import access, evidence
 from client_sdk.client import Client
 from client_sdk.commands.options import Json, console, notes, progress, unlocked, warn
+from client_sdk.compare import up_to_date
 from client_sdk.errors import ClientError, KeyFileError
 from client_sdk.network_audit import Audited, Source, of_client, of_folder
 from client_sdk.network_audit import audit as audit_nodes
@@ -48,7 +50,7 @@ def audit(
             bar.update(task, description=f"block {height}, {records} records")
 
         try:
-            sources = [source for path in named for source in _sources(path, len(named) == 1, stack)]
+            sources = _sources(named, stack)
             audited = audit_nodes(sources, tell)
         except (Malformed, KeyFileError, ClientError, OSError) as error:
             notes.print(f"suyuan audit: {error}", markup=False, highlight=False, soft_wrap=True)
@@ -66,15 +68,36 @@ def _check(path: Path) -> None:
     raise typer.BadParameter(f"{path} {what}: name the data folder of a node (suyuan-node init)")
 
 
-def _sources(path: Path, alone: bool, stack: ExitStack) -> list[Source]:
-    """What a path names: a node's folder, the nodes of an identity, or a node by its connection file."""
+class _Live(Struct, frozen=True):
+    """A node over the network, before it is asked."""
+
+    label: str
+    client: Client
+    replays: bool
+
+
+def _sources(named: Sequence[Path], stack: ExitStack) -> list[Source]:
+    """What the paths name, in their order: folders of nodes, and nodes over the network, which are judged under the
+    newest policy that one of all leads on to."""
+    opened = [one for path in named for one in _opened(path, len(named) == 1, stack)]
+    clients = [one.client for one in opened if isinstance(one, _Live)]
+    policies = [up_to_date(one.trust, clients) for one in clients]
+    policies += [one.trusted for one in opened if isinstance(one, Source)]
+    newest = max(policies, key=lambda policy: policy.number)
+    return [
+        one if isinstance(one, Source) else of_client(one.label, one.client, one.replays, newest) for one in opened
+    ]
+
+
+def _opened(path: Path, alone: bool, stack: ExitStack) -> Sequence[Source | _Live]:
+    """A data folder, the nodes of an identity, or the node of a connection file."""
     if (path / GENESIS_FILE).exists():
         return [of_folder(str(path), path)]
     if path.is_file():
-        return [of_client(str(path), _client(one, stack), False) for one in access.readers([path])]
+        return [_Live(str(path), _client(one, stack), False) for one in access.readers([path])]
     who = unlocked(path)
     replays = alone or who.identity.public.kind == REGULATOR
-    return [of_client(_label(path, one, who), _client(one, stack), replays) for one in who.nodes]
+    return [_Live(_label(path, one, who), _client(one, stack), replays) for one in who.nodes]
 
 
 def _label(path: Path, one: access.Access, who: access.Unlocked) -> str:

@@ -10,7 +10,7 @@ import typer
 from client_sdk import evidence
 from client_sdk.client import Client
 from client_sdk.commands.options import listing, warn
-from client_sdk.compare import Comparison, View, compare, differing
+from client_sdk.compare import Comparison, View, compare, differing, up_to_date
 from client_sdk.errors import Unavailable
 from client_sdk.nodes import Nodes
 
@@ -23,7 +23,8 @@ TRIES: Final = 4
 def compared(source: Client, folder: Path, as_json: bool) -> None:
     """Where each node stands; evidence of what contradicts goes into `folder`. Exit code 1 where one shows something
     else than the others, or proves nothing."""
-    found = compare(clients_of(source), source.trust.policy)
+    clients = clients_of(source)
+    found = compare(clients, up_to_date(source.trust, clients.values()))
     listing(as_json, "nodes", ((_as_values(view), _lines(view)) for view in found.views))
     blame(found, folder)
 

@@ -2,20 +2,25 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
 
 from client_sdk import evidence, network_audit
-from client_sdk.compare import compare
+from client_sdk.compare import compare, up_to_date
 from client_sdk.evidence import Tried
+from client_sdk.wire import clock_ms
 from ledger import block as b
 from ledger import merkle, note, tiles
 from ledger import policy as p
 from ledger.envelope import ENVELOPE, envelope_id
 from ledger.errors import Malformed, VerifyFailed
+from ledger.succession import Step
 from tests.commands import typed
+from tests.loopback import Loopback, identity_of
 from tests.showing import POLICY, QUORUM, Node, ledger
+from tests.unit.test_succession import NEXT, Chain
 from tests.validators import NAMES
 from tests.validators import note as signed
 from tests.world import MAKER, START_MS, World
@@ -128,6 +133,33 @@ def test_an_old_checkpoint_is_no_quorum_any_more(make: Make) -> None:
     assert list(view.head.cosigned) == [NAMES[number] for number in QUORUM]
 
 
+class Succeeded(Loopback):
+    """A node of a chain whose validators changed; `steps` are those that it shows."""
+
+    def __init__(self, chain: Chain, steps: list[Step]) -> None:
+        super().__init__(chain.world, identity_of(chain.world.folder / "reader"))
+        self.steps = steps
+        chain.world.note = lambda at_ms=None: chain.note(at_ms=clock_ms())  # type: ignore[method-assign]
+
+    def policy(self, known: int = 0) -> Any:
+        return None, self.steps[known:]
+
+
+def test_nodes_are_judged_under_the_validators_who_followed_also_if_one_hides_that(tmp_path: Path) -> None:
+    chain = Chain(tmp_path / "node")
+    chain.change(NEXT)
+    forged = structs.replace(chain.steps[0], checkpoint=chain.note())
+    nodes = {"hides": Succeeded(chain, []), "forges": Succeeded(chain, [forged]), "a": Succeeded(chain, chain.steps)}
+    trust = nodes["a"].trust
+    assert all(view.lies for view in compare(nodes, trust.policy, nothing).views)  # under those of the past
+    trusted = up_to_date(trust, nodes.values())
+    assert (trusted.number, list(trusted.witnesses)) == (1, list(NEXT))
+    found = compare(nodes, trusted, nothing)
+    assert found.agrees
+    assert [view.head.lacking for view in found.views if view.head] == [""] * 3
+    chain.world.close()
+
+
 # Evidence
 
 
@@ -224,7 +256,7 @@ def test_the_command_checks_evidence_alone(tmp_path: Path, capsys: pytest.Captur
 
 
 def source(label: str, node: Node, replays: bool = True) -> network_audit.Source:
-    return network_audit.of_client(label, node, replays)
+    return network_audit.of_client(label, node, replays, POLICY)
 
 
 def audited(*sources: network_audit.Source) -> tuple[network_audit.Audited, list[tuple[str, str]]]:
