@@ -83,12 +83,9 @@ class AsyncClient:
 
     async def _deliver(self, submission: Submission, one: Undelivered) -> None:
         try:
-            here = (await self.node_info()).node
-            await self.put_private(one.leaf, one.openings, one.nodes or [here])
+            await self.put_private(one.leaf, one.openings, one.nodes)
         except SuyuanError as error:
-            submission.missed(one, one.nodes, str(error))
-        else:
-            submission.given(one, here)
+            submission.missed(one, str(error))
 
     async def put_private(self, leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str] = ()) -> None:
         """As `Client.put_private`: give the connected node the private openings of an accepted envelope."""

@@ -88,11 +88,11 @@ class Client(Reads):
     # Writing
 
     def submit(self, acts: Iterable[Act], nodes: Sequence[str] = ()) -> list[Receipt]:
-        """Sign and send acts, in as few envelopes as fit, and give their private openings to the node that is
-        connected, or to the `nodes` named; returns verified receipts, in order.
+        """Sign and send acts, in as few envelopes as fit, and give their private openings for the node that is
+        connected, or for the `nodes` named, to which it hands them on; returns verified receipts, in order.
 
         EnvelopeRefused names what is wrong in the first envelope that was refused; those before it are booked, those
-        behind it may be. PrivateNotDelivered: booked, but not all openings are where they were to go. A crash in
+        behind it may be. PrivateNotDelivered: booked, but no node took all of the openings. A crash in
         between loses them: where that matters, submit through the outbox.
         """
         submission = Submission(nodes)
@@ -107,12 +107,9 @@ class Client(Reads):
 
     def _deliver(self, submission: Submission, one: Undelivered) -> None:
         try:
-            here = self.node_info().node
-            self.put_private(one.leaf, one.openings, one.nodes or [here])
+            self.put_private(one.leaf, one.openings, one.nodes)
         except SuyuanError as error:
-            submission.missed(one, one.nodes, str(error))
-        else:
-            submission.given(one, here)
+            submission.missed(one, str(error))
 
     def sign(self, acts: Iterable[Act], records_max: int = build.RECORDS_AN_ENVELOPE) -> Iterator[SignedEnvelope]:
         return build.envelopes(acts, self._me(), self.connection.chain_id, clock_ms(), records_max)
@@ -210,14 +207,10 @@ class Client(Reads):
             self._node = self.node_info().node
         return self._node
 
-    def reached(self) -> list[str]:
-        """The names of the nodes that answer, by which private openings are addressed."""
-        return [self.node_info().node]
-
     def put_private(self, leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str] = ()) -> None:
         """Give the connected node the private openings of an accepted envelope (`SignedEnvelope.private`). `nodes`
-        names those that are to keep them, by default this one; each keeps its own copy, and is given it through a
-        client of its own. The same again changes nothing."""
+        names those that are to keep them, by default this one, which hands them on to the others. The same again
+        changes nothing."""
         for request in requests(leaf, openings, list(nodes) or [self.name()]):
             self._call("PutPrivate", request)
 

@@ -22,7 +22,7 @@ from msgspec import Struct
 from client_sdk import access, errors
 from client_sdk.build import SignedEnvelope
 from client_sdk.client import Client, Flow
-from client_sdk.openings import Opened, Submission, Undelivered
+from client_sdk.openings import Opened
 from client_sdk.trust import Receipt
 from ledger.errors import SuyuanError
 from proto.suyuan.v1 import ledger_pb2 as pb
@@ -254,31 +254,15 @@ class Nodes(Client):
 
     # Private openings
 
-    def reached(self) -> list[str]:
-        names: list[str] = []
+    def put_private(self, leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str] = ()) -> None:
+        """As `Client.put_private`, once: to one of `nodes` that can be reached, so that nobody else sees them, or to
+        the first that answers where none can."""
         for line in self._in_order():
             with suppress(errors.Unavailable):
-                names.append(line.client.node_info().node)
-        return names
-
-    def put_private(self, leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str] = ()) -> None:
-        """To each of `nodes`, or without any to the first that answers. Unavailable where one of them cannot be
-        reached; the others have them then."""
-        if not nodes:
-            self._over(lambda client: client.put_private(leaf, openings))
-            return
-        missing = set(nodes)
-        for line in self._in_order():
-            try:
-                if line.client.name() in missing:
-                    line.client.put_private(leaf, openings, [line.client.name()])
-                    missing.remove(line.client.name())
-            except errors.Unavailable as error:
-                self._left(line, error)
-        if missing:
-            raise errors.Unavailable(
-                f"{', '.join(sorted(missing))} cannot be reached, and has no private openings yet"
-            )
+                if line.client.name() in nodes:
+                    line.client.put_private(leaf, openings, nodes)
+                    return
+        self._over(lambda client: client.put_private(leaf, openings, nodes))
 
     def erase_private(self, places: Iterable[tuple[int, int]], reason: str) -> int:
         """As `Client.erase_private`, at every node. Unavailable where one cannot be reached; the others have erased
@@ -305,12 +289,6 @@ class Nodes(Client):
             except errors.Unavailable as error:
                 self._left(line, error)
         raise absent or errors.Unavailable("no node can be reached")
-
-    def _deliver(self, submission: Submission, one: Undelivered) -> None:
-        try:
-            self.put_private(one.leaf, one.openings, one.nodes)
-        except SuyuanError as error:
-            submission.missed(one, one.nodes, str(error))
 
 
 def may_lie_behind(outcome: object) -> bool:

@@ -4,7 +4,7 @@ that a node gives back."""
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from client_sdk.build import SignedEnvelope
 from client_sdk.errors import ClientError
@@ -55,8 +55,9 @@ def requests(leaf: int, openings: Mapping[int, bytes], nodes: Sequence[str]) -> 
 
 
 class Undelivered(Struct, frozen=True):
-    """Private openings of the envelope booked at `leaf`, by record index, and the nodes that still lack them (none
-    named: the one that is connected). `put_private(leaf, openings, nodes)` gives them, now or later."""
+    """Private openings, by record index, of the envelope booked at `leaf`, that no node took, and the nodes that are
+    to have them (none named: the one that is connected). `put_private(leaf, openings, nodes)` gives them, now or
+    later."""
 
     leaf: int
     openings: dict[int, bytes]
@@ -65,7 +66,7 @@ class Undelivered(Struct, frozen=True):
 
 
 class PrivateNotDelivered(ClientError):
-    """Envelopes are booked, as `receipts` prove, but not all of their private openings are where they were to go.
+    """Envelopes are booked, as `receipts` prove, but no node took all of their private openings.
 
     `undelivered` holds them: keep it, since nobody else has them, and give them with `put_private`. `failure` is what
     became of the other envelopes, where something did.
@@ -106,14 +107,9 @@ class Submission:
         self._failure = error
         self._undelivered, self.waiting = self.waiting, []
 
-    def given(self, one: Undelivered, here: str) -> None:
-        """The node `here` has them; the others that are named do not."""
-        others = [node for node in one.nodes if node != here]
-        if others:
-            self.missed(one, others, f"only {here} is connected: connect to {', '.join(others)}")
-
-    def missed(self, one: Undelivered, nodes: Sequence[str], reason: str) -> None:
-        self._undelivered.append(Undelivered(one.leaf, one.openings, tuple(nodes), reason))
+    def missed(self, one: Undelivered, reason: str) -> None:
+        """No node took them."""
+        self._undelivered.append(structs.replace(one, reason=reason))
 
     def receipts(self) -> list[Receipt]:
         """Of all envelopes, in order; raises what stands in the way of that."""

@@ -28,7 +28,7 @@ from node.engine import Done, Engine, Outcome, Overloaded, ReadOnly
 from node.errors import Forbidden, NotFound
 from node.feed import Feed
 from node.metrics import Metrics
-from node.openings import Openings
+from node.openings import Onward, Openings
 from node.parties import is_regulator
 from node.private import PrivateStore
 from node.succession import Succession
@@ -70,6 +70,7 @@ class App:
         succession: Succession,
         name: str = "",
         shown: Callable[[], ChainView] | None = None,
+        onward: Onward | None = None,
     ) -> None:
         self._shown = shown or (lambda: engine.view)
         self.store = store
@@ -80,7 +81,7 @@ class App:
         self._grown = asyncio.Event()
         self.engine = engine
         engine.watch(self._grew)
-        self.openings = Openings(store, private, self.name, lambda: self.view)
+        self.openings = Openings(store, private, self.name, lambda: self.view, onward)
         self.metrics = metrics
         self.admission = Admission(store.head.chain, store)
 

@@ -31,6 +31,7 @@ from ledger.storage.check import Links, follow
 from node import files, peers, succession
 from node.check import GENESIS_FILE, check_files
 from node.config import CONFIG_FILE, write_policy
+from node.cosigning.evidence import FOLDER as EVIDENCE
 from node.errors import NotStored
 from node.private import BYTES_FILE, ROWS_FILE
 from node.privatefiles import Contents, copy_store
@@ -45,6 +46,7 @@ SMALL: Final = (
     "keys/*",
     f"{peers.FOLDER}/*.json",
     f"{succession.FOLDER}/*.step",
+    f"{EVIDENCE}/*",
 )
 _FILES: Final = re.compile(r"files-[0-9]+")
 Progress = Callable[[int, int], None]

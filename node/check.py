@@ -237,6 +237,8 @@ class PrivateCheck:
                 self._flaws.add(where, message)
             self._waiting = set(self._contents.leaves)
             self._figures = f"{self._contents.leaves.total()} openings, {self._contents.erased} erased"
+            if self._contents.waiting:
+                self._figures += f", {self._contents.waiting} wait for other nodes"
 
     def visit(self, leaf: int, wire: bytes) -> None:
         """Hold the openings at a leaf against its envelope."""

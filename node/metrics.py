@@ -47,3 +47,6 @@ class Metrics:
             "suyuan_certificate_end_seconds", "When the server's certificate ends (Unix time)", registry=self.registry
         )
         self.waiting = Gauge("suyuan_waiting_envelopes", "Envelopes that wait for a block", registry=self.registry)
+        self.waiting_openings = Gauge(
+            "suyuan_waiting_openings", "Private openings that wait for other nodes", registry=self.registry
+        )

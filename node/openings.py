@@ -1,8 +1,9 @@
-"""Private openings: members give them to the nodes that they name, parties and regulators read them, the signer or a
-regulator erases them. Nothing of this touches the chain."""
+"""Private openings: members give them for the nodes that they name, this one or others that it hands them on to;
+parties and regulators read them, the signer or a regulator erases them. Nothing of this touches the chain."""
 
 import datetime as dt
 from collections.abc import Callable
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -25,19 +26,40 @@ class Opened(Struct, frozen=True):
     opening: bytes
 
 
+class Onward(Protocol):
+    """Hands what waits in the private store on to other nodes."""
+
+    def known(self) -> list[str]:
+        """Their names."""
+        ...
+
+    def wake(self) -> None:
+        """Something waits; called from any thread."""
+        ...
+
+
 class Openings:
-    def __init__(self, store: ChainStore, private: PrivateStore, name: str, view: Callable[[], ChainView]) -> None:
+    """`onward` is missing where a node has no others."""
+
+    def __init__(
+        self,
+        store: ChainStore,
+        private: PrivateStore,
+        name: str,
+        view: Callable[[], ChainView],
+        onward: Onward | None = None,
+    ) -> None:
+        self._onward = onward
         self._name = name
         self._private = private
         self._parties = Parties(store)
         self._view = view
 
     def put(self, member: str, openings: list[tuple[int, int, bytes]], nodes: list[str]) -> int:
-        """Keep private openings of own records, all or none, if the member named this node; Malformed where one is
-        not what was sealed, or was erased. The same again changes nothing."""
-        if self._name not in nodes:
-            named = ", ".join(nodes) or "nobody"
-            raise Malformed("nodes", f"this node is {self._name}, the openings are for {named}: give them there")
+        """Keep private openings of own records for the nodes that the member named, all or none: here, and on their
+        way to the others. Malformed where one is not what was sealed, or was erased, or a node is not known. The same
+        again changes nothing."""
+        others = self._others(nodes)
         _check_count(len(openings))
         for number, (leaf, index, opening) in enumerate(openings):
             found = self._found(leaf, index)
@@ -47,8 +69,22 @@ class Openings:
                 open_private(found.record, opening)
             except Malformed as error:
                 raise Malformed(f"openings[{number}]", error.message) from None
-        self._private.put(openings)
+        self._private.put(openings, others, keep=self._name in nodes)
+        if self._onward is not None and others:
+            self._onward.wake()
         return len(openings)
+
+    def _others(self, nodes: list[str]) -> list[str]:
+        """The nodes named besides this one, each once."""
+        if nodes == [self._name]:
+            return []
+        known = self._onward.known() if self._onward is not None else []
+        unknown = [name for name in nodes if name not in (self._name, *known)]
+        if unknown or not nodes:
+            named = ", ".join(unknown) or "nobody"
+            others = f"it knows {', '.join(known)}" if known else "it knows no others"
+            raise Malformed("nodes", f"this node is {self._name}, {others}; it cannot give openings to {named}")
+        return [name for name in dict.fromkeys(nodes) if name != self._name]
 
     def get(self, member: str, leaf: int, index: int) -> Opened:
         """The private opening of a record, for its signer, the other party and regulators. Damaged where what is

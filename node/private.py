@@ -10,11 +10,15 @@ what a transaction overwrote.
 `put` writes the bytes, syncs, then commits their rows: a crash in between leaves a tail that no row names. `erase`
 commits who, when and why, then overwrites the bytes and syncs: a crash in between leaves bytes that are never served
 again. Opening the store overwrites both. Each row carries a CRC-32; the bytes are held against their record's seal.
+
+What is to go on to other nodes is a row in `waiting` for each; an opening in `passing` is here for that alone, is not
+served, and is overwritten when the last of them has it.
 """
 
 import os
 import sqlite3
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +29,13 @@ from msgspec import Struct
 
 from ledger.encoding import encode
 from ledger.errors import Damaged, Malformed
-from ledger.limits import OPENING_BYTES_MAX, PRIVATE_ENTRIES_MAX
+from ledger.limits import (
+    OPENING_BYTES_MAX,
+    PEER_OPENINGS_BYTES_MAX,
+    PEER_OPENINGS_ENTRIES_MAX,
+    PEER_WAITING_ENTRIES_MAX,
+    PRIVATE_ENTRIES_MAX,
+)
 from node.errors import NotStored
 
 BYTES_FILE: Final = "private.dat"
@@ -44,10 +54,25 @@ _TABLES: Final = (
     "PRIMARY KEY (leaf, idx)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS erased (leaf INTEGER, idx INTEGER, by TEXT, time_ms INTEGER, reason TEXT, "
     "crc INTEGER, PRIMARY KEY (leaf, idx)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS waiting (leaf INTEGER, idx INTEGER, node TEXT, crc INTEGER, "
+    "PRIMARY KEY (leaf, idx, node)) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS waiting_by_node ON waiting (node, leaf, idx)",
+    "CREATE TABLE IF NOT EXISTS passing (leaf INTEGER, idx INTEGER, crc INTEGER, PRIMARY KEY (leaf, idx)) "
+    "WITHOUT ROWID",
 )
 REGIONS: Final = "SELECT leaf, idx, start, size, crc FROM opening"
 ERASED: Final = "SELECT leaf, idx, by, time_ms, reason, crc FROM erased"
+WAITING: Final = "SELECT leaf, idx, node, crc FROM waiting"
+PASSING: Final = "SELECT leaf, idx, crc FROM passing"
 UNFINISHED: Final = "SELECT leaf, idx FROM opening JOIN erased USING (leaf, idx)"
+_PASSED: Final = (
+    "SELECT leaf, idx FROM passing WHERE NOT EXISTS "
+    "(SELECT 1 FROM waiting WHERE waiting.leaf = passing.leaf AND waiting.idx = passing.idx)"
+)
+_BATCH: Final = (
+    "SELECT leaf, idx, start, size, opening.crc FROM waiting CROSS JOIN opening USING (leaf, idx) "
+    "WHERE node = ? AND (leaf, idx) > (?, ?) ORDER BY leaf, idx LIMIT ?"
+)
 INTEGRITY: Final = "PRAGMA integrity_check(20)"
 _HERE: Final = " WHERE leaf = ? AND idx = ?"
 Place = tuple[int, int]
@@ -71,6 +96,7 @@ class PrivateStore:
         self._db = connect(path, "rwc")
         path.chmod(0o600)
         self._end: int | None = None
+        self._waiting: Counter[str] = Counter()
         try:
             with told():
                 self._open(path.parent)
@@ -89,11 +115,18 @@ class PrivateStore:
         flaw = str(self._db.execute(INTEGRITY).fetchone()[0])
         if flaw != "ok":
             raise Damaged(ROWS_FILE, flaw, REMEDY)
-        for row in self._db.execute(ERASED):
-            checked(row)
+        for query in (ERASED, WAITING, PASSING):
+            for row in self._db.execute(query):
+                checked(row)
         sync(folder)
         self._recover()
         self._wipe(self._db.execute(UNFINISHED).fetchall())
+        self._wipe(self._db.execute(_PASSED).fetchall())
+        self._count()
+
+    def _count(self) -> None:
+        """How many openings wait for each node."""
+        self._waiting = Counter(dict(self._db.execute("SELECT node, count(*) FROM waiting GROUP BY node")))
 
     def close(self) -> None:
         with self._lock:
@@ -103,28 +136,55 @@ class PrivateStore:
 
     # Writing
 
-    def put(self, openings: Sequence[tuple[int, int, bytes]]) -> None:
-        """Keep openings, all or none; they are on disk when this returns. One that is kept already stays as it is, or
-        is mended where its bytes were damaged. Malformed where one was erased; NotStored where the disk is full."""
+    def put(self, openings: Sequence[tuple[int, int, bytes]], nodes: Sequence[str] = (), keep: bool = True) -> None:
+        """Keep openings, all or none, and let them wait for other `nodes`, or only the latter; they are on disk when
+        this returns. One that is here already stays as it is, or is mended where its bytes were damaged. Malformed
+        where one was erased; NotStored where the disk is full, or too much waits for a node."""
         with self._lock, told():
+            self._require_room(nodes, len(openings))
             end = self._recover() if self._end is None else self._end
             rows, data, mend = self._plan(openings, end)
             for start, opening in mend:
                 self._write(start, opening)
-            if rows:
-                self._end = None  # until the rows are committed, nobody knows where the openings end
-                try:
-                    self._write(end, data)
+            self._end = None  # until the rows are committed, nobody knows where the openings end
+            try:
+                self._write(end, data)
+                if data or mend:
                     os.fsync(self._file)
-                    with self._db:
-                        self._db.executemany("INSERT INTO opening VALUES (?, ?, ?, ?, ?)", rows)
-                except BaseException:
-                    with suppress(OSError, sqlite3.Error, Damaged):
-                        self._recover()
-                    raise
-                self._end = end + len(data)
-            elif mend:
-                os.fsync(self._file)
+                self._commit(rows, [(leaf, index) for leaf, index, _ in openings], nodes, keep)
+            except BaseException:
+                with suppress(OSError, sqlite3.Error, Damaged):
+                    self._recover()
+                raise
+            self._end = end + len(data)
+
+    def _require_room(self, nodes: Sequence[str], count: int) -> None:
+        for node in nodes:
+            if self._waiting[node] + count > PEER_WAITING_ENTRIES_MAX:
+                raise NotStored(
+                    f"{self._waiting[node]} private openings wait for {node}, at most {PEER_WAITING_ENTRIES_MAX} "
+                    "may; try again when it was reached, or without it"
+                )
+
+    def _commit(
+        self, rows: Sequence[tuple[int, ...]], places: Sequence[Place], nodes: Sequence[str], keep: bool
+    ) -> None:
+        """The rows of new openings; what is to be kept is not passing (any more)."""
+        added: Counter[str] = Counter()
+        with self._db:
+            self._db.executemany("INSERT INTO opening VALUES (?, ?, ?, ?, ?)", rows)
+            if keep:
+                self._db.executemany("DELETE FROM passing" + _HERE, places)
+            else:
+                new = [(row[0], row[1]) for row in rows]
+                self._db.executemany("INSERT INTO passing VALUES (?, ?, ?)", [(*one, crc_of(one)) for one in new])
+            for node in nodes:
+                waits = [(leaf, index, node) for leaf, index in places]
+                found = self._db.executemany(
+                    "INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?)", [(*one, crc_of(one)) for one in waits]
+                )
+                added[node] = found.rowcount
+        self._waiting += added
 
     def _plan(
         self, openings: Sequence[tuple[int, int, bytes]], end: int
@@ -159,17 +219,41 @@ class PrivateStore:
                 self._db.executemany(
                     "INSERT OR IGNORE INTO erased VALUES (?, ?, ?, ?, ?, ?)", [(*row, crc_of(row)) for row in rows]
                 )
+                self._db.executemany("DELETE FROM waiting" + _HERE, places)
+            self._count()
             return self._wipe(places)
 
+    def given(self, node: str, places: Sequence[Place]) -> None:
+        """A node has these openings: they wait for it no more, and what was passing and waits for nobody is gone."""
+        with self._lock, told():
+            with self._db:
+                rows = [(*place, node) for place in places]
+                found = self._db.executemany("DELETE FROM waiting" + _HERE + " AND node = ?", rows)
+            here = _PASSED + " AND leaf = ? AND idx = ?"
+            try:
+                if self._wipe([one for place in places for one in self._db.execute(here, place).fetchall()]):
+                    self._shorten()
+            finally:
+                self._waiting -= Counter({node: found.rowcount})
+
     def _wipe(self, places: Iterable[Place]) -> int:
-        """Overwrite the bytes of erased openings, then forget where they were."""
+        """Overwrite the bytes of openings that are to go, then forget where they were."""
         found = [(place, region) for place in set(places) if (region := self._region(*place)) is not None]
         for _, (start, size) in found:
             self._write(start, bytes(size))
         os.fsync(self._file)
         with self._db:
-            self._db.executemany("DELETE FROM opening WHERE leaf = ? AND idx = ?", [place for place, _ in found])
+            for table in ("opening", "passing"):
+                self._db.executemany(f"DELETE FROM {table}" + _HERE, [place for place, _ in found])
         return len(found)
+
+    def _shorten(self) -> None:
+        """Give back the room behind the last opening, which is overwritten."""
+        (end,) = self._db.execute("SELECT coalesce(max(start + size), 0) FROM opening").fetchone()
+        if self._end is not None and end < self._end:
+            self._end = None
+            os.ftruncate(self._file, end)
+            self._end = end
 
     def _recover(self) -> int:
         """Where the openings end. What lies behind belongs to a put that was never acknowledged, and is overwritten
@@ -196,14 +280,34 @@ class PrivateStore:
     # Reading
 
     def get(self, leaf: int, index: int) -> bytes | Erased | None:
-        """The opening, or how it was erased; None where none was given. Whether it is the one that was sealed, the
-        caller finds out."""
+        """The opening, or how it was erased; None where none was given to be kept here. Whether it is the one that
+        was sealed, the caller finds out."""
         with self._lock, told():
             erased = self._erased(leaf, index)
             if erased is not None:
                 return erased
             region = self._region(leaf, index)
-            return None if region is None else os.pread(self._file, region[1], region[0])
+            if region is None or self._row(PASSING + _HERE, leaf, index) is not None:
+                return None
+            return os.pread(self._file, region[1], region[0])
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many openings wait for which other nodes."""
+        return dict(self._waiting)
+
+    def batch(self, node: str, after: Place) -> list[tuple[int, int, bytes]]:
+        """The openings behind a place that wait for a node, as many as go into one message; the first one always."""
+        with self._lock, told():
+            rows = self._db.execute(_BATCH, (node, *after, PEER_OPENINGS_ENTRIES_MAX)).fetchall()
+            found: list[tuple[int, int, bytes]] = []
+            room = PEER_OPENINGS_BYTES_MAX
+            for leaf, index, start, size in map(checked, rows):
+                room -= size
+                if room < 0:
+                    break
+                found.append((leaf, index, os.pread(self._file, size, start)))
+            return found
 
     def _erased(self, leaf: int, index: int) -> Erased | None:
         row = self._row(ERASED + _HERE, leaf, index)

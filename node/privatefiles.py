@@ -15,9 +15,11 @@ from node.private import (
     BYTES_FILE,
     ERASED,
     INTEGRITY,
+    PASSING,
     REGIONS,
     ROWS_FILE,
     UNFINISHED,
+    WAITING,
     Place,
     PrivateStore,
     bytes_path,
@@ -33,12 +35,13 @@ from node.private import (
 
 class Contents:
     """A store that no node uses, read without changing it: the `flaws` in it, how many openings lie at which of
-    `leaves`, how many were `erased`. Use as a context manager; Damaged where it cannot be read at all."""
+    `leaves`, how many were `erased`, how many are `waiting` to go on to other nodes. Use as a context manager;
+    Damaged where it cannot be read at all."""
 
     def __init__(self, path: Path) -> None:
         self.flaws: list[str] = []
         self.leaves: Counter[int] = Counter()
-        self.erased = 0
+        self.erased = self.waiting = 0
         with told():
             self._db = connect(path)
             self._file = os.open(bytes_path(path), os.O_RDONLY)
@@ -62,6 +65,10 @@ class Contents:
         """Every row; and that what no row names is overwritten, or the tail that the next start cuts off."""
         self.flaws += [f"{ROWS_FILE}: {row[0]}" for row in self._db.execute(INTEGRITY) if row[0] != "ok"]
         self.erased = sum(1 for _ in self._sound(ERASED))
+        self.waiting = sum(1 for _ in self._sound(WAITING))
+        for leaf, index in self._sound(PASSING):
+            if not self._db.execute(REGIONS + " WHERE leaf = ? AND idx = ?", (leaf, index)).fetchone():
+                self.flaws.append(f"{ROWS_FILE}: record {index} in leaf {leaf} is passing, and is not there")
         end = 0
         for leaf, _, start, size in self._sound(REGIONS + " ORDER BY start"):
             if start < end or not is_blank(self._file, end, start):
@@ -83,8 +90,12 @@ class Contents:
 
     def erasures(self) -> Iterator[tuple[Any, ...]]:
         """The rows of what was erased, each with its CRC-32."""
+        yield from self.rows(ERASED)
+
+    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """The sound rows of a query, each with its CRC-32."""
         with told():
-            for row in self._sound(ERASED):
+            for row in self._sound(query):
                 yield (*row, crc_of(row))
 
     def openings(self, leaf: int) -> Iterator[tuple[int, bytes]]:
@@ -114,7 +125,7 @@ def copy_store(path: Path, target: Path) -> None:
 
 def gather(sources: Iterable[Path], target: Path, size: int) -> list[str]:
     """A new store at `target` of what several keep for a log of `size` leaves: all erasures, and of each opening that
-    is left the first source's. Returns why a source could not be read."""
+    is left the first source's, with the nodes that it waits for there. Returns why a source could not be read."""
     notes: list[str] = []
     PrivateStore(target).close()
     with ExitStack() as stack:
@@ -127,21 +138,29 @@ def gather(sources: Iterable[Path], target: Path, size: int) -> list[str]:
         rows = [row for contents in found for row in contents.erasures() if row[0] < size]
         with told(), closing(connect(target)) as db, db:
             db.executemany("INSERT OR IGNORE INTO erased VALUES (?, ?, ?, ?, ?, ?)", rows)
-        store = stack.enter_context(closing(PrivateStore(target)))
         taken: set[Place] = {(row[0], row[1]) for row in rows}
         for contents in found:
-            _take(contents, store, size, taken)
+            with closing(PrivateStore(target)) as store:
+                new = _take(contents, store, size, taken)
+            with told(), closing(connect(target)) as db, db:
+                for table, query, marks in (("waiting", WAITING, "?, ?, ?, ?"), ("passing", PASSING, "?, ?, ?")):
+                    going = [row for row in contents.rows(query) if row[:2] in new]
+                    db.executemany(f"INSERT INTO {table} VALUES ({marks})", going)
+            taken |= new
     return notes
 
 
-def _take(contents: Contents, store: PrivateStore, size: int, taken: set[Place]) -> None:
+def _take(contents: Contents, store: PrivateStore, size: int, taken: set[Place]) -> set[Place]:
+    """Put what was not taken from a source before; the places of what was."""
     batch: list[tuple[int, int, bytes]] = []
+    new: set[Place] = set()
     for leaf in sorted(leaf for leaf in contents.leaves if leaf < size):
         for index, opening in contents.openings(leaf):
             if (leaf, index) not in taken:
-                taken.add((leaf, index))
+                new.add((leaf, index))
                 batch.append((leaf, index, opening))
         if len(batch) >= PRIVATE_ENTRIES_MAX // 2:
             store.put(batch)
             batch = []
     store.put(batch)
+    return new

@@ -41,6 +41,7 @@ from node.backup import (
 from node.check import GENESIS_FILE, check_folder
 from node.config import CONFIG_FILE, write_policy
 from node.cosigning.cosigner import FILE as COSIGNED
+from node.cosigning.evidence import FOLDER as EVIDENCE
 from node.engine.cometbft.home import FOLDER as COMETBFT
 from node.private import ROWS_FILE
 from node.privatefiles import gather
@@ -56,6 +57,7 @@ NODE_FILES: Final = (
     peers.OWN_FILE,
     peers.FOLDER,
     succession.FOLDER,
+    EVIDENCE,
     CONFIG_FILE,
     "policy.txt",
     *PRIVATE_FILES,

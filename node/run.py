@@ -42,6 +42,7 @@ from node.succession import Succession
 
 if TYPE_CHECKING:
     from node.cosigning.outside import Outside
+    from node.post import Post
 
 ENDPOINTS_FILE = "endpoints.json"
 GRACE_SECONDS = 5
@@ -106,13 +107,16 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
     take_next(settings.data, policy_in(store))
     signer = signer_of(store, settings.data)
     succession = Succession(settings.data, store.genesis)
-    engine, listening = await open_engine(settings, store, signer, succession, clock_ms)
     disk = Disk(settings.data, settings.free_bytes_min)
-    metrics = _metrics(store, engine, disk, _certificate(keys))
     with closing(_private_store(settings.data)) as private:
+        post = _post(settings, store, private, disk)
+        engine, listening = await open_engine(settings, store, signer, succession, clock_ms, post)
+        metrics = _metrics(store, engine, disk, _certificate(keys))
+        metrics.waiting_openings.set_function(lambda: sum(private.waiting.values()))
         outside = _outside(settings, engine, store)
         shown = None if outside is None else lambda: outside.shown
-        app = App(store, engine, metrics, private, disk, succession, signer.validator, shown)
+        sender = None if post is None else post.sender
+        app = App(store, engine, metrics, private, disk, succession, signer.validator, shown, sender)
         metrics.ready.set_function(lambda: not app.not_ready)
         server, members, readers = await serve(app, keys, settings.host, settings.members_port, settings.readers_port)
         site = Site(app, settings)
@@ -133,6 +137,8 @@ async def _serve(settings: Settings, store: ChainStore) -> None:
             parts.append(readiness.tell(app, server))
             if outside is not None:
                 parts.append(outside.run(app.growth))
+            if sender is not None:
+                parts.append(sender.run())
             await _until_one_ends(*parts, server=server)
         finally:
             web.shutdown()
@@ -199,6 +205,15 @@ def _private_store(data: Path) -> PrivateStore:
     if not (data / ROWS_FILE).exists():
         log.warning("there was no store of private openings; an empty one is made", file=ROWS_FILE)
     return PrivateStore(data / ROWS_FILE)
+
+
+def _post(settings: Settings, store: ChainStore, private: PrivateStore, disk: Disk) -> "Post | None":
+    """What carries private openings to other nodes; a node by itself does not load it."""
+    if settings.engine != "cometbft" or peers.own(settings.data) is None:
+        return None
+    from node.post import open_post
+
+    return open_post(settings.data, store, private, disk)
 
 
 async def _watch(disk: Disk) -> None:

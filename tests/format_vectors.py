@@ -12,6 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from nacl.public import Box, PrivateKey
+
 from ledger import block as b
 from ledger import checkpoint as c
 from ledger import entries as e
@@ -23,6 +25,7 @@ from ledger.private import Private, opening_of
 from ledger.proof.verify import voucher_hash
 from ledger.seals import seal
 from node.feed import Feed
+from node.post.letters import GIVEN, LETTER, TAKEN, Given, Letter, Taken
 from tests.world import (
     CASE,
     DAY_MS,
@@ -66,6 +69,7 @@ def _of(world: World) -> dict[str, Vectors]:
         "chain": _chain(),
         "genesis": _genesis(),
         **_chain_of_blocks(world),
+        "letter": _letter(),
         "private": _private(world),
         "subscription": _subscription(world),
     }
@@ -251,6 +255,30 @@ def _private(world: World) -> Vectors:
     opening = opening_of(sha256(b"private").digest()[:16], private)
     found = _record(world, world.ship(MAKER, DEALER, 600, private=seal(opening)))
     return {"opening": opening.hex(), "seal": seal(opening).hex(), "of": found}
+
+
+def _letter() -> Vectors:
+    """Private openings from one node to another, and the answer; nonces are drawn at random otherwise."""
+    keys = {name: PrivateKey(sha256(name.encode()).digest()) for name in (f"{ORIGIN}/customs", f"{ORIGIN}/regulator")}
+    sender, receiver = keys
+    box = Box(keys[sender], keys[receiver].public_key)
+    openings = [(4711, 0, opening_of(sha256(b"private").digest()[:16], Private(price=129_900)))]
+    given = GIVEN.encode(Given(openings=openings, receiver=receiver, sender=sender))
+    nonce, answers = (sha256(word).digest()[: Box.NONCE_SIZE] for word in (b"nonce", b"nonce of the answer"))
+    sealed = bytes(box.encrypt(given, nonce))
+    taken = TAKEN.encode(Taken(nonce=nonce, receiver=sender, sender=receiver, taken=[(4711, 0)]))
+    return {
+        "sender": sender,
+        "sender_key": bytes(keys[sender]).hex(),
+        "sender_public": bytes(keys[sender].public_key).hex(),
+        "receiver": receiver,
+        "receiver_key": bytes(keys[receiver]).hex(),
+        "receiver_public": bytes(keys[receiver].public_key).hex(),
+        "given": given.hex(),
+        "letter": LETTER.encode(Letter(box=sealed, sender=sender)).hex(),
+        "taken": taken.hex(),
+        "answer": bytes(box.encrypt(taken, answers)).hex(),
+    }
 
 
 def _subscription(world: World) -> Vectors:

@@ -267,29 +267,22 @@ class Sender:
     # What follows a receipt
 
     def _give_private(self) -> None:
-        """Private openings go to the nodes that the member named, once; a crash before a node's answer is stored
-        gives them once more, which changes nothing."""
-        reached: list[str] = []
+        """Private openings are given once, to the node that is sent to, which hands them on to those that the member
+        named; a crash before its answer is stored gives them once more, which changes nothing."""
         for number in self._store.booked():
             entry = self._store.get(number)
-            reached = reached or self._client.reached()
-            for node in entry.nodes or reached[:1]:
-                if node in reached and entry.state is State.BOOKED and not entry.problems:
-                    self._give(entry, node)
-                    entry = self._store.get(number)
-
-    def _give(self, entry: Entry, node: str) -> None:
-        if entry.leaf is None:
-            return
-        try:
-            self._client.put_private(entry.leaf, entry.private, [node])
-        except errors.EnvelopeRefused as error:
-            self._store.openings_refused(entry.number, error.problems)
-            self._tell(Event(Kind.REFUSED, entry, f"the node refuses its private openings: {error}"))
-        else:
-            self._store.given(entry, node)
-            self._report.given += 1
-            self._tell(Event(Kind.GIVEN, entry, f"private openings given to {node}"))
+            if entry.problems or entry.leaf is None:
+                continue
+            try:
+                self._client.put_private(entry.leaf, entry.private, entry.nodes)
+            except errors.EnvelopeRefused as error:
+                self._store.openings_refused(number, error.problems)
+                self._tell(Event(Kind.REFUSED, entry, f"the node refuses its private openings: {error}"))
+            else:
+                self._store.given(number)
+                self._report.given += 1
+                whom = ", ".join(entry.nodes) or "the node"
+                self._tell(Event(Kind.GIVEN, entry, f"private openings given for {whom}"))
 
     def _pin(self) -> None:
         """The newest checkpoint must extend the last receipt's, and what was seen before."""

@@ -210,12 +210,10 @@ class Store:
         with self._change():
             self._update(one.number, "sent", state=state, leaf=leaf, receipt=receipt, **forgotten)
 
-    def given(self, one: Entry, node: str) -> None:
-        """A node keeps the private openings now."""
-        nodes = [name for name in one.nodes if name != node]
-        done = {} if nodes else {"state": "done", **FORGOTTEN}
+    def given(self, number: int) -> None:
+        """A node took the private openings, for all that are to have them."""
         with self._change():
-            self._update(one.number, "booked", nodes=text(nodes), **done)
+            self._update(number, "booked", state="done", **FORGOTTEN)
 
     def openings_refused(self, number: int, problems: Sequence[Problem]) -> None:
         with self._change():

@@ -60,10 +60,13 @@ class Localnet:
         """Start nodes, all if none is named."""
         for number in numbers or self.numbers:
             (self.data(number) / "endpoints.json").unlink(missing_ok=True)
-            command = [sys.executable, "-m", "node.commands", "run", str(self.data(number))]
             with (self.folder / f"node{number}.log").open("ab") as log:
-                started = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+                started = subprocess.Popen(self.command(number), stdout=log, stderr=log, start_new_session=True)
             self._processes[number] = started
+
+    def command(self, number: int) -> list[str]:
+        """What runs a node."""
+        return [sys.executable, "-m", "node.commands", "run", str(self.data(number))]
 
     def wait_ready(self, *numbers: int) -> None:
         """Until each orders and serves; SystemExit where that takes too long, or one ended."""
@@ -98,6 +101,10 @@ class Localnet:
         process.kill()
         process.wait()
 
+    def runs(self, number: int) -> bool:
+        process = self._processes.get(number)
+        return process is not None and process.poll() is None
+
     def terminate(self, number: int) -> None:
         """Ask a node to end in order."""
         self._processes[number].terminate()
@@ -130,7 +137,7 @@ class Localnet:
 
     def standing(self, number: int) -> Standing:
         process = self._processes.get(number)
-        if process is None or process.poll() is not None:
+        if process is None or not self.runs(number):
             return Standing(number, trouble="does not run")
         try:
             engine = int(self._ask_cometbft(number)["latest_block_height"])
@@ -152,12 +159,18 @@ class Localnet:
 
     def _ask_cometbft(self, number: int) -> dict[str, Any]:
         """What CometBFT says of its progress; OSError where it does not answer."""
+        try:
+            return dict(json.loads(self.call_cometbft(number, "GET", "/status"))["result"]["sync_info"])
+        except (ValueError, KeyError) as error:
+            raise OSError(f"CometBFT does not answer: {error!r}") from None
+
+    def call_cometbft(self, number: int, method: str, path: str, body: bytes | None = None) -> bytes:
+        """A call over its RPC socket; OSError where it does not answer."""
         calling = _OverSocket(self.data(number) / FOLDER / RPC_SOCKET)
         try:
-            calling.request("GET", "/status")
-            answer: dict[str, Any] = json.loads(calling.getresponse().read())
-            return dict(answer["result"]["sync_info"])
-        except (http.client.HTTPException, ValueError, KeyError) as error:
+            calling.request(method, path, body)
+            return calling.getresponse().read()
+        except http.client.HTTPException as error:
             raise OSError(f"CometBFT does not answer: {error!r}") from None
         finally:
             calling.close()

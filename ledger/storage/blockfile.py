@@ -18,7 +18,9 @@ from ledger.limits import BLOCK_BYTES_MAX, BLOCK_FILE_BYTES_MAX
 from ledger.storage import frames
 from ledger.storage.frames import CUT_SHORT, FILE_HEADER, FRAME
 
-REFETCH: Final = "Restore a backup (suyuan-node restore), or fetch the block files from a peer"
+REFETCH: Final = (
+    "Restore a backup (suyuan-node restore), or fetch the chain anew from the other validators (suyuan-node resync)"
+)
 
 
 class Location(Struct, frozen=True):

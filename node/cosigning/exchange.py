@@ -43,6 +43,7 @@ class Exchange:
         self._heard, self._newest, self._succession = heard, newest, succession
         self._waiting = {peer: deque[bytes](maxlen=COSIGNED_HEADS_ENTRIES_MAX) for peer in peers}
         self._wake = {peer: asyncio.Event() for peer in peers}
+        self._refusing: set[str] = set()
         self._runner: web.AppRunner | None = None
 
     def tell(self, note: bytes) -> None:
@@ -131,16 +132,20 @@ class Exchange:
                 raise ClientError("its answer is longer than a note may be")
             answer = await response.read()
             if response.status != 200:
-                log.warning(
-                    "a validator does not take this cosignature",
-                    peer=peer,
-                    answer=answer[:300].decode(errors="replace"),
-                )
+                self._tell_refused(peer, answer)
                 return
+        self._refusing.discard(peer)
         try:
             self._heard(answer)
         except (Malformed, VerifyFailed) as error:
             log.warning("a validator's answer proves nothing", peer=peer, reason=str(error))
+
+    def _tell_refused(self, peer: str, answer: bytes) -> None:
+        """Once, and not with every block."""
+        if peer not in self._refusing:
+            said = answer[:300].decode(errors="replace")
+            log.warning("a validator does not take this node's cosignatures", peer=peer, answer=said)
+            self._refusing.add(peer)
 
 
 async def _get(session: ClientSession, address: str) -> bytes:

@@ -83,6 +83,7 @@ class Gathering:
         self._clock, self._evidence = clock, evidence
         self._heads: OrderedDict[int, Head] = OrderedDict()
         self._early: dict[n.VerifierKey, OrderedDict[int, tuple[str, n.NoteSignature]]] = {}
+        self._far_off: set[str] = set()
         self.view = view
         self.newest = view
         self.witnessed = False
@@ -146,12 +147,19 @@ class Gathering:
                 self._clock.heard(key.name, time_ms)
                 self.sightings.note(key.name, leaves, time_ms)
                 if not self._clock.is_near(time_ms):
-                    log.warning("a cosignature's time is far off", validator=key.name, time_ms=time_ms)
+                    self._tell_far_off(key.name, time_ms)
                     continue
+                self._far_off.discard(key.name)
                 lines[key] = line
         if not lines:
             raise VerifyFailed("cosignature", "no validator of this chain cosigned this in the last minutes")
         return lines
+
+    def _tell_far_off(self, name: str, time_ms: int) -> None:
+        """Once, and not with every block."""
+        if name not in self._far_off:
+            log.warning("a cosignature's time is far off", validator=name, time_ms=time_ms)
+            self._far_off.add(name)
 
     def _merge(self, size: int, head: Head, text: str, lines: Lines) -> bool:
         if text != head.text:

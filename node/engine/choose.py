@@ -1,7 +1,7 @@
 """Which engine a node runs, as its settings say."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ledger.errors import Malformed
 from ledger.state import policy_in
@@ -13,6 +13,9 @@ from node.engine.embedded import Embedded
 from node.receipts import CheckpointSigner
 from node.succession import Succession
 
+if TYPE_CHECKING:
+    from node.post import Post
+
 COSIGNATURES: Final = "cosignatures"
 
 
@@ -22,10 +25,12 @@ async def open_engine(
     signer: CheckpointSigner,
     succession: Succession,
     clock_ms: Callable[[], int],
+    post: "Post | None" = None,
 ) -> tuple[Engine, dict[str, str]]:
-    """The engine, and where it listens. Malformed where the settings do not fit the genesis."""
+    """The engine, and where it listens: a network's also for what comes by `post`. Malformed where the settings do
+    not fit the genesis."""
     if settings.engine == "cometbft":
-        return await _open_cometbft(settings, store, signer, succession, clock_ms)
+        return await _open_cometbft(settings, store, signer, succession, clock_ms, post)
     validators = len(policy_in(store).validators)
     if validators != 1:
         found = f"the chain has {validators} validators, and the embedded engine orders alone"
@@ -40,6 +45,7 @@ async def _open_cometbft(
     signer: CheckpointSigner,
     succession: Succession,
     clock_ms: Callable[[], int],
+    post: "Post | None",
 ) -> tuple[Engine, dict[str, str]]:
     """Imported here, so that a node by itself does not load what only a network needs."""
     from node.cosigning.cosigner import Cosigner
@@ -52,5 +58,6 @@ async def _open_cometbft(
     listen = f"{settings.host}:{settings.consensus_port}"
     others, program = peers.others(data), settings.cometbft_program
     engine = Cometbft(store, cosigner, succession, data, program, listen, others, clock_ms, intake)
-    port = await engine.listen(settings.host, settings.cosign_port)
+    routes = [] if post is None else [post.receiver.route]
+    port = await engine.listen(settings.host, settings.cosign_port, *routes)
     return engine, {COSIGNATURES: f"{settings.host}:{port}"}

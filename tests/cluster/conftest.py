@@ -4,9 +4,11 @@ import datetime as dt
 import os
 import random
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,16 +16,26 @@ import pytest
 from msgspec import structs
 
 from client_sdk import build, keys
+from client_sdk import client as sdk
+from client_sdk.build import SignedEnvelope
 from client_sdk.client import Client
+from client_sdk.trust import Receipt
 from client_sdk.wire import clock_ms
 from demo.localnet import founding
 from demo.localnet.net import Localnet, Standing
+from ledger import genesis as g
 from ledger import records as r
+from ledger.storage.chainstore import read_genesis
 from node import tls
-from tests.world import Member
+from node.check import check_folder
+from tests.cluster.shown import Shown
+from tests.fault.full_check import full_check, leaves_of
+from tests.world import FORMULA, LOT, MAKER, Member
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTLED_SECONDS = 60
+CALL_SECONDS = 8  # that a client waits; a receipt waits five for its quorum
+MEMBERS_PASSPHRASE = "x"
 PORTS = range(18_000, 30_000, 100)  # below those that the system gives away by itself
 
 
@@ -38,16 +50,86 @@ def cometbft() -> Path:
     pytest.skip(f"no CometBFT: {why}")
 
 
+class Nodes(Localnet):
+    """The nodes of a test; those in `faulty` may be given faults, as `tests.cluster.faulty` has them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.faulty: set[int] = set()
+
+    def command(self, number: int) -> list[str]:
+        if number not in self.faulty:
+            return super().command(number)
+        return [sys.executable, "-m", "tests.cluster.faulty", str(self.data(number))]
+
+    @contextmanager
+    def fault(self, number: int, *words: str) -> Iterator[None]:
+        """A faulty node has these faults meanwhile."""
+        file = self.data(number).with_suffix(".faults")
+        part = file.with_suffix(".part")
+        part.write_text(" ".join(words))
+        part.replace(file)
+        try:
+            yield
+        finally:
+            file.unlink()
+
+    def log(self, number: int) -> str:
+        return (self.folder / f"node{number}.log").read_text()
+
+
 @dataclass
 class Cluster:
-    net: Localnet
+    """`acknowledged` is every receipt that anybody got: each must be true to the end, at every node."""
+
+    net: Nodes
+    acknowledged: list[tuple[SignedEnvelope, Receipt]] = field(default_factory=list)
     _identities: dict[str, keys.Identity] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.shown = Shown(self.net)
+
+    @property
+    def genesis(self) -> g.Genesis:
+        return read_genesis(self.net.data(1))
+
+    @property
+    def chain(self) -> bytes:
+        return g.chain_id(self.genesis)
+
+    @property
+    def subject(self) -> r.Subject:
+        """What notes are about."""
+        return r.Subject(kind=r.SubjectKind.LOT, lot=LOT)
+
+    def keep(self, envelope: SignedEnvelope, receipt: Receipt) -> None:
+        self.acknowledged.append((envelope, receipt))
+        self.shown.notes.add(receipt.checkpoint)
+
+    def submit(self, node: int, who: Member, *acts: build.Act) -> Receipt:
+        with self.client(node, self.identity(who)) as client:
+            envelope = next(client.sign(acts, records_max=100))
+            receipt = client.submit_envelope(envelope)
+        self.keep(envelope, receipt)
+        return receipt
+
+    def sale(self, who: Member, quantity: int, ref: str) -> build.Act:
+        return build.sell(lot=LOT, quantity=quantity, ref=ref, at=clock_ms(), site=self.identity(who).site)
+
+    def found_goods(self, quantity: int, node: int = 2) -> None:
+        """The maker's product, and so many cans of it."""
+        declared = {"declared_by": r.DeclaredBy.MAKER, "maker": MAKER.id, "name": "乳粉", "product": FORMULA}
+        made = {"lot": LOT, "quantity": quantity, "ref": "SC-1", "site": MAKER.site, "production": 20251101}
+        acts = (build.act(r.Register, at=clock_ms(), **declared), build.commission(at=clock_ms(), **made))
+        self.submit(node, MAKER, *acts)
 
     def identity(self, who: Member) -> keys.Identity:
         """A member's keys, made when they are first asked for; one certificate opens every node."""
         if who.id not in self._identities:
             folder = self.net.folder / "members" / who.id
-            made = keys.create(folder, who.id, "企业", who.kind.name.lower(), "CN-33", "x", founding.SCRYPT_N)
+            made = keys.create(
+                folder, who.id, "企业", who.kind.name.lower(), "CN-33", MEMBERS_PASSPHRASE, founding.SCRYPT_N
+            )
             self._identities[who.id] = self._certified(made)
         return self._identities[who.id]
 
@@ -83,16 +165,38 @@ class Cluster:
 
     def settled(self, *nodes: int) -> Standing:
         """Where these nodes stand (all, if none is named) once they agree, and a quorum cosigned it at each."""
-        numbers = nodes or tuple(self.net.numbers)
-        found: list[Standing] = []
+        self.wait_until(lambda: self.agree(*nodes), lambda: f"they do not agree: {self.standings(*nodes)}")
+        return self.standings(*nodes)[0]
 
-        def agree() -> bool:
-            found[:] = [self.net.standing(number) for number in numbers]
-            heads = {(one.height, one.leaves, one.root) for one in found}
-            return len(heads) == 1 and all(one.cosigned >= 3 for one in found)
+    def agree(self, *nodes: int) -> bool:
+        found = self.standings(*nodes)
+        heads = {(one.height, one.leaves, one.root) for one in found}
+        return len(heads) == 1 and all(one.cosigned >= 3 for one in found)
 
-        self.wait_until(agree, lambda: f"they do not agree: {found}")
-        return found[0]
+    def standings(self, *nodes: int) -> list[Standing]:
+        return [self.net.standing(number) for number in nodes or self.net.numbers]
+
+    def check(self, forks: bool = False) -> None:
+        """At the end: one ledger with all that was acknowledged, each once, and no checkpoint against it; only where
+        a test made some, `forks`, may others have been shown, and none of them has a quorum."""
+        self.settled()
+        for node in self.net.numbers:
+            with self.client(node) as reader:
+                for envelope, receipt in random.sample(self.acknowledged, min(20, len(self.acknowledged))):
+                    assert reader.receipt(envelope).leaf == receipt.leaf
+        self.shown.__exit__(None, None, None)
+        assert set(self.net.stop().values()) == {0}
+        leaves, _ = leaves_of(self.net.data(1))
+        agreed, alone = self.shown.contradictions(leaves)
+        assert agreed == []
+        assert forks or alone == []
+        now = dt.datetime.now(dt.UTC)
+        for node in self.net.numbers:
+            assert leaves_of(self.net.data(node))[0] == leaves
+            assert [found for found in check_folder(self.net.data(node), now, False) if not found.holds] == []
+        places = {envelope.leaf: receipt.leaf for envelope, receipt in self.acknowledged}
+        assert len(set(places.values())) == len(places)
+        full_check(self.net.data(1), places, set(leaves))
 
     @staticmethod
     def wait_until(holds: Callable[[], bool], trouble: Callable[[], str]) -> None:
@@ -103,22 +207,47 @@ class Cluster:
             time.sleep(0.1)
 
 
+def founded(folder: Path, program: Path) -> Nodes:
+    founding.found(folder, 4, free_port(4), program)
+    return Nodes(folder)
+
+
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+def network() -> Iterator[Nodes]:
+    """Founded, and not started."""
     program = cometbft()
     with tempfile.TemporaryDirectory(prefix="suyuan-") as folder:
-        net = founded(Path(folder) / "net", program)
+        yield founded(Path(folder) / "net", program)
+
+
+@pytest.fixture(scope="module")
+def cluster(network: Nodes) -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sdk, "CALL_SECONDS", CALL_SECONDS)
         try:
-            net.start()
-            net.wait_ready()
-            yield Cluster(net)
+            network.start()
+            network.wait_ready()
+            cluster = Cluster(network)
+            with cluster.shown:
+                yield cluster
         finally:
-            net.stop()
+            network.stop()
 
 
-def founded(folder: Path, program: Path) -> Localnet:
-    founding.found(folder, 4, free_port(4), program)
-    return Localnet(folder)
+@pytest.fixture(scope="module")
+def trading(cluster: Cluster) -> Cluster:
+    """With a maker, and more cans than are ever sold."""
+    cluster.admit(1, MAKER)
+    cluster.found_goods(1_000_000)
+    cluster.settled()
+    return cluster
+
+
+def random_seed(where: str) -> int:
+    """A seed that is told, so that what it led to can be played again: SUYUAN_SEED=…"""
+    seed = int(os.environ.get("SUYUAN_SEED", random.randrange(1_000_000)))
+    print(f"{where}: SUYUAN_SEED={seed}")
+    return seed
 
 
 def free_port(nodes: int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from client_sdk import keys
 from tests.cluster.conftest import ROOT, cometbft, free_port
 
 pytestmark = pytest.mark.slow
@@ -33,6 +34,7 @@ def test_a_network_is_founded_asked_killed_restarted_and_stopped() -> None:
             assert next(line for line in told if line.startswith("node 1")).split()[2] == "members"
             assert next(line for line in told if line.startswith("ready"))
             assert "cosigned by 1" in said_by(data, "status")
+            assert keys.load_connection(data / "node1.json").web.startswith("http://"), "members have a page"
             assert "killed" in said_by(data, "kill", "1")
             assert "does not run" in said_by(data, "status")
             assert "node 1 runs" in said_by(data, "restart", "1")

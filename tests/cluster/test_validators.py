@@ -11,39 +11,22 @@ import pytest
 
 from client_sdk import build, errors
 from client_sdk import client as sdk
-from client_sdk.audit import audit_folder
-from client_sdk.build import SignedEnvelope
 from client_sdk.trust import Receipt
 from client_sdk.wire import clock_ms
 from demo.localnet.run import Supervisor
 from ledger import note as n
 from ledger import policy
-from ledger import records as r
 from ledger.errors import SuyuanError, VerifyFailed
 from ledger.limits import WITNESS_WINDOW_MS
 from ledger.proof.verify import Query
-from tests.cluster.conftest import Cluster
+from tests.cluster.conftest import Cluster, random_seed
+from tests.cluster.load import Load
 from tests.network import operate
 from tests.world import DEALER, FORMULA, LOT, MAKER, SHOP, Member
 
 pytestmark = pytest.mark.slow
 
 STOCK: Final = 10_000
-acknowledged: list[tuple[SignedEnvelope, Receipt]] = []
-"""Every receipt that anybody got in this file: each must be true to the end, at every node."""
-
-
-def submit(cluster: Cluster, node: int, who: Member, *acts: build.Act) -> Receipt:
-    with cluster.client(node, cluster.identity(who)) as client:
-        envelope = next(client.sign(acts, records_max=100))
-        receipt = client.submit_envelope(envelope)
-    acknowledged.append((envelope, receipt))
-    return receipt
-
-
-def sale(cluster: Cluster, who: Member, quantity: int, ref: str) -> build.Act:
-    site = cluster.identity(who).site
-    return build.sell(lot=LOT, quantity=quantity, ref=ref, at=clock_ms(), site=site)
 
 
 def held(cluster: Cluster, node: int, who: Member) -> int:
@@ -60,15 +43,11 @@ def everywhere(cluster: Cluster, question: Callable[[int], object]) -> object:
 
 def test_trade_over_four_nodes_ends_in_one_ledger(cluster: Cluster) -> None:
     cluster.admit(1, MAKER, DEALER, SHOP)
-    declared = {"declared_by": r.DeclaredBy.MAKER, "maker": MAKER.id, "name": "乳粉", "product": FORMULA}
-    made = {"lot": LOT, "quantity": STOCK, "ref": "SC-1", "site": MAKER.site, "production": 20251101}
-    submit(
-        cluster, 2, MAKER, build.act(r.Register, at=clock_ms(), **declared), build.commission(at=clock_ms(), **made)
-    )
+    cluster.found_goods(STOCK)
     given = {"lot": LOT, "quantity": 480, "ref": "XS-1", "site": MAKER.site, "to": DEALER.id}
-    ship = submit(cluster, 3, MAKER, build.ship(at=clock_ms(), **given)).hashes[0]
+    ship = cluster.submit(3, MAKER, build.ship(at=clock_ms(), **given)).hashes[0]
     cluster.settled()
-    submit(cluster, 4, DEALER, build.receive(lot=LOT, ship=ship, accepted=480, ref="RK-1", at=clock_ms()))
+    cluster.submit(4, DEALER, build.receive(lot=LOT, ship=ship, accepted=480, ref="RK-1", at=clock_ms()))
     cluster.settled()
     assert everywhere(cluster, lambda node: held(cluster, node, DEALER)) == 480
     assert everywhere(cluster, lambda node: held(cluster, node, MAKER)) == STOCK - 480
@@ -97,7 +76,7 @@ def test_two_nodes_that_admit_the_same_last_cans_book_them_once(cluster: Cluster
 
     def sell_all(node: int) -> None:
         try:
-            outcomes.append(submit(cluster, node, DEALER, sale(cluster, DEALER, 480, f"LS-all-{node}")))
+            outcomes.append(cluster.submit(node, DEALER, cluster.sale(DEALER, 480, f"LS-all-{node}")))
         except SuyuanError as error:
             outcomes.append(error)
 
@@ -114,31 +93,12 @@ def test_two_nodes_that_admit_the_same_last_cans_book_them_once(cluster: Cluster
 
 
 def test_one_killed_under_load_comes_back_with_everything(cluster: Cluster) -> None:
-    stop, failures = threading.Event(), list[SuyuanError]()
-
-    def sell(node: int) -> None:
-        for number in range(10_000):
-            if stop.is_set():
-                return
-            try:
-                submit(cluster, node, MAKER, sale(cluster, MAKER, 1, f"LS-{node}-{number}"))
-            except SuyuanError as error:
-                failures.append(error)
-
-    before = len(acknowledged)
-    threads = [threading.Thread(target=sell, args=(node,)) for node in (1, 3)]
-    for thread in threads:
-        thread.start()
-    cluster.wait_until(lambda: len(acknowledged) > before + 8, lambda: f"no load: {failures}")
-    cluster.net.kill(2)
-    while_down = len(acknowledged)
-    cluster.wait_until(lambda: len(acknowledged) > while_down + 8, lambda: f"three go on no more: {failures}")
-    cluster.net.start(2)
-    cluster.net.wait_ready(2)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    with Load(cluster, random_seed("one killed"), clients=2, nodes=(1, 3)) as load:
+        load.goes_on(8)
+        cluster.net.kill(2)
+        load.goes_on(8)
+        cluster.net.start(2)
+        cluster.net.wait_ready(2)
     cluster.settled()
     everywhere(cluster, lambda node: held(cluster, node, MAKER))
 
@@ -149,7 +109,7 @@ def test_a_killed_cometbft_is_started_again(cluster: Cluster) -> None:
     os.kill(pid, signal.SIGKILL)
     cluster.wait_until(lambda: started_again(pid_file, pid), lambda: "CometBFT was not started again")
     cluster.net.wait_ready(4)
-    submit(cluster, 4, MAKER, sale(cluster, MAKER, 1, "LS-4-again"))
+    cluster.submit(4, MAKER, cluster.sale(MAKER, 1, "LS-4-again"))
     cluster.settled()
 
 
@@ -157,7 +117,7 @@ def test_a_node_killed_alone_takes_its_cometbft_along(cluster: Cluster) -> None:
     cluster.net.kill_alone(4)
     cluster.net.start(4)
     cluster.net.wait_ready(4)
-    submit(cluster, 4, MAKER, sale(cluster, MAKER, 1, "LS-4-alone"))
+    cluster.submit(4, MAKER, cluster.sale(MAKER, 1, "LS-4-alone"))
     cluster.settled()
 
 
@@ -167,11 +127,11 @@ def test_a_paused_node_catches_up(cluster: Cluster) -> None:
     os.killpg(pid, signal.SIGSTOP)
     try:
         for number in range(4):
-            submit(cluster, 1 + number % 2, MAKER, sale(cluster, MAKER, 1, f"LS-paused-{number}"))
+            cluster.submit(1 + number % 2, MAKER, cluster.sale(MAKER, 1, f"LS-paused-{number}"))
     finally:
         os.killpg(pid, signal.SIGCONT)
     cluster.settled()
-    submit(cluster, 3, MAKER, sale(cluster, MAKER, 1, "LS-woken"))
+    cluster.submit(3, MAKER, cluster.sale(MAKER, 1, "LS-woken"))
 
 
 def test_the_supervisor_says_how_each_node_stands(cluster: Cluster) -> None:
@@ -195,14 +155,14 @@ def test_two_down_stop_the_network_and_what_was_sent_then_is_booked_once(
         cluster.net.kill(node)
     monkeypatch.setattr(sdk, "CALL_SECONDS", 3)
     with cluster.client(1, cluster.identity(MAKER)) as client:
-        envelope = next(client.sign([sale(cluster, MAKER, 5, "LS-alone")], records_max=1))
+        envelope = next(client.sign([cluster.sale(MAKER, 5, "LS-alone")], records_max=1))
         with pytest.raises(errors.Unavailable):
             client.submit_envelope(envelope)
         monkeypatch.undo()
         assert [cluster.net.standing(node).leaves for node in (1, 4)] == [before.leaves] * 2
         cluster.net.start(2, 3)
         cluster.net.wait_ready(2, 3)
-        acknowledged.append((envelope, client.submit_envelope(envelope)))
+        cluster.keep(envelope, client.submit_envelope(envelope))
     assert cluster.settled().leaves == before.leaves + 2
     with cluster.client(3, cluster.identity(MAKER)) as client:
         assert client.submit_envelope(envelope).earlier
@@ -220,19 +180,8 @@ def test_a_lost_copy_is_fetched_from_the_others(cluster: Cluster) -> None:
     cluster.net.wait_ready(2)
     cluster.settled()
     assert len(list(data.glob("before-resync-*/blocks/*.blk"))) == 1
-    submit(cluster, 2, MAKER, sale(cluster, MAKER, 1, "LS-2-again"))
+    cluster.submit(2, MAKER, cluster.sale(MAKER, 1, "LS-2-again"))
 
 
 def test_at_the_end_every_node_has_all_that_was_acknowledged_once(cluster: Cluster) -> None:
-    cluster.settled()
-    for node in cluster.net.numbers:
-        with cluster.client(node) as reader:
-            for envelope, receipt in acknowledged:
-                assert reader.receipt(envelope).leaf == receipt.leaf
-    leaves = [receipt.leaf for _, receipt in acknowledged]
-    assert len(set(leaves)) == len({envelope.id for envelope, _ in acknowledged}) == len(leaves)
-    assert set(cluster.net.stop().values()) == {0}
-    everywhere(cluster, lambda node: (cluster.net.data(node) / "blocks" / "000001.blk").read_bytes())
-    assert "DAMAGED" not in operate("check", str(cluster.net.data(2))).stdout
-    findings = audit_folder(cluster.net.data(1), lambda height, records: None)
-    assert [one for one in findings if not one.holds] == []
+    cluster.check()

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from nacl.public import Box, PrivateKey, PublicKey
 
 from ledger import block as b
 from ledger import mapproof, merkle, policy, signature
@@ -72,6 +74,26 @@ def test_record_vectors() -> None:
         record = r.RECORD.decode(data)
         assert merkle.leaf_hash(data).hex() == found["hash"]
         assert ("opening" in found) == (type(record) in r.AMOUNTS)
+
+
+def test_letter_vectors() -> None:
+    """By NaCl itself, without the code that made them."""
+    found = {
+        name: text if name in ("sender", "receiver") else bytes.fromhex(text) for name, text in load("letter").items()
+    }
+    for name in ("sender", "receiver"):
+        assert PrivateKey(found[f"{name}_key"]).public_key.encode() == found[f"{name}_public"]
+    letter = msgspec.msgpack.decode(found["letter"])
+    opened = Box(PrivateKey(found["receiver_key"]), PublicKey(found["sender_public"])).decrypt(letter["box"])
+    assert (opened, letter["sender"]) == (found["given"], found["sender"])
+    given = msgspec.msgpack.decode(opened)
+    assert (given["sender"], given["receiver"]) == (found["sender"], found["receiver"])
+    answer = Box(PrivateKey(found["sender_key"]), PublicKey(found["receiver_public"])).decrypt(found["answer"])
+    assert answer == found["taken"]
+    taken = msgspec.msgpack.decode(answer)
+    assert (taken["sender"], taken["receiver"]) == (found["receiver"], found["sender"])
+    assert taken["nonce"] == letter["box"][:24]
+    assert taken["taken"] == [one[:2] for one in given["openings"]]
 
 
 def test_envelope_vectors() -> None:

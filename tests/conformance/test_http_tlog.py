@@ -131,6 +131,16 @@ def test_caches_keep_tiles_and_ask_again_for_the_checkpoint(web: Web) -> None:
         assert again.headers["etag"] == found.headers["etag"]
 
 
+def test_a_node_alone_is_ready_and_cosigned_for_itself(web: Web) -> None:
+    found = web.get("/readyz")
+    assert (found.status, found.headers["cache-control"]) == (200, "no-store")
+    said = found.json()
+    assert (said["ready"], said["why"]) == (True, "")
+    [validator] = said["validators"]
+    assert validator["leaves"] == said["leaves"] > SALES
+    assert validator["age_seconds"] >= 0
+
+
 def test_head_is_get_without_a_body(web: Web) -> None:
     for path in ("/tile/0/000", "/tile/entries/000", "/policy", "/log.vkey", "/healthz", "/nowhere"):
         whole, head = web.get(path), web.get(path, method="HEAD", range="bytes=0-1")

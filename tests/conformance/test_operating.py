@@ -285,5 +285,6 @@ def test_the_unit_fits_the_node() -> None:
     assert values["Type"] == "notify"
     assert values["ExecStart"].split()[1:] == ["run", "/var/lib/suyuan/node"]
     assert values["RestartPreventExitStatus"] == "2"
+    assert values["KillMode"] == "mixed", "a node ends its CometBFT itself"
     assert values["ExecStart"].split()[2].startswith(values["ReadWritePaths"])
     assert (ROOT / "docs" / "operating.md").relative_to(ROOT).as_posix() in values["Documentation"]

@@ -155,9 +155,11 @@ async def test_a_clock_far_ahead_makes_no_block(trade: Trade, while_it_runs: boo
             assert isinstance(answer, ClockWrong)
             assert "365 days ahead" in str(answer)
         assert trade.world.store.head.log.size == size
+        assert "365 days ahead" in engine.trouble
         stamp = trade.world.now
         assert policy.check(POLICY, engine._cosign().checkpoint, stamp, WITNESS_WINDOW_MS).oldest_ms <= stamp
         trade.wrong_by = 0
+        assert engine.trouble == ""
         await trade.booked(engine, *honest)
 
 

@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -36,12 +35,11 @@ from ledger.storage.chainstore import block_entries, read_genesis
 from ledger.storage.index import Index
 from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
+from tests.fault.small_disk import DISK_BYTES, MIB, fill, mounted
 from tests.network import Network, operate, run
 from tests.world import FORMULA, LOT, MAKER
 
 pytestmark = pytest.mark.slow
-MIB = 1 << 20
-DISK_BYTES = 96 * MIB
 
 
 def now() -> int:
@@ -53,19 +51,6 @@ def network(tmp_path: Path) -> Iterator[Network]:
     network = Network(tmp_path)
     yield network
     network.kill()
-
-
-def mounted(folder: Path, size: int) -> Callable[[], object]:
-    """A small file system of its own at `folder`; returns what takes it away. Skips where that is not permitted: the
-    tests below that limit the size of a process's files run everywhere."""
-    folder.mkdir(parents=True)
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "suyuan-test", str(folder)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
-    return lambda: subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -80,17 +65,6 @@ def small_disk(network: Network, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ne
     finally:
         network.kill()
         unmount()
-
-
-def fill(network: Network, free: int) -> Path:
-    """Ballast that leaves so many bytes free; none at all, if others write meanwhile."""
-    ballast = network.data / "ballast"
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        for size in (MIB, 4096):
-            disk = os.statvfs(network.data)
-            for _ in range((disk.f_bavail * disk.f_frsize - free) // size):
-                file.write(bytes(size))
-    return ballast
 
 
 class Trade:
@@ -159,7 +133,7 @@ def test_below_its_reserve_a_node_only_reads_and_goes_on_when_there_is_room(smal
     with network.client(MAKER) as maker:
         trade.sell(maker, 20)
         place, opening, node = private_sale(maker, trade)
-        ballast = fill(network, FREE_BYTES_MIN // 2)
+        ballast = fill(network.data, FREE_BYTES_MIN // 2)
         wait_until(lambda: read_only(maker))
         assert re.search(r"[78]\.\d MiB are free on its disk, 16\.0 MiB are needed", read_only(maker))
         trade.sell(maker, 3)
@@ -204,7 +178,7 @@ def private_sale(maker: Client, trade: Trade) -> tuple[int, bytes, str]:
 
 def lose_log_lines(network: Network, maker: Client) -> None:
     """The log lies on the same disk, which is full to the last byte: that costs lines, and not the node."""
-    ballast = fill(network, 0)
+    ballast = fill(network.data, 0)
     wait_until(lambda: read_only(maker))
     for _ in range(100):  # each one logged
         with pytest.raises(errors.ReadOnly):
@@ -215,7 +189,7 @@ def lose_log_lines(network: Network, maker: Client) -> None:
 
 
 def start_on_a_full_disk(network: Network, trade: Trade) -> None:
-    ballast = fill(network, MIB)
+    ballast = fill(network.data, MIB)
     network.start()
     with network.client(MAKER) as maker:
         trade.sell(maker, 1)
@@ -265,7 +239,7 @@ def test_a_disk_that_fills_up_under_load_costs_nothing_acknowledged(small_disk: 
 
             def ballast(reached: threading.Event = reached) -> None:
                 reached.wait()
-                fill(network, 0)
+                fill(network.data, 0)
 
             filler = threading.Thread(target=ballast)
             filler.start()

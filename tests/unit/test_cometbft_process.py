@@ -71,6 +71,27 @@ async def test_cometbft_ends_with_the_node(tmp_path: Path) -> None:
     assert not (tmp_path / process.PID).exists()
 
 
+async def test_one_whose_consensus_failed_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "AGAIN_SECONDS", 0.0)
+    with pytest.raises(CannotRun, match="ended 5 times"):
+        await Process(program(tmp_path, "echo 'CONSENSUS FAILURE!!!'; exec sleep 600"), tmp_path).keep_running()
+
+
+async def test_one_of_an_earlier_run_is_ended_first_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "AGAIN_SECONDS", 0.0)
+    for folder, ended in ((tmp_path, True), (tmp_path.parent, False)):
+        earlier = await asyncio.create_subprocess_exec("sleep", "600", cwd=folder)
+        (tmp_path / process.PID).write_text(f"{earlier.pid}\n")
+        with pytest.raises(CannotRun):
+            await Process(program(tmp_path, "exit 1"), tmp_path).keep_running()
+        assert (earlier.returncode is not None) == ended
+        if not ended:
+            earlier.kill()
+        await earlier.wait()
+
+
 # Its folder
 
 

@@ -137,15 +137,15 @@ def test_only_the_signer_gives_an_opening_and_only_the_one_it_sealed(
     many = [(one.leaf, 0, OPENING)] * (limits.PRIVATE_ENTRIES_MAX + 1)
     with pytest.raises(Malformed, match="at most 1000"):
         openings.put(MAKER.id, many, [VALIDATOR])
-    assert openings.put(MAKER.id, many[:-1], [VALIDATOR, "elsewhere"]) == 1000
+    assert openings.put(MAKER.id, many[:-1], [VALIDATOR, VALIDATOR]) == 1000
     assert openings.get(DEALER.id, one.leaf, 0).opening == OPENING
 
 
-@pytest.mark.parametrize("nodes", [[], ["elsewhere"], ["elsewhere", "nowhere"]])
-def test_openings_for_other_nodes_are_refused_clearly(
+@pytest.mark.parametrize("nodes", [[], ["elsewhere"], [VALIDATOR, "elsewhere"], ["elsewhere", "nowhere"]])
+def test_a_node_without_others_refuses_openings_for_them_clearly(
     openings: Openings, booked: list[Booked], nodes: list[str]
 ) -> None:
-    with pytest.raises(Malformed, match=f"this node is {VALIDATOR}"):
+    with pytest.raises(Malformed, match=f"this node is {VALIDATOR}, it knows no others"):
         openings.put(booked[0].signer.id, [(booked[0].leaf, 0, OPENING)], nodes)
 
 
@@ -595,21 +595,21 @@ def test_a_submission_tells_what_is_booked_and_not_delivered() -> None:
     plain = build.SignedEnvelope(b"", bytes(32), b"", [], {})
     refusal = SuyuanError("refused")
 
-    fine = Submission(())
+    fine = Submission(["here", "there"])
     fine.add(with_private, receipt)
-    fine.given(fine.waiting[0], "here")
+    assert [(one.leaf, one.nodes) for one in fine.waiting] == [(7, ("here", "there"))]
     assert fine.receipts() == [receipt]
 
     elsewhere = Submission(["here", "there"])
     elsewhere.add(with_private, receipt)
     elsewhere.add(plain, refusal)
-    elsewhere.given(elsewhere.waiting[0], "here")
-    with pytest.raises(PrivateNotDelivered, match=r"leaf 7 .*connect to there.*another envelope: refused") as raised:
+    elsewhere.missed(elsewhere.waiting[0], "it knows no others")
+    with pytest.raises(PrivateNotDelivered, match=r"leaf 7 .*knows no others.*another envelope: refused") as raised:
         elsewhere.receipts()
     assert raised.value.receipts == [receipt]
     assert raised.value.failure is refusal
     assert [(one.leaf, one.openings, one.nodes) for one in raised.value.undelivered] == [
-        (7, {0: OPENING}, ("there",))
+        (7, {0: OPENING}, ("here", "there"))
     ]
 
     liar = Submission(())

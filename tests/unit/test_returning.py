@@ -38,12 +38,14 @@ def data(tmp_path: Path) -> Path:
     (data / "cometbft/progress").write_text(SECRET)
     (data / "cometbft/data/blockstore.db").mkdir()
     (data / "cosigned").write_text(SECRET)
+    (data / "evidence").mkdir()
+    (data / "evidence/7-a.note").write_text("two heads")
     return data
 
 
 def vote(data: Path, height: int) -> None:
     (data / VOTED).parent.mkdir(parents=True, exist_ok=True)
-    (data / VOTED).write_text(json.dumps({"height": str(height), "round": 0, "step": 3, "signature": "x"}))
+    (data / VOTED).write_text(json.dumps({"height": str(height), "round": 0, "step": 3, "signature": "eA=="}))
 
 
 def voted(data: Path) -> int:
@@ -74,6 +76,7 @@ def test_a_lost_folder_comes_back_without_a_last_vote(data: Path, tmp_path: Path
     assert done.resync is not None
     assert (done.resync / "blocks/000001.blk").exists()
     assert (data / "keys/consensus.key").read_bytes() == key
+    assert (data / "evidence/7-a.note").read_text() == "two heads"
     assert not (data / VOTED).exists()
     assert not (data / "cosigned").exists()
     found = {one.where: one for one in check_folder(data, NOW)}

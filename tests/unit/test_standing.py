@@ -11,7 +11,7 @@ from msgspec import structs
 from prometheus_client import CollectorRegistry, generate_latest
 
 from ledger import limits
-from node.cosigning.sightings import Sightings
+from node.cosigning.sightings import Sighting, Sightings
 from node.engine import Cosigned
 from node.engine.cometbft import watch
 from node.engine.cometbft.standing import Standing, collect, trouble
@@ -23,7 +23,7 @@ SEEN = Seen(
     peers=frozenset({"a", "b", "c"}), transactions=3, bytes=900,
 )  # fmt: skip
 WELL = Standing(
-    now_ms=NOW, reasons=("", ""), seen=SEEN, peers_expected=3, needed=3, quorum_ms=NOW - 1000, lag_leaves=2,
+    now_ms=NOW, reasons=("", ""), seen=SEEN, peers_expected=3, peers_needed=2, quorum_ms=NOW - 1000, lag_leaves=2,
     lag_seconds=0.1, cosigned=(Cosigned("v1", 7, NOW), Cosigned("v2", 0, 0)), starts=1,
 )  # fmt: skip
 
@@ -41,7 +41,7 @@ def seen(**changed: Any) -> Standing:
         (seen(catching_up=True), "catches up"),
         (seen(peers=frozenset("ab")), ""),
         (seen(peers=frozenset("a")), "reaches 1 of 3 peers; with fewer than 2 nothing"),
-        (structs.replace(WELL, clock_ahead_ms=limits.CLOCK_OFF_MS_MAX), ""),
+        (structs.replace(WELL, clock_ahead_ms=limits.COSIGNER_CLOCK_OFF_MS_MAX), ""),
         (structs.replace(WELL, clock_ahead_ms=600_000), "600 s ahead of"),
         (structs.replace(WELL, clock_ahead_ms=-600_000), "600 s behind"),
         (seen(peer_height=100 + limits.BEHIND_BLOCKS_MAX), ""),
@@ -151,6 +151,6 @@ def test_an_older_cosignature_that_comes_late_changes_nothing() -> None:
     told = Sightings()
     told.note("v2", 9, NOW)
     told.note("v2", 5, NOW - 60_000)
-    assert told.newest["v2"].leaves == 9
+    assert told.newest["v2"] == Sighting(9, NOW)
     told.note("v2", 11, NOW)
     assert told.newest["v2"].leaves == 11, "of the same second"

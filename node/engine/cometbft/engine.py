@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from aiohttp import web
 from prometheus_client import Metric
 
 from ledger.plan import Checked, Verdict
@@ -138,10 +139,10 @@ class Cometbft:
             return
         self._intake.take(checked, done)
 
-    async def listen(self, host: str, port: int) -> int:
-        """Hear the other validators' cosignatures, and be a witness; the port. OSError where it cannot be listened
-        on."""
-        return await self._exchange.listen(host, port, self._endpoint.route)
+    async def listen(self, host: str, port: int, *others: web.RouteDef) -> int:
+        """Hear the other validators' cosignatures, be a witness, and hear what goes to the others' routes; the port.
+        OSError where it cannot be listened on."""
+        return await self._exchange.listen(host, port, self._endpoint.route, *others)
 
     async def run(self) -> None:
         try:
@@ -252,7 +253,7 @@ class Cometbft:
             self._fail(error)
 
     def _tell(self, view: ChainView) -> None:
-        if not self._cosigner.held and self._is_validator():
+        if self._is_validator() and not self._cosigner.held:
             self._exchange.tell(view.checkpoint)
 
     def _heard(self, note: bytes) -> None:
@@ -284,14 +285,15 @@ class Cometbft:
 
     async def _try_to_return(self) -> None:
         """Vote and cosign again, once this node stands where the others stand."""
-        seen, newest, quorum = self._watch.seen, self._gathering.sightings.newest, self._standing.needed
-        others = [one for name, one in newest.items() if name != self._cosigner.name]
-        count = len(self._validators.office.keys)
-        needed, liars = min(quorum, count - 1), count - quorum
+        seen, newest, office = self._watch.seen, self._gathering.sightings.newest, self._validators.office
+        names = {key.name for key in office.keys}
+        others = [one for name, one in newest.items() if name in names - {self._cosigner.name}]
+        needed, liars = min(office.needed, len(names - {self._cosigner.name})), len(names) - office.needed
         leaves = self._store.head.log.size
         if self._returning.may_end(seen, leaves, others, needed, liars, self._clock_ms()) and seen is not None:
             if self._returning.end(seen.height):
                 await self._process.start_again()
+                self._watch.seen = None  # what was seen before says nothing of this one
             self._cosigner.held = False
 
     async def _cosign_again(self) -> None:
@@ -301,12 +303,11 @@ class Cometbft:
             self._signed(await self._loop.run_in_executor(self._worker, self._cosign))
 
     def _look(self) -> standing.Standing:
-        gathering, now_ms = self._gathering, self._clock_ms()
-        names = [key.name for key in self._validators.office.keys]
-        seen = {name: gathering.sightings.newest.get(name) for name in names}
+        gathering, office = self._gathering, self._validators.office
+        seen = {key.name: gathering.sightings.newest.get(key.name) for key in office.keys}
         lag_leaves, lag_seconds = gathering.lag()
         return standing.Standing(
-            now_ms=now_ms,
+            now_ms=self._clock_ms(),
             reasons=(
                 "the node is stopping" if self._stopped else "",
                 "" if self._server.connected else "CometBFT does not run; it is being started",
@@ -314,7 +315,7 @@ class Cometbft:
             ),
             seen=self._watch.seen,
             peers_expected=self._peers_expected,
-            needed=self._validators.needed,
+            peers_needed=office.needed - self._is_validator(),
             cosigned=tuple(
                 Cosigned(name, one.leaves, one.time_ms) if one else Cosigned(name, 0, 0) for name, one in seen.items()
             ),

@@ -2,13 +2,15 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import structlog
 
-from ledger.errors import SuyuanError
+from ledger.errors import SuyuanError, WriteFailed
 from node.engine.cometbft.home import RPC_SOCKET
 
 VERSION: Final = "0.39.4"
@@ -16,11 +18,19 @@ AGAIN_SECONDS: Final = 1.0
 LIVES_SECONDS_MIN: Final = 10.0  # shorter lives, so many in a row, mean that it cannot run
 SHORT_LIVES_MAX: Final = 5
 STOP_SECONDS: Final = 3.0  # within the grace that clients' calls get, so that they hear of it
+ENDS_SECONDS: Final = 0.1
 LOG: Final = "cometbft.log"
 LOG_BYTES_MAX: Final = 16 * 1024 * 1024  # beyond it, the next start begins it anew
 PID: Final = "cometbft.pid"
 MEMORY: Final = {"GOMEMLIMIT": "256MiB", "GOGC": "50"}
 INSTALL: Final = 'scripts/cometbft builds it and prints its path; name that in node.toml: cometbft_program = "…"'
+WORDS_BYTES: Final = 65_536
+FAILED_CHARS_MAX: Final = 500
+FAILED: Final = b"CONSENSUS FAILURE!!!"
+DAMAGED: Final = (
+    "If its disk is full, make room; if its store is damaged, fetch the chain anew from the other validators: "
+    "suyuan-node resync"
+)
 log = structlog.get_logger(__name__)
 
 
@@ -53,6 +63,7 @@ class Process:
     async def keep_running(self) -> None:
         """Until cancelled, and then CometBFT has ended too. CannotRun where it ends again and again."""
         loop, short = asyncio.get_running_loop(), 0
+        await _end_earlier(self._home)
         while True:
             began = loop.time()
             self._prepare()
@@ -64,8 +75,8 @@ class Process:
             short = short + 1 if loop.time() - began < LIVES_SECONDS_MIN else 0
             log.error("CometBFT ended", exit_code=code, log=str(self._home / LOG))
             if short >= SHORT_LIVES_MAX:
-                said = self._home / LOG
-                raise CannotRun(f"CometBFT ended {short} times within seconds of its start; read {said}")
+                said = f"CometBFT ended {short} times within seconds of its start; read {self._home / LOG}"
+                raise CannotRun(f"{said}. {DAMAGED}")
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def start_again(self) -> None:
@@ -79,18 +90,55 @@ class Process:
         mode = "ab" if said.exists() and said.stat().st_size < LOG_BYTES_MAX else "wb"
         environment = {**os.environ, **{name: os.environ.get(name, value) for name, value in MEMORY.items()}}
         (home / RPC_SOCKET).unlink(missing_ok=True)  # a killed process leaves it, and then nobody can listen there
-        with said.open(mode) as output:
+        command, pipe = (self._program, "start", "--home", "."), asyncio.subprocess.PIPE
+        with said.open(mode, buffering=0) as output:
             process = await asyncio.create_subprocess_exec(
-                self._program, "start", "--home", ".", stdout=output, stderr=output, env=environment, cwd=home
+                *command, stdout=pipe, stderr=asyncio.subprocess.STDOUT, env=environment, cwd=home
             )
-        self._running = process
-        (home / PID).write_text(f"{process.pid}\n")
-        try:
-            return await process.wait()
-        finally:
-            await _end(process)
-            for name in (PID, RPC_SOCKET):
-                (home / name).unlink(missing_ok=True)
+            self._running = process
+            listening = asyncio.create_task(_listen(process, output))
+            try:
+                _note(home / PID, process.pid)
+                return await process.wait()
+            finally:
+                await _end(process)
+                await listening
+                for name in (PID, RPC_SOCKET):
+                    (home / name).unlink(missing_ok=True)
+
+
+def _note(path: Path, pid: int) -> None:
+    try:
+        path.write_text(f"{pid}\n")
+    except OSError as error:
+        raise WriteFailed(str(path), error.strerror or str(error)) from error
+
+
+async def _listen(process: asyncio.subprocess.Process, output: IO[bytes]) -> None:
+    """Its words go into its log until it ends. Where its consensus fails, because of a full disk or another history,
+    it runs on without any: then it is ended."""
+    before, reader = b"", process.stdout
+    while reader is not None and (words := await reader.read(WORDS_BYTES)):
+        with suppress(OSError):  # a full disk costs words, and nothing else
+            output.write(words)
+        if FAILED in before + words and process.returncode is None:
+            log.error(
+                "CometBFT's consensus failed; it is ended", said=words.decode(errors="replace")[:FAILED_CHARS_MAX]
+            )
+            process.kill()
+        before = words[-len(FAILED) :]
+
+
+async def _end_earlier(home: Path) -> None:
+    """A killed node leaves its CometBFT behind, which ends when it sees that; until then it holds port and store."""
+    try:
+        pid = int((home / PID).read_text())
+        while os.path.samefile(f"/proc/{pid}/cwd", home):
+            log.warning("CometBFT of an earlier run is still there; it is killed", pid=pid)
+            os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(ENDS_SECONDS)
+    except (OSError, ValueError):
+        return  # it is gone, or another program has its number
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -32,7 +32,13 @@ log = structlog.get_logger(__name__)
 
 
 class _Vote(Struct):
+    """All that CometBFT reads of it, or it would not start."""
+
     height: str
+    round: int
+    step: int
+    signature: bytes = b""
+    signbytes: str = ""
 
 
 class Returning:
@@ -88,7 +94,9 @@ class Returning:
 def last_vote(path: Path) -> int | None:
     """The height of CometBFT's last vote, 0 before the first; None where that is lost."""
     try:
-        return int(msgspec_json.decode(path.read_bytes(), type=_Vote).height)
+        vote = msgspec_json.decode(path.read_bytes(), type=_Vote)
+        bytes.fromhex(vote.signbytes)
+        return int(vote.height)
     except FileNotFoundError:
         return None
     except (ValueError, MsgspecError) as error:

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from ledger.limits import (
     BEHIND_BLOCKS_MAX,
-    CLOCK_OFF_MS_MAX,
+    COSIGNER_CLOCK_OFF_MS_MAX,
     QUORUM_OLD_MS_MAX,
     STALLED_SECONDS_MAX,
 )
@@ -20,14 +20,14 @@ from node.engine.cometbft.watch import Seen
 class Standing(Struct, frozen=True, kw_only=True):
     """At one moment, `now_ms`. `reasons` are why nothing is ordered, whatever the figures say; `quorum_ms` is since
     when a quorum stands behind what readers get (0: none ever did); `lag_leaves` stored here wait for theirs
-    since `lag_seconds`. `needed` validators are a quorum; `stalled_seconds` passed since CometBFT's last block;
+    since `lag_seconds`. With `peers_needed` it is a quorum; `stalled_seconds` passed since CometBFT's last block;
     `starts` counts CometBFT's."""
 
     now_ms: int
     reasons: tuple[str, ...] = ()
     seen: Seen | None = None
     peers_expected: int = 0
-    needed: int = 1
+    peers_needed: int = 0
     cosigned: tuple[Cosigned, ...] = ()
     clock_ahead_ms: int = 0
     quorum_ms: int = 0
@@ -50,10 +50,10 @@ def _troubles(at: Standing) -> Iterator[str]:
         return
     if seen.catching_up:
         yield f"it catches up with the others; CometBFT stands at block {seen.height}"
-    if len(seen.peers) + 1 < at.needed:
+    if len(seen.peers) < at.peers_needed:
         here = f"CometBFT reaches {len(seen.peers)} of {at.peers_expected} peers"
-        yield f"{here}; with fewer than {at.needed - 1} nothing is ordered"
-    if abs(at.clock_ahead_ms) > CLOCK_OFF_MS_MAX:
+        yield f"{here}; with fewer than {at.peers_needed} nothing is ordered"
+    if abs(at.clock_ahead_ms) > COSIGNER_CLOCK_OFF_MS_MAX:
         side = "ahead of" if at.clock_ahead_ms > 0 else "behind"
         yield f"its clock is {abs(at.clock_ahead_ms) // 1000} s {side} the other validators' clocks"
     if seen.peer_height - seen.height > BEHIND_BLOCKS_MAX:
