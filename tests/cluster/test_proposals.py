@@ -16,8 +16,8 @@ from client_sdk.client import Client
 from client_sdk.wire import clock_ms
 from ledger import genesis as g
 from ledger.envelope import ENVELOPE
-from ledger.limits import ENVELOPE_BYTES_MAX
-from node.engine.cometbft.transactions import name_of, pack
+from ledger.limits import TX_BYTES_MAX, TX_UNPACKED_BYTES_MAX
+from node.engine.cometbft.transactions import WIRES, name_of, pack
 from tests.cluster.conftest import Cluster, Nodes, random_seed
 from tests.cluster.load import Load
 from tests.world import DAY_MS, LOT, MAKER
@@ -56,16 +56,17 @@ def malformed(cluster: Cluster) -> dict[str, bytes]:
     """Transactions that no honest node proposes, votes for, or lets travel."""
     right = envelope_of(cluster, "LS-bad")
     other = g.chain_id(structs.replace(cluster.genesis, name="other.example/log"))
-    bomb = zstandard.ZstdCompressor().compress(bytes(ENVELOPE_BYTES_MAX + 1))
+    bomb = zstandard.ZstdCompressor().compress(bytes(TX_UNPACKED_BYTES_MAX + 1))
     return {
         "no zstandard": b"no zstandard",
         "bomb": bomb,
         "bomb of unknown size": zstandard.ZstdCompressor(write_content_size=False).compress(bytes(1 << 24)),
-        "no envelope": pack(b"no envelope"),
-        "two frames": pack(right.wire) + pack(right.wire),
-        "cut": pack(right.wire[:-1]),
-        "badly signed": pack(badly_signed(right)),
-        "another chain's": pack(envelope_of(cluster, "LS-bad", chain=other).wire),
+        "no envelope": pack([b"no envelope"]),
+        "two frames": pack([right.wire]) + pack([right.wire]),
+        "cut": pack([right.wire[:-1]]),
+        "badly signed": pack([badly_signed(right)]),
+        "badly signed behind a good one": pack([right.wire, badly_signed(right)]),
+        "another chain's": pack([envelope_of(cluster, "LS-bad", chain=other).wire]),
     }
 
 
@@ -106,7 +107,7 @@ def test_proposals_against_the_rules_are_blocks_that_change_nothing(attacked: Cl
         envelope_of(attacked, "LS-withheld", days_ago=20),
     ]
     fine = envelope_of(attacked, "LS-proposed-twice")
-    txs = [pack(one.wire) for one in (*refused, known, fine, fine)]
+    txs = [pack([one.wire]) for one in (*refused, known, fine, fine)]
     source.write_text("\n".join(tx.hex() for tx in txs))
     before = {node: attacked.net.log(node).count(REJECTED) for node in HONEST}
     names = {name_of(tx) for tx in txs}
@@ -142,7 +143,7 @@ def test_malformed_and_oversized_transactions_over_the_socket_go_nowhere(attacke
     before = attacked.settled()
     for what, tx in malformed(attacked).items():
         assert broadcast(attacked, 1, tx)["result"]["code"] == 1, what
-    assert "too large" in json.dumps(broadcast(attacked, 1, bytes(ENVELOPE_BYTES_MAX * 2)))
+    assert "too large" in json.dumps(broadcast(attacked, 1, bytes(TX_BYTES_MAX + 1)))
     for body in (b"", b"{", b"[" * 100_000, json.dumps([{}] * 5000).encode(), bytes(5_000_000)):
         try:
             attacked.net.call_cometbft(1, "POST", "/", body)
@@ -153,9 +154,9 @@ def test_malformed_and_oversized_transactions_over_the_socket_go_nowhere(attacke
 
 def test_a_withheld_envelope_is_refused_weeks_later(attacked: Cluster) -> None:
     since, withheld = attacked.settled().engine, envelope_of(attacked, "LS-weeks", days_ago=20)
-    assert broadcast(attacked, 2, pack(withheld.wire))["result"]["code"] == 0  # its bytes are right
+    assert broadcast(attacked, 2, pack([withheld.wire]))["result"]["code"] == 0  # its bytes are right
     attacked.wait_until(
-        lambda: name_of(pack(withheld.wire)) in in_blocks(attacked, 1, since), lambda: "it is in no block"
+        lambda: name_of(pack([withheld.wire])) in in_blocks(attacked, 1, since), lambda: "it is in no block"
     )
     for node in HONEST:
         with attacked.client(node, attacked.identity(MAKER)) as client:
@@ -166,7 +167,8 @@ def test_a_withheld_envelope_is_refused_weeks_later(attacked: Cluster) -> None:
 
 def test_one_envelope_packed_in_two_ways_is_booked_once(attacked: Cluster) -> None:
     since, envelope = attacked.settled().engine, envelope_of(attacked, "LS-packed")
-    tx, other = pack(envelope.wire), zstandard.ZstdCompressor(level=19, write_checksum=True).compress(envelope.wire)
+    packer = zstandard.ZstdCompressor(level=19, write_checksum=True)
+    tx, other = pack([envelope.wire]), packer.compress(WIRES.encode([envelope.wire]))
     assert tx != other
     for node, one in ((1, tx), (2, other)):
         assert broadcast(attacked, node, one)["result"]["code"] == 0
