@@ -133,6 +133,7 @@ TX_BYTES_MAX: Final = TX_UNPACKED_BYTES_MAX + 16 * 1024  # of those, packed, tha
 CHECKED_BYTES_MAX: Final = 16 * 1024 * 1024  # of envelopes whose bytes and signature a node remembers as checked
 COSIGNED_HEADS_ENTRIES_MAX: Final = 64  # that wait for a quorum, or for this node to store them
 PEER_ANSWER_SECONDS_MAX: Final = 5
+STRANGERS_ENTRIES_MAX: Final = 1000  # peers turned away that are remembered
 WITNESS_WAIT_MS_MAX: Final = 5_000  # that a receipt waits for the quorum; then it says what is there
 WITNESS_REQUESTS_MAX: Final = 16  # to this validator's witness endpoint that wait for the one before
 EVIDENCE_ENTRIES_MAX: Final = 16  # of two histories, that a node keeps: two notes each

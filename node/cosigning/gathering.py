@@ -55,7 +55,8 @@ class Head(Struct):
 
     @property
     def is_witnessed(self) -> bool:
-        return cosigned_by(self.lines, self.office)
+        """Whether readers would believe it: the quorum cosigned it, and a key of the log that they know signed it."""
+        return cosigned_by(self.lines, self.office) and not self.logs.keys().isdisjoint(self.office.logs)
 
     def note(self, logs: Sequence[n.VerifierKey], keys: Sequence[n.VerifierKey]) -> bytes:
         """With the signatures by these keys alone, in their order."""
@@ -128,8 +129,10 @@ class Gathering:
         lines = self._verified(note, checkpoint.size)
         head = self._heads.get(checkpoint.size)
         if head is not None:
-            self._take_log_lines(head, note)
-            return self._merge(checkpoint.size, head, note.text, lines)
+            signed = self._take_log_lines(head, note)
+            return self._merge(checkpoint.size, head, note.text, lines) or (
+                signed and self._show(checkpoint.size, head)
+            )
         if checkpoint.size > self.newest.head.log.size:
             for key, line in lines.items():
                 early = self._early.setdefault(key, OrderedDict())
@@ -170,17 +173,19 @@ class Gathering:
         self._step(head)
         return bool(newer) and self._show(size, head)
 
-    def _take_log_lines(self, head: Head, note: n.Note) -> None:
+    def _take_log_lines(self, head: Head, note: n.Note) -> bool:
         """The log's signatures by others, where this node's own is not one that readers know: of an observer, or at
-        the head at which validators hand over."""
+        the head at which validators hand over. Whether there were any."""
+        known = len(head.logs)
         if note.text != head.text:
-            return
+            return False
         lacks_own = not head.logs.keys() & set(head.office.logs)
         if lacks_own or self._validators.leaving is not None:
             for key, line in _by(self._validators.logs, note).items():
                 if key not in head.logs:
                     n.verify(note, key, line)
                     head.logs[key] = line
+        return len(head.logs) > known
 
     def _step(self, head: Head) -> None:
         """Those who leave office cosigned the head that names their successors: so readers step on, for good."""

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import structlog
 
 from ledger.errors import Malformed
+from ledger.limits import STRANGERS_ENTRIES_MAX
 from node.engine.cometbft.application import Application, Decided
 from proto.abci import abci_pb2 as pb
 
@@ -18,6 +19,7 @@ REJECT_PROPOSAL: Final = 2
 REJECT_SNAPSHOT: Final = 3
 ABORT_SNAPSHOT: Final = 2
 REFUSED: Final = 1  # of a transaction: CometBFT forgets it, so that the same bytes may come again later
+TELL_AGAIN_SECONDS: Final = 600.0  # of a stranger, who tries again a hundred times a second
 _PEER_ID: Final = "/p2p/filter/id/"
 Result = TypeVar("Result")
 log = structlog.get_logger(__name__)
@@ -39,6 +41,7 @@ class Dispatch:
         self._commit = commit
         self._chain = chain
         self._peers = peers
+        self._turned_away: dict[str, float] = {}
 
     async def answer(self, request: pb.Request) -> pb.Response:
         """Raises what makes it impossible to go on."""
@@ -89,10 +92,16 @@ class Dispatch:
 
     def _query(self, path: str) -> pb.QueryAnswer:
         """Only whether a peer may connect: by its id, which its handshake has proven; any address will do."""
-        if path.startswith(_PEER_ID) and path.removeprefix(_PEER_ID) not in self._peers:
-            log.warning("a stranger's CometBFT was turned away", peer=path.removeprefix(_PEER_ID))
-            return pb.QueryAnswer(code=1, log="not a validator of this network")
-        return pb.QueryAnswer()
+        peer = path.removeprefix(_PEER_ID)
+        if peer == path or peer in self._peers:
+            return pb.QueryAnswer()
+        now = asyncio.get_running_loop().time()
+        if now - self._turned_away.get(peer, -TELL_AGAIN_SECONDS) >= TELL_AGAIN_SECONDS:
+            log.warning("a stranger's CometBFT was turned away", peer=peer)
+            if len(self._turned_away) >= STRANGERS_ENTRIES_MAX:
+                self._turned_away.clear()
+            self._turned_away[peer] = now
+        return pb.QueryAnswer(code=1, log="not a node of this network")
 
     def _check(self, tx: bytes) -> pb.TxChecked:
         why = self._application.check(tx)
