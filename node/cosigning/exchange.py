@@ -85,17 +85,17 @@ class Exchange:
             return web.Response(status=404, text="this node has no step that leads on from there\n")
         return web.Response(body=STEP.encode(steps[0]), content_type="application/octet-stream")
 
-    async def look(self, is_validator: Callable[[], bool], is_behind: Callable[[], bool]) -> None:
-        """Ask the others for what they did not tell, until cancelled: whoever is no validator hears of the newest
-        head so, and who missed a change of validators of how it came about."""
+    async def look(self, lacks_quorum: Callable[[], bool], lacks_steps: Callable[[], bool]) -> None:
+        """Ask the others for what they did not tell, until cancelled: their newest head, and how validators changed.
+        An observer hears of both so; and a validator whose file not all of the others have."""
         timeout = ClientTimeout(total=PEER_ANSWER_SECONDS_MAX)
         async with ClientSession(timeout=timeout) as session:
             while True:
                 for peer in self._waiting:
                     with suppress(ClientError, TimeoutError, OSError, Malformed, VerifyFailed):
-                        if not is_validator():
+                        if lacks_quorum():
                             self._heard(await _get(session, f"http://{peer}{PATH}"))
-                        if is_behind():
+                        if lacks_steps():
                             known = self._succession.trusted.number
                             self._succession.add(STEP.decode(await _get(session, f"http://{peer}{STEPS}/{known}")))
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)

@@ -48,6 +48,7 @@ from proto.abci import abci_pb2 as pb
 
 COSIGN_AGAIN_SECONDS: Final = 60
 LOOK_AGAIN_SECONDS: Final = 1
+UNTOLD_SECONDS: Final = 1.0  # by then every validator has told what it cosigned
 RETURNING: Final = "it does not know what it signed last, and signs nothing until it stands where the others stand"
 log = structlog.get_logger(__name__)
 
@@ -155,7 +156,7 @@ class Cometbft:
                     self._watch.run(),
                     self._intake.run(broadcaster, self._remember),
                     self._exchange.run(),
-                    self._exchange.look(self._is_validator, lambda: self._validators.is_behind),
+                    self._exchange.look(self._lacks_quorum, lambda: self._validators.is_behind),
                     self._cosign_again(),
                     self._look_again(),
                     self._until_failure(),
@@ -165,6 +166,11 @@ class Cometbft:
             raise failures.exceptions[0] from None
         finally:
             await self._stop()
+
+    def _lacks_quorum(self) -> bool:
+        """Whether the others' cosignatures have to be asked for: nobody tells them to an observer, and not all are told
+        to a validator that only some have let in."""
+        return not self._is_validator() or self._gathering.lag()[1] > UNTOLD_SECONDS
 
     def _is_validator(self) -> bool:
         """Whether this node's cosignatures count."""
