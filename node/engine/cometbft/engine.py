@@ -168,7 +168,7 @@ class Cometbft:
             await self._stop()
 
     def _lacks_quorum(self) -> bool:
-        """Whether the others' cosignatures have to be asked for: nobody tells them to an observer, and not all are told
+        """Whether the others' cosignatures have to be asked for: nobody tells an observer, and not all are told
         to a validator that only some have let in."""
         return not self._is_validator() or self._gathering.lag()[1] > UNTOLD_SECONDS
 
