@@ -471,7 +471,7 @@ def _module(route: Route) -> None:
 def test_policies_and_the_names_in_them() -> None:
     """What is no policy is refused by both, at the same place."""
     text = json.loads((FOLDER / "product-proof.json").read_text())["policy"]
-    log, witness, group, quorum = text.splitlines()
+    mark, log, witness, group, quorum = text.splitlines()
     name = witness.split()[1]
     odd = (*range(0x400), *range(0x1FF0, 0x2100), 0x3000, 0xFEFF, 0x2EBF0)
     names = ["", "a b", "a+b", *(f"a{chr(code)}b" for code in odd)]
@@ -483,6 +483,25 @@ def test_policies_and_the_names_in_them() -> None:
         text.replace(group, f"{group} {witness}"), text.replace(quorum, "quorum none"),
         text.replace(quorum, "quorum other"), *(text.replace(name, one) for one in names),
     ]  # fmt: skip
+    marks = [
+        "0",
+        "1",
+        "00",
+        "-1",
+        "x",
+        "0 ",
+        "0 beyond 5",
+        "0 beyond 05",
+        "0 expires 5",
+        "0 expires 5 beyond 5",
+        "1 beyond 9",
+    ]
+    texts += [text.replace(mark, f"# suyuan policy {one}") for one in marks]
+    texts += [text + text.replace(mark, f"# suyuan policy {one}") for one in marks]
+    texts += [f"{text}{mark}1 beyond 3\n{bad}" for bad in ("", "unknown\n", log)] + [
+        f"quorum none\n{text}",
+        f"#\n{text}",
+    ]
     program = """
         import { parsePolicy } from "./policy.js";
         console.log(JSON.stringify(given.map((text) => {

@@ -134,7 +134,8 @@ def test_every_kind_of_file_is_there(network: Network) -> None:
 
 FILES = (
     "blocks/000001.blk", "public/tile/0/000", "public/tile/entries/000", "private.db", "private.dat",
-    "genesis.json", "policy.txt", "node.toml", "keys/log.key", "keys/validator.key", "keys/ca.key",
+    "genesis.json", "policy.txt", "node.toml", "keys/log.key", "keys/validator.key",
+    "keys/consensus.key", "keys/ca.key",
     "keys/ca.pem", "keys/server.key", "keys/server.pem",
 )  # fmt: skip
 

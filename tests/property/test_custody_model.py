@@ -43,7 +43,7 @@ ROWS: dict[bytes, Codec[Any]] = {
     b"o": s.ACCEPTED, b"v": s.OPENS, b"n": s.NUMBER, b"k": s.NUMBER, b"l": s.PAIR, b"d": s.CLAIM, b"j": s.SUPPLIER,
     b"u": s.UNIT, b"x": s.PROPOSAL, b"y": s.IN_FORCE,
 }  # fmt: skip
-ENTRIES: list[Codec[Any]] = [e.PRODUCT, e.LOT, e.POSITION, e.MEMBER, e.KEY, e.SITE, e.UNIT, e.WAY]
+ENTRIES: list[Codec[Any]] = [e.PRODUCT, e.LOT, e.POSITION, e.MEMBER, e.KEY, e.SITE, e.UNIT, e.WAY, e.POLICY]
 
 
 Rule = Callable[["Custody"], None]

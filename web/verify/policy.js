@@ -21,9 +21,9 @@ export function parsePolicy(text) {
   const length = [...text].length;
   expect(length <= LIMITS.POLICY_CHARS_MAX, "policy", `${length} characters, at most ${LIMITS.POLICY_CHARS_MAX} are read`);
   return sections(text).reduce((before, { start, lines }) => {
-    const policy = parseOne(lines, start);
     const mark = MARKED.exec(lines[0]);
     expect(mark !== null || !lines[0].startsWith(MARK), `policy, line ${start + 1}`, "this mark is not understood");
+    const policy = parseOne(lines, start);
     const [number, beyond, expires] = mark === null ? [0, null, null] : mark.slice(1).map(numberOr);
     return behind(before, { ...policy, number, beyond, expires, before: null });
   }, null);
