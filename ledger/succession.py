@@ -42,7 +42,7 @@ def follow(policy: p.Policy, steps: Sequence[Step], now_ms: int | None) -> p.Pol
     """The newest policy that `steps` lead to; those that the reader took before are passed over. VerifyFailed where
     one does not hold, or starts from a policy that has ended by `now_ms`, the reader's clock (None: a saved file)."""
     for step in steps:
-        entry = _entry(step)
+        entry = entry_of(step)
         if entry.number > policy.number:
             policy = _stepped(policy, step, entry, now_ms)
     return policy
@@ -63,8 +63,8 @@ def last_header(header: bytes, proof: Sequence[bytes], checkpoint: Checkpoint) -
     return found
 
 
-def _entry(step: Step) -> e.PolicyEntry:
-    """The policy that a step shows, under whatever root it has."""
+def entry_of(step: Step) -> e.PolicyEntry:
+    """The policy that a step shows, under whatever root it has: proven only to whoever followed the step."""
     value = mapproof.read(step.map).value(e.POLICY_PATH)
     try:
         return e.POLICY.decode(value or b"")

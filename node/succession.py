@@ -14,9 +14,10 @@ from ledger import genesis as g
 from ledger import mapproof
 from ledger import policy as p
 from ledger.errors import Damaged, Malformed, VerifyFailed
+from ledger.fields import Validator
 from ledger.storage.chainstore import read_genesis
 from ledger.storage.chainview import ChainView
-from ledger.succession import STEP, Step, follow
+from ledger.succession import STEP, Step, entry_of, follow
 from node import files
 from node.config import write_policy
 
@@ -29,7 +30,7 @@ class Succession:
     """`trusted` is the newest policy that the steps lead to, with those before it."""
 
     def __init__(self, data: Path, genesis: g.Genesis) -> None:
-        self._data = data
+        self._data, self._genesis = data, genesis
         self.steps: list[Step] = []
         self.trusted = p.of_genesis(genesis)
         for path in sorted((data / FOLDER).glob("*.step")):
@@ -59,6 +60,11 @@ class Succession:
         write_policy(self._data, trusted)
         log.info("the validators changed", policy=trusted.number, validators=list(trusted.witnesses))
         return True
+
+    @property
+    def validators(self) -> list[Validator]:
+        """Of the newest policy, with all their keys."""
+        return entry_of(self.steps[-1]).validators if self.steps else self._genesis.validators
 
     def since(self, number: int) -> list[Step]:
         """The steps that lead on from policy `number`."""

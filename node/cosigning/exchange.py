@@ -1,5 +1,6 @@
 """Telling the other validators what this one cosigned, and hearing theirs, over plain HTTP: what travels is public
-and signed, and nothing is believed that is not a validator's own signature.
+and signed, and nothing is believed that is not a validator's own signature. Answers are read as they come: one that
+is packed would unpack to a thousand times what its length says.
 
     POST /cosignature    a signed note with the sender's cosignature; answered with the receiver's newest one
     GET /cosignature     the newest one, for observers, who have nothing to tell
@@ -89,7 +90,7 @@ class Exchange:
         """Ask the others for what they did not tell, until cancelled: whoever is no validator hears of the newest
         head so, and who missed a change of validators of how it came about."""
         timeout = ClientTimeout(total=PEER_ANSWER_SECONDS_MAX)
-        async with ClientSession(timeout=timeout) as session:
+        async with ClientSession(timeout=timeout, auto_decompress=False) as session:
             while True:
                 for peer in self._waiting:
                     with suppress(ClientError, TimeoutError, OSError, Malformed, VerifyFailed):
@@ -103,7 +104,7 @@ class Exchange:
     async def run(self) -> None:
         """Tell the others, until cancelled."""
         timeout = ClientTimeout(total=PEER_ANSWER_SECONDS_MAX)
-        async with ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as group:
+        async with ClientSession(timeout=timeout, auto_decompress=False) as session, asyncio.TaskGroup() as group:
             for peer in self._waiting:
                 group.create_task(self._tell(session, peer))
 
@@ -127,7 +128,7 @@ class Exchange:
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def _send(self, session: ClientSession, peer: str, note: bytes) -> None:
-        async with session.post(f"http://{peer}{PATH}", data=note) as response:
+        async with session.post(f"http://{peer}{PATH}", data=note, allow_redirects=False) as response:
             if response.content_length is None or response.content_length > NOTE_BYTES_MAX:
                 raise ClientError("its answer is longer than a note may be")
             answer = await response.read()
@@ -149,7 +150,7 @@ class Exchange:
 
 
 async def _get(session: ClientSession, address: str) -> bytes:
-    async with session.get(address) as response:
+    async with session.get(address, allow_redirects=False) as response:
         if response.status != 200 or response.content_length is None or response.content_length > NOTE_BYTES_MAX:
             raise ClientError(f"{address} answers {response.status}, or too much")
         return await response.read()

@@ -1,12 +1,13 @@
 """Cosigning and what waits for it: the small value on disk, the validator's own signature, quorum and exchange."""
 
 import asyncio
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 from msgspec import Meta, Struct
 
 from ledger import limits, policy
@@ -411,6 +412,38 @@ async def test_who_cannot_be_reached_is_told_later(world: World, monkeypatch: py
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await a.close()
+
+
+@pytest.mark.parametrize("answer", ["packed", "elsewhere"])
+async def test_an_answer_is_read_as_it_comes_and_from_nobody_else(answer: str) -> None:
+    """Packed, it would unpack to a thousand times what its length says; elsewhere, a node would ask for a stranger."""
+    packed, heard, elsewhere = gzip.compress(bytes(10_000_000)), list[bytes](), list[str]()
+
+    async def answered(request: web.Request) -> web.Response:
+        if request.path != PATH:
+            elsewhere.append(request.path)
+        if answer == "elsewhere":
+            return web.Response(status=307, headers={"Location": "/other"})
+        return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+
+    app = web.Application()
+    app.add_routes([web.route("*", "/{path:.*}", answered)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    peer = f"127.0.0.1:{runner.addresses[0][1]}"
+    own = Exchange([peer], heard.append, lambda: b"", SUCCESSION)
+    running = asyncio.create_task(own.run())
+    own.tell(b"note")
+    own.tell(b"another")
+    async with asyncio.timeout(20):
+        while own._waiting[peer]:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await runner.cleanup()
+    assert elsewhere == []
+    assert heard == ([packed, packed] if answer == "packed" else [])
 
 
 async def test_nonsense_gets_one_clear_line(world: World, gathering: Gathering) -> None:
