@@ -22,6 +22,7 @@ from ledger import policy as p
 from ledger.checkpoint import Checkpoint
 from ledger.encoding import Codec
 from ledger.errors import Malformed, VerifyFailed
+from ledger.governance import VALIDATORS_GROUP
 from ledger.limits import WITNESS_WINDOW_MS
 from ledger.records import Hash
 
@@ -75,11 +76,11 @@ def entry_of(step: Step) -> e.PolicyEntry:
 def _stepped(policy: p.Policy, step: Step, entry: e.PolicyEntry, now_ms: int | None) -> p.Policy:
     if entry.number != policy.number + 1:
         raise VerifyFailed(CHECK, f"a step leads to policy {entry.number}, the reader is at {policy.number}")
-    group = policy.groups.get(p.VALIDATORS_GROUP)
+    group = policy.groups.get(VALIDATORS_GROUP)
     if group is None:
-        missing = f"it has no group {p.VALIDATORS_GROUP!r}, so nobody can say who follows"
+        missing = f"it has no group {VALIDATORS_GROUP!r}, so nobody can say who follows"
         raise VerifyFailed(CHECK, missing)
-    deciding = structs.replace(policy, quorum=p.VALIDATORS_GROUP, before=None)
+    deciding = structs.replace(policy, quorum=VALIDATORS_GROUP, before=None)
     agreed = p.check(deciding, step.checkpoint, None, WITNESS_WINDOW_MS)
     p.require_in_force(policy, agreed.oldest_ms if now_ms is None else now_ms)
     header = last_header(step.header, step.header_proof, agreed.checkpoint)
@@ -94,17 +95,22 @@ def _stepped(policy: p.Policy, step: Step, entry: e.PolicyEntry, now_ms: int | N
 def _successor(policy: p.Policy, entry: e.PolicyEntry) -> p.Policy:
     """The reader's policy with other validators; the witnesses and groups that it added stay."""
     logs, witnesses, group = p.of_validators(policy.origin, entry.validators)
-    old = policy.groups[p.VALIDATORS_GROUP].members
+    old = policy.groups[VALIDATORS_GROUP].members
     others = {name: key for name, key in policy.witnesses.items() if name not in old}
     taken = sorted(set(witnesses) & (set(others) | set(policy.groups)))
     if taken:
         raise VerifyFailed(CHECK, f"a new validator has the name of what this policy knows otherwise: {taken[0]}")
     if {key.key for key in others.values()} & {one.key for one in entry.validators}:
         raise VerifyFailed(CHECK, "a new validator cosigns with the key of another witness")
+    known, groups = {**witnesses, **others}, {**policy.groups, VALIDATORS_GROUP: group}
+    named = {member for one in groups.values() for member in one.members} | {str(policy.quorum or VALIDATORS_GROUP)}
+    gone = sorted(named - set(known) - set(groups))
+    if gone:
+        raise VerifyFailed(CHECK, f"it asks for {gone[0]}, who leaves: write the policy anew, without that one")
     return p.Policy(
         logs=logs,
-        witnesses={**witnesses, **others},
-        groups={**policy.groups, p.VALIDATORS_GROUP: group},
+        witnesses=known,
+        groups=groups,
         quorum=policy.quorum,
         number=entry.number,
         beyond=entry.beyond,

@@ -66,6 +66,11 @@ class Succession:
         """Of the newest policy, with all their keys."""
         return entry_of(self.steps[-1]).validators if self.steps else self._genesis.validators
 
+    def newest(self, count: int) -> list[Step]:
+        """The last steps, as many as a proof holds: whoever pinned a policy from before them gets a newer one from
+        somebody whom it trusts."""
+        return self.steps[-count:]
+
     def since(self, number: int) -> list[Step]:
         """The steps that lead on from policy `number`."""
         return self.steps[number:]

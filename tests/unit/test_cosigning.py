@@ -416,7 +416,7 @@ async def test_who_cannot_be_reached_is_told_later(world: World, monkeypatch: py
 
 @pytest.mark.parametrize("answer", ["packed", "elsewhere"])
 async def test_an_answer_is_read_as_it_comes_and_from_nobody_else(answer: str) -> None:
-    """Packed, it would unpack to a thousand times what its length says; elsewhere, a node would ask for a stranger."""
+    """Packed, it would unpack to a thousand times its length; elsewhere, a node would ask for a stranger."""
     packed, heard, elsewhere = gzip.compress(bytes(10_000_000)), list[bytes](), list[str]()
 
     async def answered(request: web.Request) -> web.Response:

@@ -24,7 +24,10 @@ export function parsePolicy(text) {
     const policy = parseOne(lines, start);
     const mark = MARKED.exec(lines[0]);
     expect(mark !== null || !lines[0].startsWith(MARK), `policy, line ${start + 1}`, "this mark is not understood");
-    const [number, beyond, expires] = mark === null ? [0, null, null] : mark.slice(1).map(numberOr);
+    const numbers = mark === null ? [0, null, null] : mark.slice(1).map(numberOr);
+    const exact = numbers.every((one) => one === null || Number.isSafeInteger(one));
+    expect(exact, `policy, line ${start + 1}`, `a number beyond ${Number.MAX_SAFE_INTEGER}`);
+    const [number, beyond, expires] = numbers;
     return behind(before, { ...policy, number, beyond, expires, before: null });
   }, null);
 }
