@@ -252,6 +252,10 @@ class Shown:
             answer = self.source.client.checkpoint(size)
             head = heads.read(self.source.trusted, answer.checkpoint, clock_ms())
             merkle.verify_consistency(size, head.size, root, head.root, list(answer.consistency))
+            if self.source.head is not None:
+                held = compare.itself(self.source.client, self.source.head, head, self.source.trusted)
+                if isinstance(held, Evidence):
+                    return f"it showed {self.source.head}, and now {head}, which does not extend it"
         except SuyuanError as error:
             return f"it shows {self.source.head}, and does not prove that this extends the replayed history: {error}"
         return ""

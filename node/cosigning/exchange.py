@@ -86,9 +86,12 @@ class Exchange:
             return web.Response(status=404, text="this node has no step that leads on from there\n")
         return web.Response(body=STEP.encode(steps[0]), content_type="application/octet-stream")
 
-    async def look(self, is_validator: Callable[[], bool], is_behind: Callable[[], bool]) -> None:
+    async def look(
+        self, is_validator: Callable[[], bool], is_behind: Callable[[], bool], is_stored: Callable[[bytes], bool]
+    ) -> None:
         """Ask the others for what they did not tell, until cancelled: whoever is no validator hears of the newest
-        head so, and who missed a change of validators of how it came about."""
+        head so, and who missed a change of validators of how it came about. Former validators, or who bought their
+        keys, can make steps to anybody: so one counts whose head `is_stored` here."""
         timeout = ClientTimeout(total=PEER_ANSWER_SECONDS_MAX)
         async with ClientSession(timeout=timeout, auto_decompress=False) as session:
             while True:
@@ -98,7 +101,9 @@ class Exchange:
                             self._heard(await _get(session, f"http://{peer}{PATH}"))
                         if is_behind():
                             known = self._succession.trusted.number
-                            self._succession.add(STEP.decode(await _get(session, f"http://{peer}{STEPS}/{known}")))
+                            step = STEP.decode(await _get(session, f"http://{peer}{STEPS}/{known}"))
+                            if is_stored(step.checkpoint):
+                                self._succession.add(step)
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def run(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import ClientSession, web
 from msgspec import Meta, Struct
 
+from ledger import checkpoint as c
 from ledger import limits, policy
 from ledger import note as n
 from ledger.encoding import Codec
@@ -31,8 +32,19 @@ from node.engine.cometbft.intake import Intake
 from node.engine.cometbft.transactions import pack
 from node.receipts import CheckpointSigner
 from node.slots import SLOT_BYTES, Slots
+from node.succession import Succession, step_at
 from tests.validators import NAMES, SEEDS, SUCCESSION, network_genesis, note, validators_of
-from tests.world import LOG_SEED, MAKER, ORIGIN, World
+from tests.world import (
+    LOG_SEED,
+    MAKER,
+    ORIGIN,
+    REGULATOR,
+    VALIDATOR,
+    VALIDATOR_SEED,
+    World,
+    genesis,
+    validator,
+)
 
 NOW = 1_763_000_500_000
 
@@ -444,6 +456,37 @@ async def test_an_answer_is_read_as_it_comes_and_from_nobody_else(answer: str) -
     await runner.cleanup()
     assert elsewhere == []
     assert heard == ([packed, packed] if answer == "packed" else [])
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_a_step_counts_where_its_head_is_stored_here(world: World, tmp_path: Path, stored: bool) -> None:
+    """A node that was away asks for it; who bought the keys of former validators could hand it any other."""
+    told, kept = Succession(tmp_path / "told", genesis()), Succession(tmp_path / "kept", genesis())
+    for folder in ("told", "kept"):
+        (tmp_path / folder).mkdir()
+    following = validator("test.example/next", SEEDS[1], SEEDS[2])
+    world.do(REGULATOR, world.policy([following], by={VALIDATOR: VALIDATOR_SEED}))
+    head, asked = world.store.head.log, list[bytes]()
+    made = c.sign_checkpoint(c.Checkpoint(ORIGIN, head.size, head.root()), ORIGIN, LOG_SEED)
+    signed = c.cosign(made, VALIDATOR, VALIDATOR_SEED, NOW // 1000)
+    assert told.add(step_at(world.store.view(signed), signed))
+    peer = Exchange([], lambda _: None, lambda: b"", told)
+    port = await peer.listen("127.0.0.1", 0)
+    own = Exchange([f"127.0.0.1:{port}"], lambda _: None, lambda: b"", kept)
+
+    def is_stored(note: bytes) -> bool:
+        asked.append(note)
+        return stored
+
+    looking = asyncio.create_task(own.look(lambda: True, lambda: not kept.steps, is_stored))
+    async with asyncio.timeout(20):
+        while not asked:
+            await asyncio.sleep(0.01)
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    await peer.close()
+    assert asked[0] == signed
+    assert kept.steps == (told.steps if stored else [])
 
 
 async def test_nonsense_gets_one_clear_line(world: World, gathering: Gathering) -> None:
