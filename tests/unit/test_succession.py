@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from client_sdk import office
 from client_sdk.trust import Trust
 from ledger import checkpoint as c
+from ledger import entries as e
+from ledger import genesis as g
 from ledger import note as n
 from ledger import policy as p
 from ledger import state as s
@@ -23,6 +26,8 @@ from ledger.proof.build import product_proof
 from ledger.proof.verify import Product, Query
 from ledger.succession import Step
 from node.succession import Succession, step_at
+from proto.suyuan.v1 import ledger_pb2 as pb
+from tests.loopback import Loopback, identity_of
 from tests.twins import verify_both
 from tests.world import (
     DAY_MS,
@@ -382,3 +387,38 @@ def test_a_number_that_a_browser_does_not_hold_exactly_is_refused(place: str) ->
     text = p.format_policy(POLICY).split("\n", 1)[1]
     with pytest.raises(Malformed, match="beyond"):
         p.parse_policy(f"{mark}\n{text}")
+
+
+class Asked(Loopback):
+    """A node that a regulator asks who is in office; `entry` is its unproven word."""
+
+    def __init__(self, chain: Chain, folder: Path) -> None:
+        super().__init__(chain.world, identity_of(folder, REGULATOR))
+        self.steps, self.entry, self.genesis = chain.steps, s.policy_in(chain.world.store), genesis()
+
+    def _GetPolicy(self, request: pb.GetPolicyRequest) -> pb.GetPolicyResponse:  # noqa: N802
+        steps = [succession.STEP.encode(step) for step in self.steps[request.known :]]
+        return pb.GetPolicyResponse(entry=e.POLICY.encode(self.entry), steps=steps)
+
+    def _GetNodeInfo(self, request: pb.GetNodeInfoRequest) -> pb.NodeInfo:  # noqa: N802
+        return pb.NodeInfo(chain_id=self.world.chain, genesis=g.to_json(self.genesis))
+
+
+def test_what_a_regulator_proposes_changes_to_is_proven_keys_to_vote_included(chain: Chain, tmp_path: Path) -> None:
+    """A policy's text lacks those; so a node's word for them would be all that a proposal stands on."""
+    for number, seeds in enumerate((FIRST, NEXT)):
+        if number:
+            chain.change(seeds)
+        node = Asked(chain, tmp_path / str(number))
+        honest = node.entry
+        stolen = [structs.replace(one, consensus=bytes([9]) * 32) for one in honest.validators]
+        node.entry = structs.replace(honest, validators=stolen)
+        found = office.proven(node)
+        assert (found.number, found.validators, found.chain) == (number, honest.validators, honest.chain)
+    first = structs.replace(genesis().validators[0], consensus=bytes([9]) * 32)
+    node.genesis = structs.replace(genesis(), validators=[first])
+    with pytest.raises(VerifyFailed, match="another chain"):
+        office.proven(node)
+    node.genesis, node.steps = genesis(), []
+    with pytest.raises(VerifyFailed, match="other than the policy 1 that is believed"):
+        office.proven(node)
