@@ -25,6 +25,8 @@ from ledger.proof import format as f
 from ledger.proof.build import product_proof
 from ledger.proof.verify import Product, Query
 from ledger.succession import Step
+from node.engine.embedded import Embedded
+from node.receipts import CheckpointSigner
 from node.succession import Succession, step_at
 from proto.suyuan.v1 import ledger_pb2 as pb
 from tests.loopback import Loopback, identity_of
@@ -422,3 +424,23 @@ def test_what_a_regulator_proposes_changes_to_is_proven_keys_to_vote_included(ch
     node.genesis, node.steps = genesis(), []
     with pytest.raises(VerifyFailed, match="other than the policy 1 that is believed"):
         office.proven(node)
+
+
+def test_of_two_policies_in_one_block_the_second_waits(chain: Chain) -> None:
+    world = chain.world
+    first, second = world.policy(), world.policy(number=2)
+    wires = [world.envelope(REGULATOR, [world.seal(act)]) for act in (first, second)]
+    plan = world.book(*wires)
+    assert [one.leaf is None for one in plan.verdicts] == [False, True]
+    assert plan.verdicts[1].problems[0].rule == "policy.number"
+
+
+def test_a_node_alone_that_ended_before_it_kept_the_step_keeps_it_at_its_next_start(
+    chain: Chain, tmp_path: Path
+) -> None:
+    chain.world.do(REGULATOR, chain.world.policy())
+    kept = Succession(tmp_path, genesis())
+    signer = CheckpointSigner(ORIGIN, LOG_SEED, VALIDATOR, VALIDATOR_SEED)
+    Embedded(chain.world.store, signer, kept, lambda: chain.world.now, 2, 10**6)
+    assert kept.trusted.number == 1
+    assert Succession(tmp_path, genesis()).trusted == kept.trusted
