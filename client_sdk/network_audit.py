@@ -30,7 +30,7 @@ from ledger.policy import Policy, of_genesis
 from ledger.storage.blockfile import BlockFiles
 from ledger.storage.chainstore import read_genesis
 from ledger.storage.tilefiles import CHECKPOINT_FILE, PUBLIC_FOLDER
-from ledger.succession import STEP, follow
+from ledger.succession import STEP, kept
 
 STEPS_FOLDER: Final = "steps"
 READABLE: Final = "its block files can be read"
@@ -87,7 +87,10 @@ def of_folder(label: str, folder: Path) -> Source:
 def _policy_of(folder: Path, genesis: g.Genesis) -> Policy:
     """The newest policy, as the node's steps prove it from the genesis on."""
     steps = [STEP.decode(path.read_bytes()) for path in sorted((folder / STEPS_FOLDER).glob("*.step"))]
-    return follow(of_genesis(genesis), steps, None)
+    trusted = of_genesis(genesis)
+    for step in steps:
+        trusted = kept(trusted, step)
+    return trusted
 
 
 def of_client(label: str, client: Client, replays: bool) -> Source:

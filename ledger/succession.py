@@ -45,8 +45,19 @@ def follow(policy: p.Policy, steps: Sequence[Step], now_ms: int | None) -> p.Pol
     for step in steps:
         entry = entry_of(step)
         if entry.number > policy.number:
-            policy = _stepped(policy, step, entry, now_ms)
+            following, taken_ms = _stepped(policy, step, entry)
+            for time_ms in (taken_ms, now_ms):
+                if time_ms is not None:
+                    p.require_in_force(policy, time_ms)
+            policy = following
     return policy
+
+
+def kept(policy: p.Policy, step: Step) -> p.Policy:
+    """As `follow`, for who holds the chain itself: its ledger says who is in office, also where those before them
+    were replaced after their end. Readers do not step there; whoever comes new starts behind it."""
+    entry = entry_of(step)
+    return _stepped(policy, step, entry)[0] if entry.number > policy.number else policy
 
 
 def last_header(header: bytes, proof: Sequence[bytes], checkpoint: Checkpoint) -> b.BlockHeader:
@@ -73,23 +84,23 @@ def entry_of(step: Step) -> e.PolicyEntry:
         raise VerifyFailed(CHECK, f"a step shows no policy: {error}") from None
 
 
-def _stepped(policy: p.Policy, step: Step, entry: e.PolicyEntry, now_ms: int | None) -> p.Policy:
+def _stepped(policy: p.Policy, step: Step, entry: e.PolicyEntry) -> tuple[p.Policy, int]:
+    """(the next policy, when the step was cosigned)."""
     if entry.number != policy.number + 1:
         raise VerifyFailed(CHECK, f"a step leads to policy {entry.number}, the reader is at {policy.number}")
     group = policy.groups.get(VALIDATORS_GROUP)
     if group is None:
         missing = f"it has no group {VALIDATORS_GROUP!r}, so nobody can say who follows"
         raise VerifyFailed(CHECK, missing)
-    deciding = structs.replace(policy, quorum=VALIDATORS_GROUP, before=None)
+    deciding = structs.replace(policy, quorum=VALIDATORS_GROUP, before=None, expires_ms=None)
     agreed = p.check(deciding, step.checkpoint, None, WITNESS_WINDOW_MS)
-    p.require_in_force(policy, agreed.oldest_ms if now_ms is None else now_ms)
     header = last_header(step.header, step.header_proof, agreed.checkpoint)
     root = mapproof.read(step.map).root
     if root != header.state:
         raise VerifyFailed(CHECK, f"the step's map has root {root.hex()}, its block {header.state.hex()}")
     if entry.beyond is None or entry.beyond >= agreed.checkpoint.size:
         raise VerifyFailed(CHECK, "the next policy does not govern the head that shows it")
-    return _successor(policy, entry)
+    return _successor(policy, entry), agreed.oldest_ms
 
 
 def _successor(policy: p.Policy, entry: e.PolicyEntry) -> p.Policy:

@@ -1,7 +1,7 @@
 """The steps from policy to policy that this node can show: DATA/steps/ has one file for each change of validators.
 
 A step needs the cosignatures of those who left office, made when they did. So it is kept for good; a node that was
-away then gets it from its peers, and believes it as any reader does: because it follows on the genesis.
+away then gets it from its peers, and believes it where it follows on the genesis, and is of a head that it stores.
 """
 
 from pathlib import Path
@@ -17,7 +17,8 @@ from ledger.errors import Damaged, Malformed, VerifyFailed
 from ledger.fields import Validator
 from ledger.storage.chainstore import read_genesis
 from ledger.storage.chainview import ChainView
-from ledger.succession import STEP, Step, entry_of, follow
+from ledger.succession import STEP, Step, entry_of
+from ledger.succession import kept as following
 from node import files
 from node.config import write_policy
 
@@ -39,7 +40,7 @@ class Succession:
     def _take(self, path: Path) -> None:
         try:
             step = STEP.decode(path.read_bytes())
-            trusted = follow(self.trusted, [step], None)
+            trusted = following(self.trusted, step)
         except (Malformed, VerifyFailed) as error:
             raise Damaged(str(path), str(error), REMEDY) from None
         if trusted is self.trusted or path.name != _name(trusted):
@@ -49,7 +50,7 @@ class Succession:
 
     def add(self, step: Step) -> bool:
         """Keep a step that leads on, on disk when this returns; whether it did. VerifyFailed where it does not."""
-        trusted = follow(self.trusted, [step], None)
+        trusted = following(self.trusted, step)
         if trusted is self.trusted:
             return False
         folder = self._data / FOLDER

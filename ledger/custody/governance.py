@@ -23,7 +23,7 @@ def policy(step: Step, record: r.Policy) -> None:
     if step.draft.wrote(s.POLICY_KEY) or current.beyond == step.element.leaf:
         raise Violation(
             "policy.number",
-            f"policy {current.number} was booked in this very block: no head will show it, so nobody could step to it",
+            f"policy {current.number} was booked in this very block; no head will show it, so nobody steps to it",
             "book the next one in a later block",
             "number",
         )

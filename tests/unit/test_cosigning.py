@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 from aiohttp import ClientSession, web
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from ledger import checkpoint as c
 from ledger import limits, policy
@@ -16,6 +16,7 @@ from ledger import note as n
 from ledger.encoding import Codec
 from ledger.errors import Damaged, Malformed, SuyuanError, VerifyFailed
 from ledger.plan import Verdict
+from ledger.state import policy_in
 from ledger.storage.chainstore import ChainStore
 from ledger.storage.chainview import ChainView
 from node import keys
@@ -24,6 +25,7 @@ from node.cosigning.cosigner import Cosigner
 from node.cosigning.evidence import FOLDER, Evidence
 from node.cosigning.exchange import PATH, Exchange
 from node.cosigning.gathering import Gathering, OutOfHistory
+from node.cosigning.validators import Validators
 from node.engine import Outcome, Stopped
 from node.engine.cometbft import booked, home
 from node.engine.cometbft.booked import Receipts
@@ -456,6 +458,26 @@ async def test_an_answer_is_read_as_it_comes_and_from_nobody_else(answer: str) -
     await runner.cleanup()
     assert elsewhere == []
     assert heard == ([packed, packed] if answer == "packed" else [])
+
+
+def test_validators_that_are_confirmed_after_their_end_go_on(tmp_path: Path, time: Time) -> None:
+    """A reader steps there no more; the nodes must not stop over it."""
+    ended = structs.replace(network_genesis(), expires=NOW - 3_600_000)
+    for name in ("ledger", "node"):
+        (tmp_path / name).mkdir()
+    ChainStore.create(tmp_path / "ledger", ended)
+    world = World(tmp_path / "ledger", now=NOW).founded()
+    succession = Succession(tmp_path / "node", ended)
+    validators = Validators(ORIGIN, succession, policy_in(world.store))
+    gathering = Gathering(validators, succession, view(world), time.clock(), Evidence(tmp_path))
+    world.do(REGULATOR, world.policy(ended.validators, by=dict(zip(NAMES, SEEDS, strict=True))))
+    gathering.stored(view(world))
+    for number in (1, 2, 3):
+        gathering.heard(head_note(world, number))
+    gathering.stored(view(world))
+    assert gathering.witnessed
+    assert succession.trusted.number == 1
+    world.close()
 
 
 @pytest.mark.parametrize("stored", [True, False])

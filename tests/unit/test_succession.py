@@ -444,3 +444,20 @@ def test_a_node_alone_that_ended_before_it_kept_the_step_keeps_it_at_its_next_st
     Embedded(chain.world.store, signer, kept, lambda: chain.world.now, 2, 10**6)
     assert kept.trusted.number == 1
     assert Succession(tmp_path, genesis()).trusted == kept.trusted
+
+
+def test_a_policy_that_is_renewed_after_its_end_leads_no_reader_on_and_stops_no_node(
+    chain: Chain, tmp_path: Path
+) -> None:
+    chain.change(NEXT, expires=chain.world.now + 2 * DAY_MS)
+    reader = chain.followed()
+    chain.world.now += 3 * DAY_MS
+    chain.change(NEXT)
+    node = Succession(tmp_path, genesis())
+    assert [node.add(step) for step in chain.steps] == [True, True]
+    assert Succession(tmp_path, genesis()).trusted.number == 2
+    chain.verify(node.trusted, chain.proof())
+    with pytest.raises(VerifyFailed, match="policy 1 ended"):
+        chain.verify(reader, chain.proof())
+    with pytest.raises(VerifyFailed, match="policy 1 ended"):
+        chain.verify(POLICY, chain.proof(), saved=True)
