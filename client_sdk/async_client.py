@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -59,12 +60,21 @@ class AsyncClient:
     async def _judged(self, judge: Callable[[], T]) -> T:
         """What a judgement under the policy at hand gives, or one under those that lead on from it."""
         try:
-            return judge()
+            found = judge()
         except VerifyFailed:
-            answer = await self._call("GetPolicy", pb.GetPolicyRequest(known=self.trust.policy.number))
-            if not self.trust.follow([STEP.decode(step) for step in answer.steps], clock_ms()):
+            if not await self._learned():
                 raise
-        return judge()
+            return judge()
+        if self.trust.is_to_ask(clock_ms()):
+            with suppress(SuyuanError):  # a node's nonsense says nothing against what holds
+                if await self._learned():
+                    return judge()
+        return found
+
+    async def _learned(self) -> bool:
+        """Ask who follows on the policy at hand; whether that led on."""
+        answer = await self._call("GetPolicy", pb.GetPolicyRequest(known=self.trust.policy.number))
+        return self.trust.follow([STEP.decode(step) for step in answer.steps], clock_ms())
 
     # Writing
 

@@ -134,9 +134,21 @@ def _joined(client: Client, head: Head, tip: Tip, trusted: Policy, sleep: Callab
         except errors.EnvelopeRefused:  # the other one has grown meanwhile, and this one lies behind
             sleep(BEHIND_SECONDS)
         else:
-            return found if isinstance(found, Evidence) else Tip(client, found)
+            held = found if isinstance(found, Evidence) else itself(client, head, found, trusted)
+            return held if isinstance(held, Evidence) else Tip(client, held)
     behind = extension(tip.client, head, trusted)
     return behind if isinstance(behind, Evidence) else tip
+
+
+def itself(client: Client, first: Head, now: Head, trusted: Policy) -> Head | Evidence:
+    """What a node proves `now`, if it extends what it showed `first` too; else evidence. VerifyFailed where it shows
+    less now: whoever is asked for a proof may tell the truth, and lie to those who ask for none."""
+    if first.checkpoint == now.checkpoint:
+        return now
+    try:
+        return extension(client, first, trusted)
+    except errors.EnvelopeRefused:
+        raise VerifyFailed("checkpoint", f"it showed {first}, and now {now}") from None
 
 
 def extension(client: Client, known: Head, trusted: Policy) -> Head | Evidence:

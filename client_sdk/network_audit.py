@@ -30,7 +30,7 @@ from ledger.policy import Policy, of_genesis
 from ledger.storage.blockfile import BlockFiles
 from ledger.storage.chainstore import read_genesis
 from ledger.storage.tilefiles import CHECKPOINT_FILE, PUBLIC_FOLDER
-from ledger.succession import STEP, follow
+from ledger.succession import STEP, kept
 
 STEPS_FOLDER: Final = "steps"
 READABLE: Final = "its block files can be read"
@@ -87,7 +87,10 @@ def of_folder(label: str, folder: Path) -> Source:
 def _policy_of(folder: Path, genesis: g.Genesis) -> Policy:
     """The newest policy, as the node's steps prove it from the genesis on."""
     steps = [STEP.decode(path.read_bytes()) for path in sorted((folder / STEPS_FOLDER).glob("*.step"))]
-    return follow(of_genesis(genesis), steps, None)
+    trusted = of_genesis(genesis)
+    for step in steps:
+        trusted = kept(trusted, step)
+    return trusted
 
 
 def of_client(label: str, client: Client, replays: bool, trusted: Policy) -> Source:
@@ -251,6 +254,10 @@ class Shown:
             answer = self.source.client.checkpoint(size)
             head = heads.read(self.source.trusted, answer.checkpoint, clock_ms())
             merkle.verify_consistency(size, head.size, root, head.root, list(answer.consistency))
+            if self.source.head is not None:
+                held = compare.itself(self.source.client, self.source.head, head, self.source.trusted)
+                if isinstance(held, Evidence):
+                    return f"it showed {self.source.head}, and now {head}, which does not extend it"
         except SuyuanError as error:
             return f"it shows {self.source.head}, and does not prove that this extends the replayed history: {error}"
         return ""

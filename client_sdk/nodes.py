@@ -24,7 +24,10 @@ from client_sdk.build import SignedEnvelope
 from client_sdk.client import Client, Flow
 from client_sdk.openings import Opened
 from client_sdk.trust import Receipt
+from client_sdk.wire import clock_ms
+from ledger import succession
 from ledger.errors import SuyuanError
+from ledger.succession import Step
 from proto.suyuan.v1 import ledger_pb2 as pb
 
 NODE_SECONDS: Final = 10  # for an answer, before the next node is asked
@@ -62,7 +65,7 @@ class Nodes(Client):
         self.lines = [Line(label, client) for label, client in clients.items()]
         first = self.lines[0].client
         self.connection, self.identity, self.trust = first.connection, first.identity, first.trust
-        self.trust.learn = lambda known: self.policy(known)[1]
+        self.trust.learn = self._steps
         for line in self.lines:
             line.client.trust = self.trust
             line.client.call_seconds = NODE_SECONDS if len(self.lines) > 1 else None
@@ -86,6 +89,16 @@ class Nodes(Client):
     def close(self) -> None:
         for line in self.lines:
             line.client.close()
+
+    def _steps(self, known: int) -> list[Step]:
+        """Those behind policy `known` that lead on from what is believed, of whichever node has them: one that keeps
+        them back must keep nobody on an old policy."""
+        for line in self._in_order():
+            with suppress(SuyuanError):
+                steps = line.client.policy(known)[1]
+                if succession.follow(self.trust.policy, steps, clock_ms()) is not self.trust.policy:
+                    return steps
+        return []
 
     # Who answers
 

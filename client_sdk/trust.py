@@ -22,6 +22,7 @@ from ledger.succession import Step
 
 PIN_FILE: Final = "pinned-checkpoint.txt"
 POLICY_FILE: Final = "policy.txt"
+LEARN_AGAIN_MS: Final = 24 * 3600 * 1000
 
 
 class Receipt(Struct, frozen=True):
@@ -47,7 +48,8 @@ class Trust:
         self._folder = folder
         self.policy = self._newest_known(trusted)
         self.learn: Callable[[int], list[Step]] | None = None  # asks a node for the steps behind policy NUMBER
-        self._known: dict[bytes, c.Checkpoint] = {}
+        self._known: dict[bytes, policy.Agreed] = {}
+        self._learned_ms = 0
         self.pinned: c.Checkpoint | None = None
         self._pinned_note = b""
         if folder is not None and (folder / PIN_FILE).exists():
@@ -55,38 +57,55 @@ class Trust:
             self.pinned = c.parse(note.parse(self._pinned_note).text)
 
     def checkpoint(self, data: bytes, now_ms: int) -> c.Checkpoint:
-        """The checkpoint in a note, if the policy's quorum holds now. Notes that hold are remembered, since many
-        receipts share one."""
+        """The checkpoint in a note, if the policy's quorum holds now. Notes that hold are remembered while their
+        cosignatures are of the last minutes, since many receipts share one."""
         known = self._known.get(data)
-        if known is None:
+        if known is None or not _holds(known, now_ms):
             known = self._checked(data, now_ms)
             if len(self._known) >= 64:
                 self._known.clear()
             self._known[data] = known
-        return known
+        return known.checkpoint
 
-    def _checked(self, data: bytes, now_ms: int) -> c.Checkpoint:
+    def _checked(self, data: bytes, now_ms: int) -> policy.Agreed:
         """Under the policy at hand; where that says no, under those that lead on from it."""
         try:
-            return policy.check(self.policy, data, now_ms, limits.WITNESS_WINDOW_MS).checkpoint
+            agreed = policy.check(self.policy, data, now_ms, limits.WITNESS_WINDOW_MS)
         except VerifyFailed:
-            if self.learn is None:
+            if not self._learn(now_ms):
                 raise
-            try:
-                steps = self.learn(self.policy.number)
-            except SuyuanError:
-                steps = []
-            if not self.follow(steps, now_ms):
-                raise
-        return policy.check(self.policy, data, now_ms, limits.WITNESS_WINDOW_MS).checkpoint
+            return policy.check(self.policy, data, now_ms, limits.WITNESS_WINDOW_MS)
+        if self.is_to_ask(now_ms):
+            with suppress(VerifyFailed):  # a node's nonsense says nothing against what holds
+                if self._learn(now_ms):
+                    return policy.check(self.policy, data, now_ms, limits.WITNESS_WINDOW_MS)
+        return agreed
+
+    def is_to_ask(self, now_ms: int) -> bool:
+        """Whether a node is to be asked who follows, although all holds. Of a policy that was prolonged, or kept most
+        of its validators, the old quorum still stands behind each head: so nobody would hear of its successor before
+        it ends, and nobody steps on from one that has ended."""
+        return self.policy.expires_ms is not None and now_ms - self._learned_ms > LEARN_AGAIN_MS
+
+    def _learn(self, now_ms: int) -> bool:
+        """Ask a node for the steps behind the policy at hand, and go on by them; whether they led on."""
+        if self.learn is None:
+            return False
+        try:
+            steps = self.learn(self.policy.number)
+        except SuyuanError:
+            steps = []
+        return self.follow(steps, now_ms)
 
     def follow(self, steps: Sequence[Step], now_ms: int) -> bool:
         """Go on to the policy that steps lead to, and keep it; whether they led on. VerifyFailed where they do not
         hold."""
+        self._learned_ms = now_ms
         followed = succession.follow(self.policy, steps, now_ms)
         if followed is self.policy:
             return False
         self.policy = followed
+        self._known.clear()
         self._keep(POLICY_FILE, policy.format_policy(followed).encode())
         return True
 
@@ -161,3 +180,8 @@ class Trust:
             file.flush()
             os.fsync(file.fileno())
         part.replace(self._folder / name)
+
+
+def _holds(known: policy.Agreed, now_ms: int) -> bool:
+    """Whether all cosignatures that counted still lie in the reader's window."""
+    return all(abs(now_ms - time) <= limits.WITNESS_WINDOW_MS for time in known.times_ms.values())

@@ -15,6 +15,8 @@ from ledger.errors import Malformed, VerifyFailed
 from ledger.fields import Approval, Hash, RulesVersion, TimeMs, Validator, Validators
 from ledger.hashing import TAG_APPROVAL
 
+VALIDATORS_GROUP: Final = "validators"  # their group in a policy
+POLICY_WORDS: Final = ("none", VALIDATORS_GROUP)  # a policy with a witness of this name could not be read
 PolicyNumber = Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)]
 
 
@@ -41,6 +43,8 @@ def check_validators(validators: Sequence[Validator], where: str = "validators")
     """Malformed where names or keys stand twice, or a name cannot stand in a signed note."""
     for validator in validators:
         note.check_name(validator.name)
+        if validator.name in POLICY_WORDS:
+            raise Malformed(where, f"{validator.name!r} has another meaning in a policy")
     names = [validator.name for validator in validators]
     if len(set(names)) != len(names):
         raise Malformed(where, "a validator is named twice")

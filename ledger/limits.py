@@ -57,7 +57,7 @@ TILE_HASHES: Final = 256
 PROOF_BYTES_MAX: Final = 4 * 1024 * 1024
 NOTE_BYTES_MAX: Final = 64 * 1024
 NOTE_SIGNATURES_MAX: Final = 64
-POLICY_CHARS_MAX: Final = 64 * 1024
+POLICY_CHARS_MAX: Final = 1024 * 1024  # with all those before it: some hundreds of policies of seven validators
 POLICY_GROUP_ENTRIES_MAX: Final = 64
 POLICY_GROUP_LEVELS_MAX: Final = 8  # of groups within groups
 POLICY_NEEDED_CHARS_MAX: Final = 4  # digits of how many members a group needs
@@ -103,7 +103,7 @@ OUTBOX_ENVELOPES_MAX: Final = 100_000  # waiting, sent or refused
 OUTBOX_DONE_ROWS_MAX: Final = 10_000  # receipts that are kept of what is done; nodes keep them all
 
 # Two checkpoints that contradict each other (client)
-EVIDENCE_BYTES_MAX: Final = 1024 * 1024
+EVIDENCE_BYTES_MAX: Final = 4 * 1024 * 1024
 
 # Books that are imported (client)
 BOOK_LINE_BYTES_MAX: Final = 64 * 1024

@@ -26,15 +26,15 @@ from ledger import note as n
 from ledger.entries import PolicyEntry
 from ledger.errors import Malformed, VerifyFailed
 from ledger.fields import Validator
-from ledger.governance import quorum_size
+from ledger.governance import VALIDATORS_GROUP, quorum_size
 from ledger.limits import (
+    INTEGER_MAX,
     POLICY_CHARS_MAX,
     POLICY_GROUP_ENTRIES_MAX,
     POLICY_GROUP_LEVELS_MAX,
     POLICY_NEEDED_CHARS_MAX,
 )
 
-VALIDATORS_GROUP: Final = "validators"
 _MARK: Final = "# suyuan policy"
 _NUMBER: Final = "(0|[1-9][0-9]{0,15})"
 _MARKED: Final = re.compile(rf"{_MARK} {_NUMBER}(?: beyond {_NUMBER})?(?: expires {_NUMBER})?")
@@ -138,6 +138,8 @@ def parse_policy(text: str) -> Policy:
         policy = _parse(lines, start)
         if mark is not None:
             number, beyond, expires = (None if one is None else int(one) for one in mark.groups())
+            if max(number or 0, beyond or 0, expires or 0) > INTEGER_MAX:
+                raise Malformed(f"policy, line {start + 1}", f"a number beyond {INTEGER_MAX}")
             policy = structs.replace(policy, number=number, beyond=beyond, expires_ms=expires)
         found = _behind(found, policy)
     if found is None:

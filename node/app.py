@@ -216,7 +216,7 @@ class App:
     def proof_at(self, view: ChainView, product: str, lot: str, position: tuple[str, str] | None) -> bytes:
         if view.head.header is None:
             raise NotFound("the ledger holds no block yet")
-        return product_proof(view, product, lot, position, self.succession.since(0))
+        return product_proof(view, product, lot, position, self.succession.newest(POLICY_STEPS_ENTRIES_MAX))
 
     def opened(
         self, view: ChainView, product: str, lot: str, voucher: bytes | None, site: str | None

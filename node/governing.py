@@ -1,5 +1,6 @@
 """A validator's consent to its successors (`ledger.governance`), and what its owner is told before handing it on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,10 +10,9 @@ from ledger.errors import Malformed
 from ledger.fields import Validator
 from ledger.genesis import chain_id
 from ledger.governance import Terms
-from ledger.policy import Policy
 from ledger.storage.chainstore import read_genesis
 from node import keys, peers
-from node.succession import trusted_in
+from node.succession import Succession
 
 
 def approve(data: Path, terms: bytes, where: str) -> tuple[bytes, dict[str, str]]:
@@ -23,7 +23,9 @@ def approve(data: Path, terms: bytes, where: str) -> tuple[bytes, dict[str, str]
         governance.check_validators(agreed.validators)
     except (ValueError, msgspec.MsgspecError, Malformed) as error:
         raise Malformed(where, f"terms, as suyuan policy propose writes them, are expected ({error})") from None
-    own, chain, trusted = peers.own(data), chain_id(read_genesis(data)), trusted_in(data)
+    genesis = read_genesis(data)
+    succession = Succession(data, genesis)
+    own, chain, trusted = peers.own(data), chain_id(genesis), succession.trusted
     if own is None or own.name not in trusted.witnesses:
         raise Malformed(str(data), "this node is no validator in office, so it has nothing to approve")
     if agreed.chain != chain:
@@ -34,18 +36,23 @@ def approve(data: Path, terms: bytes, where: str) -> tuple[bytes, dict[str, str]
     if trusted.witnesses[own.name].key != signature.public_key(seed):
         raise Malformed(str(data), "its key is not the one in office; start the node once after a rotation")
     approval = governance.approve(agreed, own.name, seed)
-    return msgspec.json.format(msgspec.json.encode(approval), indent=2) + b"\n", _told(trusted, agreed)
+    return msgspec.json.format(msgspec.json.encode(approval), indent=2) + b"\n", _told(succession.validators, agreed)
 
 
-def _told(trusted: Policy, terms: Terms) -> dict[str, str]:
-    old = {name: key.key for name, key in trusted.witnesses.items()}
-    new: dict[str, Validator] = {one.name: one for one in terms.validators}
-    changed = [name for name in new.keys() & old.keys() if new[name].key != old[name]]
+def _told(in_office: Sequence[Validator], terms: Terms) -> dict[str, str]:
+    """Who comes and goes, and of whom which of the three keys is another one than that in office."""
+    old, new = ({one.name: one for one in validators} for validators in (in_office, terms.validators))
+    changed = [_other_keys(old[name], new[name]) for name in sorted(new.keys() & old.keys())]
     return {
         "policy": str(terms.number),
         "joins": ", ".join(sorted(new.keys() - old.keys())) or "nobody",
         "leaves": ", ".join(sorted(old.keys() - new.keys())) or "nobody",
-        "other_keys": ", ".join(sorted(changed)) or "nobody",
+        "other_keys": ", ".join(one for one in changed if one) or "nobody",
         "ends_ms": str(terms.expires or "never"),
         "rules": str(terms.rules),
     }
+
+
+def _other_keys(old: Validator, new: Validator) -> str:
+    differ = [name for name in ("consensus", "key", "log") if getattr(old, name) != getattr(new, name)]
+    return f"{new.name} ({', '.join(differ)})" if differ else ""

@@ -1,7 +1,7 @@
 """The steps from policy to policy that this node can show: DATA/steps/ has one file for each change of validators.
 
 A step needs the cosignatures of those who left office, made when they did. So it is kept for good; a node that was
-away then gets it from its peers, and believes it as any reader does: because it follows on the genesis.
+away then gets it from its peers, and believes it where it follows on the genesis, and is of a head that it stores.
 """
 
 from pathlib import Path
@@ -14,9 +14,11 @@ from ledger import genesis as g
 from ledger import mapproof
 from ledger import policy as p
 from ledger.errors import Damaged, Malformed, VerifyFailed
+from ledger.fields import Validator
 from ledger.storage.chainstore import read_genesis
 from ledger.storage.chainview import ChainView
-from ledger.succession import STEP, Step, follow
+from ledger.succession import STEP, Step, entry_of
+from ledger.succession import kept as following
 from node import files
 from node.config import write_policy
 
@@ -29,7 +31,7 @@ class Succession:
     """`trusted` is the newest policy that the steps lead to, with those before it."""
 
     def __init__(self, data: Path, genesis: g.Genesis) -> None:
-        self._data = data
+        self._data, self._genesis = data, genesis
         self.steps: list[Step] = []
         self.trusted = p.of_genesis(genesis)
         for path in sorted((data / FOLDER).glob("*.step")):
@@ -38,7 +40,7 @@ class Succession:
     def _take(self, path: Path) -> None:
         try:
             step = STEP.decode(path.read_bytes())
-            trusted = follow(self.trusted, [step], None)
+            trusted = following(self.trusted, step)
         except (Malformed, VerifyFailed) as error:
             raise Damaged(str(path), str(error), REMEDY) from None
         if trusted is self.trusted or path.name != _name(trusted):
@@ -48,7 +50,7 @@ class Succession:
 
     def add(self, step: Step) -> bool:
         """Keep a step that leads on, on disk when this returns; whether it did. VerifyFailed where it does not."""
-        trusted = follow(self.trusted, [step], None)
+        trusted = following(self.trusted, step)
         if trusted is self.trusted:
             return False
         folder = self._data / FOLDER
@@ -59,6 +61,16 @@ class Succession:
         write_policy(self._data, trusted)
         log.info("the validators changed", policy=trusted.number, validators=list(trusted.witnesses))
         return True
+
+    @property
+    def validators(self) -> list[Validator]:
+        """Of the newest policy, with all their keys."""
+        return entry_of(self.steps[-1]).validators if self.steps else self._genesis.validators
+
+    def newest(self, count: int) -> list[Step]:
+        """The last steps, as many as a proof holds: whoever pinned a policy from before them gets a newer one from
+        somebody whom it trusts."""
+        return self.steps[-count:]
 
     def since(self, number: int) -> list[Step]:
         """The steps that lead on from policy `number`."""

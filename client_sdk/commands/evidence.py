@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from client_sdk import evidence, when
-from client_sdk.commands.options import Json, policy_file, say
+from client_sdk.commands.options import Json, policy_file, say, warn
 from client_sdk.heads import Head
 
 
@@ -20,6 +20,8 @@ def check_evidence(
     """Check kept evidence of a split view: two checkpoints of one log that cannot both be true. Exit code 1 where
     one proves nothing."""
     trusted = policy_file(policy) if policy is not None else None
+    if trusted is None:
+        warn("judged by the policy in the file: whoever made it can have made that up; name yours: --policy")
     proven = True
     for file in files:
         judged = evidence.judge(evidence.load(file), trusted)

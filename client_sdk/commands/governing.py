@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import typer
 
-from client_sdk import build, when
+from client_sdk import build, office, when
 from client_sdk.commands.options import Identity, Json, client, say
 from client_sdk.commands.signing import sign
 from client_sdk.wire import clock_ms
@@ -28,7 +28,7 @@ app = typer.Typer(help="The validators: show them, propose others, book what the
 def show(identity: Identity, as_json: Json = False) -> None:
     """The policy in force: its validators, and until when readers trust them."""
     with client(identity) as member:
-        entry, _ = member.policy()
+        entry = office.proven(member)
     say(as_json, _told(entry.number, entry.validators, entry.expires, entry.rules))
 
 
@@ -59,7 +59,7 @@ def propose(
     if out.exists():
         raise typer.BadParameter(f"{out} is there already; nothing was changed")
     with client(identity) as member:
-        current, _ = member.policy()
+        current = office.proven(member)
     ends = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
     terms = Terms(
         chain=current.chain,

@@ -20,6 +20,13 @@ def policy(step: Step, record: r.Policy) -> None:
             "propose it anew on what is in force, and have it approved again",
             "number",
         )
+    if step.draft.wrote(s.POLICY_KEY) or current.beyond == step.element.leaf:
+        raise Violation(
+            "policy.number",
+            f"policy {current.number} was booked in this very block; no head will show it, so nobody steps to it",
+            "book the next one in a later block",
+            "number",
+        )
     if record.rules not in (current.rules, current.rules + 1):
         raise Violation(
             "policy.rules",

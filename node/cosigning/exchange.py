@@ -1,5 +1,6 @@
 """Telling the other validators what this one cosigned, and hearing theirs, over plain HTTP: what travels is public
-and signed, and nothing is believed that is not a validator's own signature.
+and signed, and nothing is believed that is not a validator's own signature. Answers are read as they come: one that
+is packed would unpack to a thousand times what its length says.
 
     POST /cosignature    a signed note with the sender's cosignature; answered with the receiver's newest one
     GET /cosignature     the newest one, for observers, who have nothing to tell
@@ -85,11 +86,14 @@ class Exchange:
             return web.Response(status=404, text="this node has no step that leads on from there\n")
         return web.Response(body=STEP.encode(steps[0]), content_type="application/octet-stream")
 
-    async def look(self, lacks_quorum: Callable[[], bool], lacks_steps: Callable[[], bool]) -> None:
+    async def look(
+        self, lacks_quorum: Callable[[], bool], lacks_steps: Callable[[], bool], is_stored: Callable[[bytes], bool]
+    ) -> None:
         """Ask the others for what they did not tell, until cancelled: their newest head, and how validators changed.
-        An observer hears of both so; and a validator whose file not all of the others have."""
+        An observer hears of both so; and a validator whose file not all of the others have. Former validators, or who
+        bought their keys, can make steps to anybody: so one counts whose head `is_stored` here."""
         timeout = ClientTimeout(total=PEER_ANSWER_SECONDS_MAX)
-        async with ClientSession(timeout=timeout) as session:
+        async with ClientSession(timeout=timeout, auto_decompress=False) as session:
             while True:
                 for peer in self._waiting:
                     with suppress(ClientError, TimeoutError, OSError, Malformed, VerifyFailed):
@@ -97,13 +101,15 @@ class Exchange:
                             self._heard(await _get(session, f"http://{peer}{PATH}"))
                         if lacks_steps():
                             known = self._succession.trusted.number
-                            self._succession.add(STEP.decode(await _get(session, f"http://{peer}{STEPS}/{known}")))
+                            step = STEP.decode(await _get(session, f"http://{peer}{STEPS}/{known}"))
+                            if is_stored(step.checkpoint):
+                                self._succession.add(step)
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def run(self) -> None:
         """Tell the others, until cancelled."""
         timeout = ClientTimeout(total=PEER_ANSWER_SECONDS_MAX)
-        async with ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as group:
+        async with ClientSession(timeout=timeout, auto_decompress=False) as session, asyncio.TaskGroup() as group:
             for peer in self._waiting:
                 group.create_task(self._tell(session, peer))
 
@@ -127,7 +133,7 @@ class Exchange:
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def _send(self, session: ClientSession, peer: str, note: bytes) -> None:
-        async with session.post(f"http://{peer}{PATH}", data=note) as response:
+        async with session.post(f"http://{peer}{PATH}", data=note, allow_redirects=False) as response:
             if response.content_length is None or response.content_length > NOTE_BYTES_MAX:
                 raise ClientError("its answer is longer than a note may be")
             answer = await response.read()
@@ -149,7 +155,7 @@ class Exchange:
 
 
 async def _get(session: ClientSession, address: str) -> bytes:
-    async with session.get(address) as response:
+    async with session.get(address, allow_redirects=False) as response:
         if response.status != 200 or response.content_length is None or response.content_length > NOTE_BYTES_MAX:
             raise ClientError(f"{address} answers {response.status}, or too much")
         return await response.read()

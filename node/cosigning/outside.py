@@ -156,7 +156,9 @@ class Outside:
     async def run(self, growth: Growth) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()
-        async with ClientSession(timeout=ClientTimeout(total=OUTSIDE_WAIT_SECONDS_MAX)) as session:
+        async with ClientSession(
+            timeout=ClientTimeout(total=OUTSIDE_WAIT_SECONDS_MAX), auto_decompress=False
+        ) as session:
             while True:
                 begun, grown = loop.time(), growth()
                 await self._round(session, growth)

@@ -9,6 +9,7 @@ from ledger import note as n
 from ledger import policy as p
 from ledger.entries import PolicyEntry
 from ledger.fields import Validator
+from ledger.governance import VALIDATORS_GROUP
 from node.succession import Succession
 
 
@@ -54,7 +55,7 @@ class Validators:
         trusted = self._succession.trusted
         if trusted.number + 1 != self.office.number:
             return None
-        needed = trusted.groups[p.VALIDATORS_GROUP].needed
+        needed = trusted.groups[VALIDATORS_GROUP].needed
         return Office(trusted.number, trusted.logs, tuple(trusted.witnesses.values()), needed)
 
     @property

@@ -81,7 +81,9 @@ class Witness:
         head, newest = asked.head, self._store.head.log
         stored = self._store.root_at(head.size) if head.size <= newest.size else None
         if stored is not None and stored != head.root:
-            self._keep(asked, head.size, stored, "A FORK WAS ASKED FOR: the log signed another root at this size")
+            self._keep(
+                asked, head.size, stored, "A FORK WAS ASKED FOR: the log signed another root at this size", True
+            )
         self._require_extension(asked, stored is None)
         if stored is not None and stored != head.root:
             raise Answer(422, "this node stores another root at this size\n")
@@ -103,12 +105,14 @@ class Witness:
         except VerifyFailed as error:
             if is_ahead:
                 newest = self._store.head.log
-                self._keep(asked, newest.size, newest.root(), "a head was sent that is not proven to extend this log")
+                self._keep(
+                    asked, newest.size, newest.root(), "a head was sent that is not proven to extend this log", False
+                )
             raise Answer(422, f"{error}\n") from None
 
-    def _keep(self, asked: Asked, size: int, root: bytes, what: str) -> None:
+    def _keep(self, asked: Asked, size: int, root: bytes, what: str, proven: bool) -> None:
         there = n.serialise(n.Note(asked.text, asked.lines))
-        kept = self._evidence.keep(asked.head.size, self._cosigner.log_note(size, root), there)
+        kept = self._evidence.keep(asked.head.size, self._cosigner.log_note(size, root), there, proven)
         if kept:
             keys = [line.key_id.hex() for line in asked.lines]
             log.error(what, size=asked.head.size, root=asked.head.root.hex(), by=keys, here=root.hex(), kept=kept)

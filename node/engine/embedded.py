@@ -16,7 +16,7 @@ from prometheus_client import Metric
 
 from ledger import note as n
 from ledger import state as s
-from ledger.errors import SuyuanError
+from ledger.errors import SuyuanError, VerifyFailed
 from ledger.limits import (
     BLOCK_BYTES_MAX,
     BLOCK_ENVELOPES_MAX,
@@ -68,6 +68,7 @@ class Embedded:
         self.blocks_made = 0
         self.witnessed = True
         self.view: ChainView = self._cosign()
+        self._keep_step()
 
     def watch(self, grown: Callable[[], None]) -> None:
         self._grown = grown
@@ -167,10 +168,19 @@ class Embedded:
             self.blocks_made += 1
             self.view = self._cosign()
             if plan.draft.wrote(s.POLICY_KEY):
-                self._succession.add(step_at(self.view, self.view.checkpoint))
+                self._keep_step()
         ids = [checked.opened.id for checked, _ in batch]
         journal.tell(store.head.height, zip(ids, plan.verdicts, strict=True))
         return [self._outcome(verdict) for verdict in plan.verdicts]
+
+    def _keep_step(self) -> None:
+        """How readers get to a policy that they cannot know yet: that of the block at hand, or of one behind which
+        the node ended before it kept the step."""
+        if s.policy_in(self._store).number > self._succession.trusted.number:
+            try:
+                self._succession.add(step_at(self.view, self.view.checkpoint))
+            except VerifyFailed as error:
+                log.error("no step leads readers to the policy in force", reason=str(error))
 
     def _isolate(self, batch: list[tuple[Checked, Done]]) -> list[Outcome | SuyuanError]:
         """An error of ours in a rule: planning changes nothing, so the batch is halved until the envelope that

@@ -47,7 +47,7 @@ class Sender:
         """Give what waits, each node by itself, until cancelled."""
         timeout = ClientTimeout(total=PEER_LETTER_SECONDS_MAX)
         under_way: dict[str, asyncio.Task[None]] = {}
-        async with ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as group:
+        async with ClientSession(timeout=timeout, auto_decompress=False) as session, asyncio.TaskGroup() as group:
             while True:
                 self._wake.clear()
                 for name in self._private.waiting:

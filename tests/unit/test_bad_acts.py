@@ -836,6 +836,13 @@ case("policy.approval", REGULATOR, lambda world: world.policy(OTHERS, by={OTHERS
 case("member.not-regulator", MAKER, lambda world: world.policy())
 
 
+@breaks("policy.number")
+def a_second_policy_in_one_envelope(world: World) -> tuple[Problem, ...]:
+    """No head would show the first, so no reader could ever step on."""
+    first = world.policy()
+    return world.refused(REGULATOR, first, world.policy(number=first.fields["number"] + 1))
+
+
 @breaks("policy.approval")
 def fewer_than_two_thirds_approve(world: World) -> tuple[Problem, ...]:
     world.do(REGULATOR, world.policy(OTHERS))

@@ -1,19 +1,22 @@
 """Cosigning and what waits for it: the small value on disk, the validator's own signature, quorum and exchange."""
 
 import asyncio
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from aiohttp import ClientSession
-from msgspec import Meta, Struct
+from aiohttp import ClientSession, web
+from msgspec import Meta, Struct, structs
 
+from ledger import checkpoint as c
 from ledger import limits, policy
 from ledger import note as n
 from ledger.encoding import Codec
 from ledger.errors import Damaged, Malformed, SuyuanError, VerifyFailed
 from ledger.plan import Verdict
+from ledger.state import policy_in
 from ledger.storage.chainstore import ChainStore
 from ledger.storage.chainview import ChainView
 from node import keys
@@ -22,6 +25,7 @@ from node.cosigning.cosigner import Cosigner
 from node.cosigning.evidence import FOLDER, Evidence
 from node.cosigning.exchange import PATH, Exchange
 from node.cosigning.gathering import Gathering, OutOfHistory
+from node.cosigning.validators import Validators
 from node.engine import Outcome, Stopped
 from node.engine.cometbft import booked, home
 from node.engine.cometbft.booked import Receipts
@@ -30,8 +34,19 @@ from node.engine.cometbft.intake import Intake
 from node.engine.cometbft.transactions import pack
 from node.receipts import CheckpointSigner
 from node.slots import SLOT_BYTES, Slots
+from node.succession import Succession, step_at
 from tests.validators import NAMES, SEEDS, SUCCESSION, network_genesis, note, validators_of
-from tests.world import LOG_SEED, MAKER, ORIGIN, World
+from tests.world import (
+    LOG_SEED,
+    MAKER,
+    ORIGIN,
+    REGULATOR,
+    VALIDATOR,
+    VALIDATOR_SEED,
+    World,
+    genesis,
+    validator,
+)
 
 NOW = 1_763_000_500_000
 
@@ -411,6 +426,89 @@ async def test_who_cannot_be_reached_is_told_later(world: World, monkeypatch: py
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await a.close()
+
+
+@pytest.mark.parametrize("answer", ["packed", "elsewhere"])
+async def test_an_answer_is_read_as_it_comes_and_from_nobody_else(answer: str) -> None:
+    """Packed, it would unpack to a thousand times its length; elsewhere, a node would ask for a stranger."""
+    packed, heard, elsewhere = gzip.compress(bytes(10_000_000)), list[bytes](), list[str]()
+
+    async def answered(request: web.Request) -> web.Response:
+        if request.path != PATH:
+            elsewhere.append(request.path)
+        if answer == "elsewhere":
+            return web.Response(status=307, headers={"Location": "/other"})
+        return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+
+    app = web.Application()
+    app.add_routes([web.route("*", "/{path:.*}", answered)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    peer = f"127.0.0.1:{runner.addresses[0][1]}"
+    own = Exchange([peer], heard.append, lambda: b"", SUCCESSION)
+    running = asyncio.create_task(own.run())
+    own.tell(b"note")
+    own.tell(b"another")
+    async with asyncio.timeout(20):
+        while own._waiting[peer]:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await runner.cleanup()
+    assert elsewhere == []
+    assert heard == ([packed, packed] if answer == "packed" else [])
+
+
+def test_validators_that_are_confirmed_after_their_end_go_on(tmp_path: Path, time: Time) -> None:
+    """A reader steps there no more; the nodes must not stop over it."""
+    ended = structs.replace(network_genesis(), expires=NOW - 3_600_000)
+    for name in ("ledger", "node"):
+        (tmp_path / name).mkdir()
+    ChainStore.create(tmp_path / "ledger", ended)
+    world = World(tmp_path / "ledger", now=NOW).founded()
+    succession = Succession(tmp_path / "node", ended)
+    validators = Validators(ORIGIN, succession, policy_in(world.store))
+    gathering = Gathering(validators, succession, view(world), time.clock(), Evidence(tmp_path))
+    world.do(REGULATOR, world.policy(ended.validators, by=dict(zip(NAMES, SEEDS, strict=True))))
+    gathering.stored(view(world))
+    for number in (1, 2, 3):
+        gathering.heard(head_note(world, number))
+    gathering.stored(view(world))
+    assert gathering.witnessed
+    assert succession.trusted.number == 1
+    world.close()
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_a_step_counts_where_its_head_is_stored_here(world: World, tmp_path: Path, stored: bool) -> None:
+    """A node that was away asks for it; who bought the keys of former validators could hand it any other."""
+    told, kept = Succession(tmp_path / "told", genesis()), Succession(tmp_path / "kept", genesis())
+    for folder in ("told", "kept"):
+        (tmp_path / folder).mkdir()
+    following = validator("test.example/next", SEEDS[1], SEEDS[2])
+    world.do(REGULATOR, world.policy([following], by={VALIDATOR: VALIDATOR_SEED}))
+    head, asked = world.store.head.log, list[bytes]()
+    made = c.sign_checkpoint(c.Checkpoint(ORIGIN, head.size, head.root()), ORIGIN, LOG_SEED)
+    signed = c.cosign(made, VALIDATOR, VALIDATOR_SEED, NOW // 1000)
+    assert told.add(step_at(world.store.view(signed), signed))
+    peer = Exchange([], lambda _: None, lambda: b"", told)
+    port = await peer.listen("127.0.0.1", 0)
+    own = Exchange([f"127.0.0.1:{port}"], lambda _: None, lambda: b"", kept)
+
+    def is_stored(note: bytes) -> bool:
+        asked.append(note)
+        return stored
+
+    looking = asyncio.create_task(own.look(lambda: True, lambda: not kept.steps, is_stored))
+    async with asyncio.timeout(20):
+        while not asked:
+            await asyncio.sleep(0.01)
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    await peer.close()
+    assert asked[0] == signed
+    assert kept.steps == (told.steps if stored else [])
 
 
 async def test_nonsense_gets_one_clear_line(world: World, gathering: Gathering) -> None:

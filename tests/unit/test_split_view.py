@@ -160,6 +160,23 @@ def test_nodes_are_judged_under_the_validators_who_followed_also_if_one_hides_th
     chain.world.close()
 
 
+def two_faced(honest: Node, fork: Node) -> Node:
+    """Shows the fork to whoever asks for no proof, the honest log to whoever does."""
+    answer = honest._GetCheckpoint
+    shown = lambda request: answer(request) if request.extends_size else fork._GetCheckpoint(request)  # noqa: E731
+    honest._GetCheckpoint = shown  # type: ignore[method-assign]
+    honest._GetNodeInfo = fork._GetNodeInfo  # type: ignore[method-assign]
+    return honest
+
+
+@pytest.mark.parametrize("more", [0, 4])
+def test_a_fork_that_is_shown_only_where_no_proof_is_asked_for_is_found(make: Make, more: int) -> None:
+    liar = two_faced(Node(make(5 + more)), Node(make(5, sold_more), by=(3,)))
+    found = compare({"honest": Node(make(3)), "liar": liar}, POLICY, nothing)
+    assert not found.agrees
+    assert any(line.startswith("liar shows ") for line in found.blame())
+
+
 # Evidence
 
 
@@ -229,7 +246,7 @@ def test_evidence_that_the_log_did_not_sign_is_none(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(Malformed, match="no evidence"):
         evidence.load(tmp_path / "x.json")
-    (tmp_path / "x.json").write_bytes(b" " * (1 << 21))
+    (tmp_path / "x.json").write_bytes(b" " * (1 << 23))
     with pytest.raises(Malformed, match="at most"):
         evidence.load(tmp_path / "x.json")
 
@@ -238,7 +255,8 @@ def test_the_command_checks_evidence_alone(tmp_path: Path, capsys: pytest.Captur
     log, fork = Log(leaves(12, 12)), Log(leaves(12, 3))
     proven = evidence.keep(tmp_path, evidence.of(POLICY, log.note(9), fork.note(12, (2, 3)), proofs(fork, 9, 12)))
     assert typed({}, "evidence", str(proven)) == 0
-    told = capsys.readouterr().out
+    told, warned = capsys.readouterr()
+    assert "can have made that up" in warned
     assert f"cosigned both  {NAMES[2]}" in told
     assert "no quorum" in told
     none = evidence.keep(tmp_path, evidence.of(POLICY, log.note(9), log.note(12), proofs(log, 9, 12)))
@@ -306,6 +324,13 @@ def test_a_longer_history_must_extend_the_replayed_one(make: Make) -> None:
     assert f"{NAMES[1]}, {NAMES[2]} did so for either" in detail(found, "liar")
     [kept] = found.found
     assert evidence.judge(kept).both == [NAMES[1], NAMES[2]]
+
+
+def test_a_longer_fork_is_named_although_the_node_proves_an_honest_head_too(make: Make) -> None:
+    liar = two_faced(Node(make(9)), Node(make(6, sold_more), by=(1, 2, 3)))
+    found, failed = audited(source("base", Node(make(2))), source("liar", liar, replays=False))
+    assert failed == [("liar", network_audit.SAME)]
+    assert "does not extend it" in detail(found, "liar")
 
 
 def test_a_hidden_record_is_named_also_where_the_checkpoint_is_honest(make: Make) -> None:

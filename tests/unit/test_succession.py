@@ -2,24 +2,34 @@
 for. Each proof is verified by Python and, where Node is there, by the browser's verifier."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
+from client_sdk import office
 from client_sdk.trust import Trust
 from ledger import checkpoint as c
+from ledger import entries as e
+from ledger import genesis as g
 from ledger import note as n
 from ledger import policy as p
 from ledger import state as s
 from ledger import succession
 from ledger.errors import Malformed, VerifyFailed
 from ledger.fields import Validator
+from ledger.governance import check_validators
+from ledger.limits import POLICY_STEPS_ENTRIES_MAX, WITNESS_WINDOW_MS
 from ledger.proof import format as f
 from ledger.proof.build import product_proof
 from ledger.proof.verify import Product, Query
 from ledger.succession import Step
+from node.engine.embedded import Embedded
+from node.receipts import CheckpointSigner
 from node.succession import Succession, step_at
+from proto.suyuan.v1 import ledger_pb2 as pb
+from tests.loopback import Loopback, identity_of
 from tests.twins import verify_both
 from tests.world import (
     DAY_MS,
@@ -295,3 +305,159 @@ def test_a_member_follows_to_the_validators_in_office_and_remembers(chain: Chain
     with pytest.raises(VerifyFailed):
         trust.checkpoint(chain.note(FIRST), chain.world.now)
     assert asked == [0, 1]
+
+
+def test_a_member_hears_of_a_prolonged_policy_before_the_old_one_ends(chain: Chain, tmp_path: Path) -> None:
+    """All heads hold under the old one too, since its validators stay; only whoever asks learns that it goes on."""
+    ends = chain.world.now + 30 * DAY_MS
+    chain.change(NEXT, expires=ends)
+    trust = Trust(chain.followed(), tmp_path)
+    trust.learn = lambda known: chain.steps[known:]
+    chain.change(NEXT, expires=ends + 700 * DAY_MS)
+    trust.checkpoint(chain.note(), chain.world.now)
+    assert (trust.policy.number, Trust(chain.followed(), tmp_path).policy.number) == (2, 2)
+    chain.world.now = ends + 1000
+    trust.checkpoint(chain.note(), chain.world.now)
+
+
+def test_a_node_that_answers_nonsense_keeps_nobody_from_what_holds(chain: Chain) -> None:
+    chain.change(NEXT, expires=chain.world.now + 30 * DAY_MS)
+    trust = Trust(chain.followed(), None)
+    trust.learn = lambda known: [structs.replace(chain.steps[0], map=b"nonsense")]
+    assert trust.checkpoint(chain.note(), chain.world.now).size == chain.world.store.head.log.size
+
+
+def test_a_note_that_held_once_is_not_believed_for_ever(chain: Chain) -> None:
+    trust, note = Trust(POLICY, None), chain.note()
+    trust.checkpoint(note, chain.world.now)
+    trust.checkpoint(note, chain.world.now + WITNESS_WINDOW_MS - 1000)
+    with pytest.raises(VerifyFailed, match="quorum"):
+        trust.checkpoint(note, chain.world.now + WITNESS_WINDOW_MS + 1000)
+
+
+def test_what_held_under_a_former_policy_is_judged_anew(chain: Chain) -> None:
+    trust, old = Trust(POLICY, None), chain.note()
+    trust.checkpoint(old, chain.world.now)
+    chain.change(NEXT)
+    trust.follow(chain.steps, chain.world.now)
+    with pytest.raises(VerifyFailed, match="a head of the past"):
+        trust.checkpoint(old, chain.world.now)
+
+
+def test_a_proof_holds_the_newest_steps_however_many_there_were(chain: Chain, tmp_path: Path) -> None:
+    kept = Succession(tmp_path, genesis())
+    for _ in range(POLICY_STEPS_ENTRIES_MAX + 2):
+        chain.change(FIRST)
+        kept.add(chain.steps[-1])
+    steps = kept.newest(POLICY_STEPS_ENTRIES_MAX)
+    behind = succession.follow(POLICY, chain.steps[:2], chain.world.now)
+    assert chain.verify(behind, chain.proof(steps=steps))
+    assert p.parse_policy(p.format_policy(chain.followed())) == chain.followed()
+
+
+def test_the_text_of_many_policies_of_many_validators_is_read(chain: Chain) -> None:
+    names = [f"{ORIGIN}/validator-of-the-province-{number}" for number in range(16)]
+    many = {name: (sha256(name.encode()).digest(), sha256(b"k" + name.encode()).digest()) for name in names}
+    for _ in range(POLICY_STEPS_ENTRIES_MAX):
+        chain.change(many)
+    followed = chain.followed()
+    assert p.parse_policy(p.format_policy(followed)) == followed
+
+
+@pytest.mark.parametrize("name", ["none", "validators"])
+def test_a_validator_has_no_name_that_means_something_else_in_a_policy(name: str) -> None:
+    with pytest.raises(Malformed, match="another meaning"):
+        check_validators([validator(name, LOG_SEED, VALIDATOR_SEED)])
+
+
+@pytest.mark.parametrize("wish", ["group mine all validators NAME\nquorum mine", "quorum NAME"])
+def test_who_asks_for_a_validator_that_leaves_is_told(chain: Chain, wish: str) -> None:
+    """Not left with a policy that asks for somebody whom it does not know, and whose text cannot be read again."""
+    chain.change(NEXT)
+    name = next(iter(NEXT))
+    text = p.format_policy(p.newest(chain.followed())).replace("quorum validators", wish.replace("NAME", name))
+    reader = p.parse_policy(text)
+    chain.change(dict(list(NEXT.items())[1:]))
+    with pytest.raises(VerifyFailed, match=f"it asks for {name}, who leaves"):
+        chain.verify(reader, chain.proof())
+
+
+@pytest.mark.parametrize("place", ["policy", "beyond", "expires"])
+def test_a_number_that_a_browser_does_not_hold_exactly_is_refused(place: str) -> None:
+    numbers = {"policy": "1", "beyond": "2", "expires": "3"} | {place: str(2**53)}
+    mark = "# suyuan " + " ".join(f"{name} {number}" for name, number in numbers.items())
+    text = p.format_policy(POLICY).split("\n", 1)[1]
+    with pytest.raises(Malformed, match="beyond"):
+        p.parse_policy(f"{mark}\n{text}")
+
+
+class Asked(Loopback):
+    """A node that a regulator asks who is in office; `entry` is its unproven word."""
+
+    def __init__(self, chain: Chain, folder: Path) -> None:
+        super().__init__(chain.world, identity_of(folder, REGULATOR))
+        self.steps, self.entry, self.genesis = chain.steps, s.policy_in(chain.world.store), genesis()
+
+    def _GetPolicy(self, request: pb.GetPolicyRequest) -> pb.GetPolicyResponse:  # noqa: N802
+        steps = [succession.STEP.encode(step) for step in self.steps[request.known :]]
+        return pb.GetPolicyResponse(entry=e.POLICY.encode(self.entry), steps=steps)
+
+    def _GetNodeInfo(self, request: pb.GetNodeInfoRequest) -> pb.NodeInfo:  # noqa: N802
+        return pb.NodeInfo(chain_id=self.world.chain, genesis=g.to_json(self.genesis))
+
+
+def test_what_a_regulator_proposes_changes_to_is_proven_keys_to_vote_included(chain: Chain, tmp_path: Path) -> None:
+    """A policy's text lacks those; so a node's word for them would be all that a proposal stands on."""
+    for number, seeds in enumerate((FIRST, NEXT)):
+        if number:
+            chain.change(seeds)
+        node = Asked(chain, tmp_path / str(number))
+        honest = node.entry
+        stolen = [structs.replace(one, consensus=bytes([9]) * 32) for one in honest.validators]
+        node.entry = structs.replace(honest, validators=stolen)
+        found = office.proven(node)
+        assert (found.number, found.validators, found.chain) == (number, honest.validators, honest.chain)
+    first = structs.replace(genesis().validators[0], consensus=bytes([9]) * 32)
+    node.genesis = structs.replace(genesis(), validators=[first])
+    with pytest.raises(VerifyFailed, match="another chain"):
+        office.proven(node)
+    node.genesis, node.steps = genesis(), []
+    with pytest.raises(VerifyFailed, match="other than the policy 1 that is believed"):
+        office.proven(node)
+
+
+def test_of_two_policies_in_one_block_the_second_waits(chain: Chain) -> None:
+    world = chain.world
+    first, second = world.policy(), world.policy(number=2)
+    wires = [world.envelope(REGULATOR, [world.seal(act)]) for act in (first, second)]
+    plan = world.book(*wires)
+    assert [one.leaf is None for one in plan.verdicts] == [False, True]
+    assert plan.verdicts[1].problems[0].rule == "policy.number"
+
+
+def test_a_node_alone_that_ended_before_it_kept_the_step_keeps_it_at_its_next_start(
+    chain: Chain, tmp_path: Path
+) -> None:
+    chain.world.do(REGULATOR, chain.world.policy())
+    kept = Succession(tmp_path, genesis())
+    signer = CheckpointSigner(ORIGIN, LOG_SEED, VALIDATOR, VALIDATOR_SEED)
+    Embedded(chain.world.store, signer, kept, lambda: chain.world.now, 2, 10**6)
+    assert kept.trusted.number == 1
+    assert Succession(tmp_path, genesis()).trusted == kept.trusted
+
+
+def test_a_policy_that_is_renewed_after_its_end_leads_no_reader_on_and_stops_no_node(
+    chain: Chain, tmp_path: Path
+) -> None:
+    chain.change(NEXT, expires=chain.world.now + 2 * DAY_MS)
+    reader = chain.followed()
+    chain.world.now += 3 * DAY_MS
+    chain.change(NEXT)
+    node = Succession(tmp_path, genesis())
+    assert [node.add(step) for step in chain.steps] == [True, True]
+    assert Succession(tmp_path, genesis()).trusted.number == 2
+    chain.verify(node.trusted, chain.proof())
+    with pytest.raises(VerifyFailed, match="policy 1 ended"):
+        chain.verify(reader, chain.proof())
+    with pytest.raises(VerifyFailed, match="policy 1 ended"):
+        chain.verify(POLICY, chain.proof(), saved=True)

@@ -270,6 +270,17 @@ async def test_evidence_is_bounded_and_none_is_replaced(node: Node) -> None:
     assert all(c.parse(n.parse(one).text).size == node.size for one in kept)
 
 
+async def test_what_anybody_can_make_leaves_room_for_forks(node: Node, fork: World) -> None:
+    """Without any key: honest heads that this node lacks yet, seen anywhere, and a proof that is none."""
+    signed = [note(node.size + 1 + number, OTHER, [], NOW) for number in range(limits.EVIDENCE_ENTRIES_MAX)]
+    for made in signed:
+        assert (await node.add(node.size, made))[0] == 422
+    few = len(node.evidence())
+    assert 0 < few < limits.EVIDENCE_ENTRIES_MAX
+    assert (await node.add(node.size, note(node.size, fork.store.head.log.root(), [], NOW)))[0] == 409
+    assert len(node.evidence()) == few + 2
+
+
 async def test_an_answer_never_falls_between_a_block_and_its_cosignature(node: Node) -> None:
     """Blocks end in the worker, one after another, while everybody asks: no size is signed below one before."""
     loop = asyncio.get_running_loop()

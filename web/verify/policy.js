@@ -23,8 +23,11 @@ export function parsePolicy(text) {
   return sections(text).reduce((before, { start, lines }) => {
     const mark = MARKED.exec(lines[0]);
     expect(mark !== null || !lines[0].startsWith(MARK), `policy, line ${start + 1}`, "this mark is not understood");
+    const numbers = mark === null ? [0, null, null] : mark.slice(1).map(numberOr);
+    const exact = numbers.every((one) => one === null || Number.isSafeInteger(one));
+    expect(exact, `policy, line ${start + 1}`, `a number beyond ${Number.MAX_SAFE_INTEGER}`);
+    const [number, beyond, expires] = numbers;
     const policy = parseOne(lines, start);
-    const [number, beyond, expires] = mark === null ? [0, null, null] : mark.slice(1).map(numberOr);
     return behind(before, { ...policy, number, beyond, expires, before: null });
   }, null);
 }

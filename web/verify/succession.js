@@ -61,10 +61,15 @@ function successor(policy, { validators, number, beyond, expires }) {
   const members = validators.map(({ name }) => name);
   const group = { needed: Math.floor((members.length * 2) / 3) + 1, members };
   const keys = validators.map(({ name, key }) => [name, verifierKey(name, COSIGNATURE, key)]);
+  const witnesses = new Map([...keys, ...others]);
+  const groups = new Map([...policy.groups, [VALIDATORS_GROUP, group]]);
+  const named = [...[...groups.values()].flatMap((one) => one.members), policy.quorum ?? VALIDATORS_GROUP];
+  const gone = named.find((name) => !witnesses.has(name) && !groups.has(name));
+  expect(gone === undefined, CHECK, `it asks for ${gone}, who leaves: write the policy anew, without that one`);
   return {
     logs: validators.map(({ log }) => verifierKey(originOf(policy), ED25519, log)),
-    witnesses: new Map([...keys, ...others]),
-    groups: new Map([...policy.groups, [VALIDATORS_GROUP, group]]),
+    witnesses,
+    groups,
     quorum: policy.quorum,
     number,
     beyond,

@@ -15,6 +15,8 @@ import structlog
 from aiohttp import web
 from prometheus_client import Metric
 
+from ledger import checkpoint as c
+from ledger import note as n
 from ledger.plan import Checked, Verdict
 from ledger.state import policy_in
 from ledger.storage.chainstore import ChainStore
@@ -156,7 +158,7 @@ class Cometbft:
                     self._watch.run(),
                     self._intake.run(broadcaster, self._remember),
                     self._exchange.run(),
-                    self._exchange.look(self._lacks_quorum, lambda: self._validators.is_behind),
+                    self._exchange.look(self._lacks_quorum, lambda: self._validators.is_behind, self._is_stored),
                     self._cosign_again(),
                     self._look_again(),
                     self._until_failure(),
@@ -175,6 +177,11 @@ class Cometbft:
     def _is_validator(self) -> bool:
         """Whether this node's cosignatures count."""
         return self._cosigner.key in self._validators.keys
+
+    def _is_stored(self, note: bytes) -> bool:
+        """Whether the head in a note is one of the log that is stored here."""
+        head = c.parse(n.parse(note).text)
+        return head.size <= self._store.head.log.size and self._store.root_at(head.size) == head.root
 
     async def _until_failure(self) -> None:
         """From its end on nothing is taken, while CometBFT is still being ended."""
