@@ -319,6 +319,67 @@ def test_facts_holds_and_recalls(typed: Typed, tmp_path: Path) -> None:
     assert (shown["status"], shown["adverse"]) == ("failed test", 3)
 
 
+def test_verify_says_why_and_of_which_class(typed: Typed) -> None:
+    lot = f"{PRODUCT}#WHY"
+    made(typed, lot, 100, "--expiry", "20991231")
+    node = ("--node", str(typed.network.connection))
+    typed.ok(REGULATOR, "hold", "--lot", lot, "--reason", "抽检")
+    typed.ok(MAKER, "recall", "--lot", lot, "--grade", "1", "--reason", "检出沙门氏菌")
+    typed.ok(LAB, "fact", "test", "--lot", lot, "--text", "沙门氏菌", "--document", "JC-7", "--adverse")
+    shown = typed.run(None, "verify", lot, *node)
+    lines = [line.strip() for line in shown.out.splitlines()]
+    assert shown.code == 1
+    for line in (
+        f"recalled: {lot}: recall, class 1: 检出沙门氏菌",
+        f"held: {lot}: hold: 抽检",
+        f"failed test: {lot}: failed test",
+        f"adverse fact: {lot}: hold: 抽检; recall, class 1: 检出沙门氏菌; test: 沙门氏菌, JC-7",
+    ):
+        assert line in lines, shown.out
+    assert "made 2026-01-01, best before 2099-12-31" in shown.out
+    name = typed.ok(MAKER, "show", "member", MAKER.id).row["name"]
+    noted = f"! recall, class 1: 检出沙门氏菌; about {lot}, signed by {name} 20"
+    assert [line for line in lines if line.startswith(noted)]
+    row = typed.run(None, "verify", lot, *node, "--json").row
+    assert {"recall, class 1: 检出沙门氏菌", "hold: 抽检"} <= {one["says"] for one in row["findings"]}
+    assert [one["says"] for one in row["facts"] if (one["act"], one["subject"]) == ("recall", lot)] == [
+        "recall, class 1: 检出沙门氏菌"
+    ]
+
+
+def test_verify_says_what_a_recall_of_dates_covers_and_when_goods_expired(typed: Typed) -> None:
+    product = gtin(31)
+    declared(typed, product)
+    lot = f"{product}#OLD"
+    made(typed, lot, 100, "--expiry", "20260201")
+    span = ("--made-from", "20260101", "--made-until", "20260131")
+    typed.ok(MAKER, "recall", "--product", product, *span, "--grade", "2", "--reason", "包装破损")
+    mistaken = typed.ok(REGULATOR, "hold", "--product", product, "--reason", "误").row["record"]
+    typed.ok(REGULATOR, "lift", "--product", product, "--target", mistaken, "--reason", "撤销")
+    node = ("--node", str(typed.network.connection))
+    out = typed.run(None, "verify", lot, *node).out
+    assert f"recalled: {product}: recall, class 2: 包装破损, made 2026-01-01 to 2026-01-31" in out
+    assert f"expired: {lot}: best before 2026-02-01" in out
+    assert "  held:" not in out
+
+
+def test_another_form_of_an_unknown_lot_is_offered_and_never_taken(typed: Typed, tmp_path: Path) -> None:
+    made(typed, f"{PRODUCT}#MEANT01", 10)
+    node = ("--node", str(typed.network.connection))
+    for number in ("meant01", "MEANT-01", "MEANTO1"):
+        shown = typed.run(None, "verify", f"{PRODUCT}#{number}", *node)
+        assert shown.code == 1
+        assert "UNKNOWN CODE" in shown.out
+        assert f"did you mean {PRODUCT}#MEANT01?" in shown.out
+    row = typed.run(None, "verify", f"{PRODUCT}#meant01", *node, "--json").row
+    assert (row["verdict"], row["did_you_mean"]) == ("unknown_code", [f"{PRODUCT}#MEANT01"])
+    nobody = typed.run(None, "verify", f"{PRODUCT}#meant02", *node)
+    assert (nobody.code, "did you mean" in nobody.out) == (1, False)
+    kept = typed.run(None, "proof", f"{PRODUCT}#meant01", *node, "-o", str(tmp_path / "proof"), "--json").row
+    assert kept["did_you_mean"] == [f"{PRODUCT}#MEANT01"]
+    assert f"; did you mean {PRODUCT}#MEANT01?" in typed.run(MAKER, "show", "lot", f"{PRODUCT}#meant01").err
+
+
 def test_a_breach_on_the_way_is_measured_and_stays_with_the_goods(typed: Typed) -> None:
     lot = f"{PRODUCT}#WARM"
     declared(typed, PRODUCT, "--temp-max", "8.5")
