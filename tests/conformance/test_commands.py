@@ -437,6 +437,38 @@ def test_a_case_is_a_level_of_its_can(typed: Typed) -> None:
     assert (shown["maker"], shown["declarer"], shown["measure"][:5]) == (MAKER.id, IMPORTER.id, "fixed")
 
 
+def test_a_declaration_keeps_what_is_not_named_again(typed: Typed) -> None:
+    product = gtin(32)
+    fields = ("--category", "129", "--licence", "SC10633040200017", "--shelf-days", "730", "--temp-max", "25")
+    first = typed.ok(MAKER, "register", "--product", product, "--name", "乳粉", *fields, "--closed").row
+    assert "unchanged" not in first
+    told = typed.ok(MAKER, "register", "--product", product, "--shelf-days", "540", "--clear", "licence").row
+    assert told["unchanged"] == ["category", "closed", "declared_by", "maker", "name", "temp_max_mc"]
+    shown = typed.ok(MAKER, "show", "product", product).row
+    assert (shown["name"], shown["category"], shown["shelf_days"], shown["closed"]) == ("乳粉", "129", 540, True)
+    assert "licence" not in shown
+    typed.ok(MAKER, "register", "--product", product, "--not-closed", "--name", "婴幼儿配方乳粉")
+    shown = typed.ok(MAKER, "show", "product", product).row
+    assert (shown["name"], shown["temp_max_mc"], "closed" in shown) == ("婴幼儿配方乳粉", 25_000, False)
+    both = typed.run(MAKER, "register", "--product", product, "--grams", "800", "--clear", "grams")
+    assert (both.code, "--grams is given and cleared" in both.err) == (2, True)
+    queued = typed.run(MAKER, "register", "--product", product, "--queue")
+    assert (queued.code, "say its --name" in queued.err) == (2, True)
+
+
+def test_who_speaks_for_a_product_repeats_nothing_of_anothers_word(typed: Typed) -> None:
+    product = gtin(33)
+    typed.ok(DEALER, "register", "--product", product, "--name", "乳粉", "--declared-by", "holder", "--origin", "NZ")
+    said = typed.run(MAKER, "register", "--product", product)
+    assert (said.code, "not declared by you" in said.err) == (2, True)
+    typed.ok(MAKER, "register", "--product", product, "--name", "奶粉")
+    assert "origin" not in typed.ok(MAKER, "show", "product", product).row
+    typed.ok(MAKER, "register", "--product", product, "--temp-max", "25", "--grams", "800")
+    typed.ok(REGULATOR, "register", "--product", product, "--maker", MAKER.id, "--temp-max", "30")
+    shown = typed.ok(MAKER, "show", "product", product).row
+    assert (shown["grams"], shown["temp_max_mc"], shown["declarer"]) == (800, 30_000, MAKER.id)
+
+
 def second_key(typed: Typed, folder: Path) -> Path:
     """A key of the shop's on another machine: made there, certified by the node's operator."""
     typed.ok(None, "keygen", str(folder), "--member", SHOP.id, "--name", "市场终端")

@@ -175,6 +175,8 @@ SLIPS = [
     (f"sell --lot {LOT} --quantity 99999999999999999 --ref s --queue", 1, "is more than"),
     (f"recall --product {FORMULA} --grade 9 --reason x", 2, "'--grade': at most 3 is taken"),
     (f"register --product {FORMULA} --name x --contains 6", 2, "both --base (the item in it) and --contains"),
+    (f"register --product {FORMULA} --clear name", 2, "'name' is none of maker, tolerance-permille"),
+    (f"register --product {FORMULA} --queue", 2, "is not declared by you: say its --name"),
     ("correct 1/0 --did-not-occur --quantity 3 --reason x --ref s", 2, "or what is right, not both"),
     (f"receive --ship abababab --lot {LOT} --accepted 1 --ref s --queue", 2, "which --queue needs"),
     ("site back --name x --region Zhejiang", 2, "did you mean CN-ZJ?"),
