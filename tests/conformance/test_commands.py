@@ -142,13 +142,47 @@ def test_what_both_sides_signed_both_correct(typed: Typed) -> None:
         assert needed in shown
     wrong = typed.run(MAKER, "correct", ship["place"], "--accepted", "44", *why)
     assert (wrong.code, "a ship is corrected by --quantity, --grams" in wrong.err) == (2, True)
-    assert "waits" not in typed.ok(MAKER, "correct", ship["place"], "--quantity", "44", *why).row
+    answered = typed.ok(MAKER, "correct", ship["place"], "--quantity", "44", *why).row
+    assert "waits" not in answered
+    since = ("watch", "--once", "--from", proposed["place"].partition("/")[0])
+    again = next(row for row in typed.ok(MAKER, *since).rows if row["record"] == proposed["record"])
+    assert (again["answered"], "answer" in again) == (answered["place"], False)
+    theirs = next(row for row in typed.ok(DEALER, *since).rows if row["record"] == answered["record"])
+    assert (theirs["answered"], "answer" in theirs) == (proposed["place"], False)
+    assert f"you signed the same: {proposed['place']}" in typed.run(DEALER, *since).out
     assert typed.position(DEALER, lot) == {"held": 44}
     assert typed.position(MAKER, lot) == {"held": 56, "shipped": 44}
     both = ("--did-not-occur", "--reason", "没有发生", "--ref", "b/3")
     assert "--did-not-occur --reason" in typed.ok(MAKER, "correct", ship["record"], *both).row["waits"]
     assert "waits" not in typed.ok(DEALER, "correct", ship["record"][:10], *both).row  # a receive, by its ship
     assert typed.position(MAKER, lot) == {"held": 100}
+
+
+def test_a_correction_that_another_one_replaced_is_not_answered(typed: Typed) -> None:
+    lot = f"{PRODUCT}#AGAIN"
+    made(typed, lot, 100)
+    ship = typed.ok(MAKER, "ship", "--lot", lot, "--quantity", "50", "--to", DEALER.id, "--ref", "k/1").row
+    alone = ("--quantity", "48", "--reason", "少装", "--ref", "k/2")  # open still: it counts by itself
+    first = typed.ok(MAKER, "correct", ship["record"], *alone).row["place"]
+    got = ("--ship", ship["record"], "--lot", lot, "--accepted", "48", "--ref", "k/1")
+    record = typed.ok(DEALER, "receive", *got).row["record"]
+    why = ("--reason", "少装", "--ref")
+    since = ("watch", "--once", "--from", first.partition("/")[0])
+    rows = {}
+    for accepted, reference in (("46", "k/3"), ("45", "k/4"), ("46", "k/5")):
+        place = typed.ok(DEALER, "correct", record, "--accepted", accepted, *why, reference).row["place"]
+        rows = {row["place"]: row for row in typed.ok(MAKER, *since).rows}
+        assert "answer" in rows[place], "what was corrected before it was received is no answer"
+    last = place
+    typed.ok(MAKER, "correct", ship["record"], "--quantity", "47", *why, "k/6")
+    assert typed.position(DEALER, lot) == {"held": 48}
+    rows = {row["place"]: row for row in typed.ok(MAKER, *since).rows}
+    assert "answer" in rows[last], "another number is no answer"
+    typed.ok(DEALER, "correct", record, "--accepted", "46", *why, "k/7")
+    answered = typed.ok(MAKER, "correct", ship["record"], "--quantity", "46", *why, "k/8").row["place"]
+    assert typed.position(DEALER, lot) == {"held": 46}
+    rows = {row["place"]: row for row in typed.ok(MAKER, *since).rows}
+    assert [row["answered"] for row in rows.values() if "answered" in row] == [answered]
 
 
 def test_what_is_taken_but_flagged_is_told(typed: Typed) -> None:
