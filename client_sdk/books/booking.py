@@ -5,7 +5,7 @@ import may be run again at any time. Envelopes are sent in the order of the rows
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -56,12 +56,20 @@ Tell = Callable[[Planned | BadRow], None]
 class Import:
     """One book of one member on its way into the ledger. `mapping` is as given, with the answer about the stock
     before the first book: to be kept before the book is sent. `tell` hears of every row that is planned or bad, from
-    the thread that plans or from the one that books, never from both at once."""
+    the thread that plans or from the one that books, never from both at once. `nodes` are to keep prices and
+    contacts, by default the one that is connected."""
 
-    def __init__(self, member: Client, kind: Book, mapping: Mapping, tell: Tell = lambda told: None) -> None:
+    def __init__(
+        self,
+        member: Client,
+        kind: Book,
+        mapping: Mapping,
+        tell: Tell = lambda told: None,
+        nodes: Sequence[str] = (),
+    ) -> None:
         """Malformed where the first book of a member needs to be preceded by a count of what was there."""
         self.totals = Totals()
-        self._member, self._tell = member, tell
+        self._member, self._tell, self._nodes = member, tell, nodes
         self._size, holdings = _snapshot(member)
         self.mapping = opened(mapping, kind, holdings.empty)
         self._planner = Planner(member, member.member_id, holdings, self.mapping)
@@ -77,8 +85,11 @@ class Import:
                 self._size = self._member.node_info().size
 
     def book(self, rows: Iterable[Row | BadRow], progress: Callable[[], None] = lambda: None) -> Totals:
-        """Send what the rows become. Raises what ends the connection; run it again then."""
-        pending = Pending(self._member.folder)
+        """Send what the rows become. Raises what ends the connection; run it again then. EnvelopeRefused where a node
+        that is to keep prices and contacts is not known: nothing is booked then."""
+        if self._nodes:
+            self._member.require_nodes(self._nodes)
+        pending = Pending(self._member.folder, self._nodes)
         sender = Sender(self._member, pending)
         batches = self._batches(rows)
         try:

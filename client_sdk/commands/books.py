@@ -35,6 +35,10 @@ def import_book(
     no_opening_stock: Annotated[
         bool, typer.Option("--no-opening-stock", help="There was no stock before the first book; kept.")
     ] = False,
+    private_at: Annotated[
+        list[str],
+        typer.Option(metavar="NODE", help="Keeps prices and contacts (its name: suyuan info); repeatable."),
+    ] = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Import a purchase, sales, production or stock-taking book. Safe to run again: nothing is booked twice."""
@@ -48,7 +52,7 @@ def import_book(
         raise Malformed(str(bad), "it is the book itself; write the bad rows to another file")
     with BadRowFile(bad, file.headers) as bad_rows, client(identity) as member:
         listed = _Listed(bad_rows, as_json, dry_run)
-        run = Import(member, file.kind, mapping, listed.tell)
+        run = Import(member, file.kind, mapping, listed.tell, private_at)
         if dry_run:
             for planned in run.plan(file):
                 run.totals.acts.update(act_of_type(act.kind).name.lower().replace("_", " ") for act in planned.acts)

@@ -150,7 +150,8 @@ def info(
             compared(source, node[0] if node[0].is_dir() else Path(), as_json)
             return
         found = source.node_info()
-    say(as_json, {"name": found.name, "chain": found.chain_id.hex(), "height": found.height, "leaves": found.size})
+    stands = {"height": found.height, "leaves": found.size}
+    say(as_json, {"name": found.name, "node": found.node, "chain": found.chain_id.hex()} | stands)
 
 
 def register(app: typer.Typer) -> None:

@@ -209,6 +209,18 @@ def killed(network: Network, who: Member, path: str) -> None:
     assert 0 < len(found) <= ROWS
 
 
+def test_the_nodes_that_keep_prices_are_named_and_known_before_anything_is_booked(
+    typed: Typed, network: Network, tmp_path: Path
+) -> None:
+    name = typed.ok(None, "info", "--node", str(network.connection)).row["node"]
+    sold = book(tmp_path, SALES, row("N", 1, "1", ""))
+    unknown = typed.run(MAKER, "import", sold, "--private-at", name, "--private-at", "elsewhere")
+    assert (unknown.code, "cannot give openings to elsewhere" in unknown.err) == (1, True)
+    assert typed.ok(MAKER, "import", sold, "--private-at", name).rows[-1]["booked"] == 1
+    place = next(one["place"] for one in typed.ok(MAKER, "records").rows if one["ref"] in ("N/1", "N-1"))
+    assert typed.ok(MAKER, "private", "show", place).row["price"] == 13_850
+
+
 def test_an_import_killed_in_the_middle_and_run_again_is_as_one_run(
     network: Network, typed: Typed, tmp_path: Path
 ) -> None:
