@@ -214,6 +214,11 @@ class Client(Reads):
         for request in requests(leaf, openings, list(nodes) or [self.name()]):
             self._call("PutPrivate", request)
 
+    def require_nodes(self, nodes: Sequence[str]) -> None:
+        """EnvelopeRefused where the connected node could not give private openings to one of `nodes`, so that this is
+        known before their records are booked."""
+        self._call("PutPrivate", pb.PutPrivateRequest(nodes=nodes))
+
     def erase_private(self, places: Iterable[tuple[int, int]], reason: str) -> int:
         """Have the node erase private openings of own records, by (leaf, index); how many there were."""
         rows = [pb.PrivateOpening(leaf=leaf, index=index) for leaf, index in places]

@@ -6,6 +6,7 @@ successors (`ledger.succession`).
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -171,15 +172,20 @@ class Trust:
         self._keep(PIN_FILE, self._pinned_note)
 
     def _keep(self, name: str, data: bytes) -> None:
-        """Whole or not at all, so that a crash leaves the old one or the new one."""
+        """Whole or not at all, so that a crash leaves the old one or the new one. Another process of this identity
+        may do the same at this moment, in a file of its own."""
         if self._folder is None:
             return
-        part = self._folder / (name + ".part")
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._folder / name)
+        handle, part = tempfile.mkstemp(".part", f"{name}.", self._folder)
+        try:
+            with open(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, self._folder / name)
+        except BaseException:
+            Path(part).unlink(missing_ok=True)
+            raise
 
 
 def _holds(known: policy.Agreed, now_ms: int) -> bool:

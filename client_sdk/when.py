@@ -62,6 +62,15 @@ def day(text: str) -> int:
     return found
 
 
+def past_day(text: str) -> int:
+    """A date on which something was done: as `day`, and not after today in China."""
+    found = day(text)
+    today = int(dt.datetime.fromtimestamp(clock_ms() / 1000, cells.CHINA).strftime("%Y%m%d"))
+    if found > today:
+        raise Malformed("date", f"{text!r} lies ahead, and today is {today} in China; write it as printed")
+    return found
+
+
 def shown(at_ms: int) -> str:
     """A moment for people, in China's time, whatever the machine's is."""
     return dt.datetime.fromtimestamp(at_ms / 1000, cells.CHINA).strftime("%Y-%m-%d %H:%M UTC+8")

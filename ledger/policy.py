@@ -135,16 +135,18 @@ def parse_policy(text: str) -> Policy:
         raise Malformed("policy", f"{len(text)} characters, at most {POLICY_CHARS_MAX} are read")
     found: Policy | None = None
     for start, mark, lines in _sections(text):
-        policy = _parse(lines, start)
-        if mark is not None:
-            number, beyond, expires = (None if one is None else int(one) for one in mark.groups())
-            if max(number or 0, beyond or 0, expires or 0) > INTEGER_MAX:
-                raise Malformed(f"policy, line {start + 1}", f"a number beyond {INTEGER_MAX}")
-            policy = structs.replace(policy, number=number, beyond=beyond, expires_ms=expires)
+        number, beyond, expires = (0, None, None) if mark is None else map(_number, mark.groups())
+        if max(number or 0, beyond or 0, expires or 0) > INTEGER_MAX:
+            raise Malformed(f"policy, line {start + 1}", f"a number beyond {INTEGER_MAX}")
+        policy = structs.replace(_parse(lines, start), number=number, beyond=beyond, expires_ms=expires)
         found = _behind(found, policy)
     if found is None:
         raise Malformed("policy", "it is empty")
     return found
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)
 
 
 def _sections(text: str) -> Iterator[tuple[int, re.Match[str] | None, list[str]]]:

@@ -3,7 +3,7 @@ process, with real rules, bytes and receipts."""
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -209,12 +209,14 @@ class Importer(Loopback):
         return pb.LookupResponse(entry=App.lookup(self._app(), kind, getattr(request, kind)))
 
 
-def imported(client: Importer, path: Path, mapping: Mapping | None = None) -> tuple[Totals, list[BadRow]]:
+def imported(
+    client: Importer, path: Path, mapping: Mapping | None = None, nodes: Sequence[str] = ()
+) -> tuple[Totals, list[BadRow]]:
     """Import a book as `suyuan import` does."""
     words = mapping or Mapping(opening="none")
     told: list[BadRow] = []
     file = BookFile(path, words)
-    run = Import(client, file.kind, words, lambda one: told.append(one) if isinstance(one, BadRow) else None)
+    run = Import(client, file.kind, words, lambda one: told.append(one) if isinstance(one, BadRow) else None, nodes)
     return run.book(file), told
 
 

@@ -8,6 +8,7 @@ import { en } from "./en.js";
 import { cannotView, errorView, failedView } from "./failed.js";
 import { goodsView } from "./goods.js";
 import { answerTo, asked, scanned } from "./link.js";
+import { declared } from "./meant.js";
 import { View } from "./names.js";
 import { openView } from "./open.js";
 import { recordsView } from "./records.js";
@@ -131,7 +132,11 @@ async function check(source) {
     const began = performance.now();
     const { product, closed } = await answerTo(source.policy, source.query, source.proof, source.nowMs);
     const tookMs = performance.now() - began;
-    show((words) => productScreen(words, product, { ...source, closed, tookMs }));
+    const draw = (meant) => show((words) => productScreen(words, product, { ...source, closed, tookMs, meant }));
+    draw([]);
+    if (source.mode !== "served" || product.verdict !== "UNKNOWN_CODE") return;
+    const meant = await declared(source.query, verdictOf);
+    if (meant.length) draw(meant);
   } catch (error) {
     if (!(error instanceof VerifyFailed)) throw error;
     show((words) => [failedView(words, error, source), again(words, source)]);

@@ -71,6 +71,7 @@ export const en = {
   categories: { 129: "Infant formula" },
   between: "{min} to {max}", atMost: "at most {max}", atLeast: "at least {min}",
   compare: "Compare with the pack: code {code}, {lot}.",
+  meant: "Did you mean lot number {lots}? The ledger has it; compare with the pack.",
   ingredients: "Ingredient lots ({n})",
 
   records: "Tests, certificates, measures",

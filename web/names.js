@@ -5,12 +5,13 @@ import { day, region } from "./format.js";
 
 /** What is shown: a verified product, what was asked for, and in which language. */
 export class View {
-  constructor(words, product, { query, closed, serial }) {
+  constructor(words, product, { query, closed, serial, meant }) {
     this.words = words;
     this.product = product;
     this.query = query;
     this.closed = closed; // the way was asked for, and nothing opened it
     this.serial = serial;
+    this.meant = meant; // of an unknown lot, other forms of its number that are known: [{number, path}]
     this.sites = new Map(product.way.filter((stop) => stop.site_entry).map((stop) => [stop.site, stop.site_entry]));
   }
 

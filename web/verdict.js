@@ -39,7 +39,7 @@ export function verdictView(view, saved) {
   const asOf = (saved ? words.asOfSaved : words.asOf).replace("{time}", moment(product.as_of_ms));
   return [
     banner(levelOf(product.verdict), words, title,
-      el("p", { class: "advice" }, advice), view.closed && isWorse ? el("p", {}, words.wayClosed.join(words.colon)) : null, subject(view), el("p", { class: "small" }, asOf)),
+      el("p", { class: "advice" }, advice), view.closed && isWorse ? el("p", {}, words.wayClosed.join(words.colon)) : null, subject(view), didYouMean(view), el("p", { class: "small" }, asOf)),
     ...reasons(view),
   ];
 }
@@ -50,6 +50,12 @@ function subject(view) {
   if (own) return el("p", { class: "subject" }, said(view.lot(own.lot)));
   const values = { code: query.product, lot: view.lotNumber(query.product + query.lot) };
   return el("p", { class: "subject" }, phrase(words.compare, values));
+}
+
+function didYouMean({ words, meant }) {
+  if (!meant.length) return null;
+  const links = meant.flatMap(({ number, path }, place) => [place ? words.comma : null, el("a", { href: path }, said(number))]);
+  return el("p", { id: "meant" }, phrase(words.meant, { lots: links }));
 }
 
 /** The reasons for the verdict, the worst first; mere remarks behind a heading where there is worse. */

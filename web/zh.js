@@ -66,6 +66,7 @@ export const zh = {
   categories: { 129: "婴幼儿配方食品" },
   between: "{min} 至 {max}", atMost: "不高于 {max}", atLeast: "不低于 {min}",
   compare: "请与包装核对：条码 {code}，{lot}。",
+  meant: "您是不是要查批号 {lots}？账本里有它；请与包装核对。",
   ingredients: "原料批次（{n}）",
 
   records: "检验、证书与处置",

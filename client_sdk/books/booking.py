@@ -5,7 +5,7 @@ import may be run again at any time. Envelopes are sent in the order of the rows
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from client_sdk import build
 from client_sdk.books.columns import Book
+from client_sdk.books.flagged import Flag, Flags, note_of
 from client_sdk.books.holdings import Holdings, Stock
 from client_sdk.books.line import Planned
 from client_sdk.books.mapping import Mapping
@@ -25,7 +26,7 @@ from client_sdk.books.sending import Batch, Sender
 from client_sdk.books.waiting import OpenShip, document_of
 from client_sdk.build import Sealed
 from client_sdk.client import Client
-from client_sdk.wire import REFS_A_CALL, Side
+from client_sdk.wire import REFS_A_CALL, Side, clock_ms
 from ledger.errors import Malformed
 from ledger.limits import ENVELOPE_BYTES_MAX, ENVELOPE_RECORDS_MAX
 from ledger.records import act_of_type
@@ -39,7 +40,8 @@ ROW_BYTES_MAX: Final = ENVELOPE_BYTES_MAX // 2 - build.HEADER_ROOM_BYTES
 
 class Totals(Struct):
     """What became of the rows of a book: `acts` counts records by kind, `reasons` bad rows by field or rule;
-    `private` openings wait, since the node did not take them."""
+    `private` openings wait, since the node did not take them. `flagged` counts rows that are booked and flagged, by
+    reason; `flags` names the first of them."""
 
     rows: int = 0
     already: int = 0
@@ -48,6 +50,8 @@ class Totals(Struct):
     private: int = 0
     acts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    flagged: Counter[str] = field(default_factory=Counter)
+    flags: list[Flag] = field(default_factory=list)
 
 
 Tell = Callable[[Planned | BadRow], None]
@@ -56,13 +60,22 @@ Tell = Callable[[Planned | BadRow], None]
 class Import:
     """One book of one member on its way into the ledger. `mapping` is as given, with the answer about the stock
     before the first book: to be kept before the book is sent. `tell` hears of every row that is planned or bad, from
-    the thread that plans or from the one that books, never from both at once."""
+    the thread that plans or from the one that books, never from both at once. `nodes` are to keep prices and
+    contacts, by default the one that is connected."""
 
-    def __init__(self, member: Client, kind: Book, mapping: Mapping, tell: Tell = lambda told: None) -> None:
+    def __init__(
+        self,
+        member: Client,
+        kind: Book,
+        mapping: Mapping,
+        tell: Tell = lambda told: None,
+        nodes: Sequence[str] = (),
+    ) -> None:
         """Malformed where the first book of a member needs to be preceded by a count of what was there."""
         self.totals = Totals()
-        self._member, self._tell = member, tell
-        self._size, holdings = _snapshot(member)
+        self._member, self._tell, self._nodes = member, tell, nodes
+        self._flags = Flags()
+        self._size, holdings = _snapshot(member, self._flags.before)
         self.mapping = opened(mapping, kind, holdings.empty)
         self._planner = Planner(member, member.member_id, holdings, self.mapping)
         self._scratch = Scratch()
@@ -77,8 +90,11 @@ class Import:
                 self._size = self._member.node_info().size
 
     def book(self, rows: Iterable[Row | BadRow], progress: Callable[[], None] = lambda: None) -> Totals:
-        """Send what the rows become. Raises what ends the connection; run it again then."""
-        pending = Pending(self._member.folder)
+        """Send what the rows become. Raises what ends the connection; run it again then. EnvelopeRefused where a node
+        that is to keep prices and contacts is not known: nothing is booked then."""
+        if self._nodes:
+            self._member.require_nodes(self._nodes)
+        pending = Pending(self._member.folder, self._nodes)
         sender = Sender(self._member, pending)
         batches = self._batches(rows)
         try:
@@ -95,6 +111,8 @@ class Import:
                     self._look_again()
         finally:
             pending.close()
+        self._flags.end(self._member)
+        self.totals.flagged, self.totals.flags = self._flags.reasons, self._flags.first
         return self.totals
 
     # Planning; while a book is sent, this runs in the thread that sends
@@ -168,7 +186,7 @@ class Import:
         for planned in self._planned(rows):
             sealed = None if planned is None else self._sealed(planned)
             if planned is not None and sealed is not None:
-                batch.add(planned.row, tuple([act.kind for act in planned.acts]), sealed)
+                batch.add(planned.row, tuple([act.kind for act in planned.acts]), note_of(planned), sealed)
             full = len(batch.sealed) >= RECORDS_AN_ENVELOPE or batch.size > ROW_BYTES_MAX
             if batch.rows and (planned is None or full):
                 yield batch
@@ -197,6 +215,8 @@ class Import:
 
     def _count(self, batch: Batch) -> None:
         self.totals.booked += len(batch.rows)
+        pairs = zip(batch.rows, batch.notes, strict=True)
+        self._flags.booked([(row.line, note) for row, note in pairs if note is not None], clock_ms())
         for kinds, rows in Counter(batch.kinds).items():
             for kind in kinds:
                 self.totals.acts[act_of_type(kind).name.lower().replace("_", " ")] += rows
@@ -219,15 +239,17 @@ def opened(mapping: Mapping, kind: Book, empty: bool) -> Mapping:
     return mapping
 
 
-def _snapshot(member: Client) -> tuple[int, Holdings]:
-    """(leaves of the log that it covers, what a member holds and what waits for it)."""
+def _snapshot(member: Client, see: Callable[[pb.Position], None] = lambda one: None) -> tuple[int, Holdings]:
+    """(leaves of the log that it covers, what a member holds and what waits for it). `see` is shown each position."""
     size = member.node_info().size
-    held = (
-        (one.lot, one.site, Stock(one.held, one.grams, one.reserved, one.sold, one.grams_sold))
-        for one in member.positions()
-    )
+
+    def held() -> Iterator[tuple[str, str, Stock]]:
+        for one in member.positions():
+            see(one)
+            yield one.lot, one.site, Stock(one.held, one.grams, one.reserved, one.sold, one.grams_sold)
+
     ships = (_waits(one) for one in member.handovers() if one.to == member.member_id)
-    return size, Holdings(held, ships)
+    return size, Holdings(held(), ships)
 
 
 def _waits(one: pb.Handover) -> OpenShip:

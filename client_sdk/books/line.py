@@ -13,11 +13,13 @@ from ledger import entries as e
 
 
 class Planned(Struct, frozen=True, gc=False):
-    """What a row becomes: its acts, which share its document line, and one line that says so."""
+    """What a row becomes: its acts, which share its document line, and one line that says so. `stale` says of a count
+    that the book it was held against is not what the ledger has."""
 
     row: Row
     acts: Sequence[Act]
     says: str
+    stale: str = ""
 
 
 class Thing(Struct, frozen=True):

@@ -48,6 +48,7 @@ def count(desk: Desk, line: Line) -> Planned:
     if stock.free < book - found:
         message = f"{book - found} fewer were found, but the ledger has {stock.free} of {line.lot} at {line.site}"
         raise BadCell("账面数量", message, "leave 账面数量 empty to count against what the ledger says")
+    stale = _stale(book, found, stock.held)
     stock.held += found - book
     stock.grams += 0 if grams is None else grams - book_grams
     kind = r.CountKind.OPENING if desk.opening else r.CountKind.PERIODIC
@@ -56,7 +57,16 @@ def count(desk: Desk, line: Line) -> Planned:
         book_grams=None if grams is None else book_grams, found_grams=grams, production=row.goods.production,
         expiry=line.thing.expiry,
     )  # fmt: skip
-    return Planned(row, [act], f"count {found} of {line.lot}, the book said {book}")
+    return Planned(row, [act], f"count {found} of {line.lot}, the book said {book}", stale)
+
+
+def _stale(book: int, found: int, held: int) -> str:
+    """A count books found less book; where the ledger has something else, a difference may be booked twice."""
+    if book == held:
+        return ""
+    return (
+        f"its book said {book}, the ledger {held}: {found - book:+} is booked on top of that; count again if in doubt"
+    )
 
 
 def counted(desk: Desk, line: Line) -> bool:

@@ -2,14 +2,15 @@
 are sealed once, and nobody could make the same opening again.
 
 They stand in the identity folder until the node has them, readable by their owner alone: one file for each import
-that runs, locked while it does. The member's next import gives what a crash left over.
+that runs, locked while it does, with the names of the nodes that are to keep them. The member's next import gives
+what a crash left over.
 """
 
 import os
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -27,10 +28,12 @@ _OPENINGS: Final = msgspec.msgpack.Decoder(dict[int, bytes])
 
 
 class Pending:
-    """Written by the thread that signs, and emptied by the one that hears of receipts."""
+    """Written by the thread that signs, and emptied by the one that hears of receipts. `nodes` are to keep what is
+    given, by default the one that it is given to."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nodes: Sequence[str] = ()) -> None:
         self._folder = folder
+        self._nodes = list(nodes)
         self._lock = threading.Lock()
         self._own: _File | None = None
 
@@ -43,6 +46,7 @@ class Pending:
                 handle, name = tempfile.mkstemp(".db", PREFIX, self._folder)
                 os.close(handle)
                 self._own = _File(Path(name))
+                self._own.name(self._nodes)
             self._own.add(envelope)
 
     def drop(self, envelope: SignedEnvelope) -> None:
@@ -53,7 +57,7 @@ class Pending:
 
     def give(self, member: Client, envelope: SignedEnvelope, leaf: int) -> int:
         """Give the node an envelope's openings, now that its place in the log is known; how many it did not take."""
-        if not _given(member, envelope, leaf):
+        if not _given(member, envelope, leaf, self._nodes):
             return len(envelope.private)
         self.drop(envelope)
         return 0
@@ -91,8 +95,13 @@ class _File:
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS waits (id BLOB PRIMARY KEY, leaf BLOB, signed_ms INTEGER, openings BLOB)"
         )
+        self._db.execute("CREATE TABLE IF NOT EXISTS keeps (node TEXT PRIMARY KEY)")
         self._db.execute("BEGIN EXCLUSIVE")
         self._db.execute("COMMIT")
+
+    def name(self, nodes: Sequence[str]) -> None:
+        """The nodes that are to keep all that is in it."""
+        self._db.executemany("INSERT OR IGNORE INTO keeps VALUES (?)", [(node,) for node in nodes])
 
     def add(self, envelope: SignedEnvelope) -> None:
         row = (envelope.id, envelope.leaf, clock_ms(), msgspec.msgpack.encode(envelope.private))
@@ -104,10 +113,11 @@ class _File:
     def give_all(self, member: Client) -> int:
         """How many still wait. An envelope that is nowhere when it has run out was never taken."""
         waiting = 0
+        nodes = [node for (node,) in self._db.execute("SELECT node FROM keeps ORDER BY rowid")]
         for envelope, signed_ms in self._all():
             done = False
             with suppress(NotFound):
-                done = _given(member, envelope, member.receipt(envelope).leaf)
+                done = _given(member, envelope, member.receipt(envelope).leaf, nodes)
             if done or clock_ms() - signed_ms > LIFETIME_MS:
                 self.remove(envelope.id)
             else:
@@ -128,11 +138,11 @@ class _File:
         self._db.close()
 
 
-def _given(member: Client, envelope: SignedEnvelope, leaf: int) -> bool:
+def _given(member: Client, envelope: SignedEnvelope, leaf: int, nodes: Sequence[str]) -> bool:
     """Whether the node took an envelope's openings."""
     try:
         if envelope.private:
-            member.put_private(leaf, envelope.private)
+            member.put_private(leaf, envelope.private, nodes)
     except ClientError:
         return False
     return True

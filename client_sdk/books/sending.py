@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from client_sdk.books.flagged import Note
 from client_sdk.books.pending import Pending
 from client_sdk.books.rows import BadRow, Row
 from client_sdk.build import Sealed, SignedEnvelope
@@ -23,16 +24,19 @@ OVERLOADED_SECONDS_MAX: Final = 60
 
 
 class Batch(Struct):
-    """The rows of one envelope, the kinds of each one's acts, and the acts of all of them as they were sealed."""
+    """The rows of one envelope, the kinds of each one's acts, what may be flagged of it, and the acts of all of them
+    as they were sealed."""
 
     rows: list[Row] = field(default_factory=list)
     kinds: list[tuple[type, ...]] = field(default_factory=list)
+    notes: list[Note | None] = field(default_factory=list)
     sealed: list[Sealed] = field(default_factory=list)
     size: int = 0
 
-    def add(self, row: Row, kinds: tuple[type, ...], sealed: list[Sealed]) -> None:
+    def add(self, row: Row, kinds: tuple[type, ...], note: Note | None, sealed: list[Sealed]) -> None:
         self.rows.append(row)
         self.kinds.append(kinds)
+        self.notes.append(note)
         self.sealed += sealed
         for one in sealed:
             self.size += one.size
@@ -48,7 +52,7 @@ class Batch(Struct):
             sealed = self.sealed[at : at + len(kinds)]
             at += len(kinds)
             if (problem := wrong.get(number)) is None:
-                left.add(row, kinds, sealed)
+                left.add(row, kinds, self.notes[number], sealed)
                 continue
             what = problem.field or problem.rule
             bad.append(BadRow(row.line, what, problem.message, problem.remedy, row.cells, problem.rule, row.ref))

@@ -19,7 +19,7 @@ from client_sdk.books.mapping import Mapping
 from client_sdk.books.packing import CASE
 from client_sdk.books.reader import BookFile
 from client_sdk.books.rows import BadRow
-from client_sdk.commands.options import Identity, Json, client, notes, progress, say
+from client_sdk.commands.options import Identity, Json, client, notes, progress, say, warn
 from client_sdk.errors import Overloaded, Unavailable
 from ledger.errors import Malformed
 from ledger.records import act_of_type
@@ -35,6 +35,10 @@ def import_book(
     no_opening_stock: Annotated[
         bool, typer.Option("--no-opening-stock", help="There was no stock before the first book; kept.")
     ] = False,
+    private_at: Annotated[
+        list[str],
+        typer.Option(metavar="NODE", help="Keeps prices and contacts (its name: suyuan info); repeatable."),
+    ] = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Import a purchase, sales, production or stock-taking book. Safe to run again: nothing is booked twice."""
@@ -48,7 +52,7 @@ def import_book(
         raise Malformed(str(bad), "it is the book itself; write the bad rows to another file")
     with BadRowFile(bad, file.headers) as bad_rows, client(identity) as member:
         listed = _Listed(bad_rows, as_json, dry_run)
-        run = Import(member, file.kind, mapping, listed.tell)
+        run = Import(member, file.kind, mapping, listed.tell, private_at)
         if dry_run:
             for planned in run.plan(file):
                 run.totals.acts.update(act_of_type(act.kind).name.lower().replace("_", " ") for act in planned.acts)
@@ -58,6 +62,7 @@ def import_book(
             _book(run, file)
     listed.end(bad)
     _say_totals(run.totals, file.unused, as_json, dry_run)
+    _warn_flagged(run.totals, as_json)
     if run.totals.bad:
         raise typer.Exit(1)
 
@@ -99,11 +104,12 @@ class _Listed:
             notes.print(str(told), markup=False, highlight=False, soft_wrap=True)
 
     def _say(self, planned: Planned) -> None:
+        says = "; ".join(filter(None, (planned.says, planned.stale)))
         if self._as_json:
-            values = {"line": planned.row.line, "becomes": planned.says, "ref": planned.row.ref}
+            values = {"line": planned.row.line, "becomes": says, "ref": planned.row.ref}
             print(json.dumps(values, ensure_ascii=False))
         else:
-            print(f"line {planned.row.line}: {planned.says}")
+            print(f"line {planned.row.line}: {says}")
 
     def end(self, path: Path | None) -> None:
         if self._shown > BAD_ROWS_SHOWN_MAX and not self._as_json:
@@ -117,14 +123,28 @@ def _say_totals(totals: Totals, unused: dict[str, str], as_json: bool, dry_run: 
     booked = {"would_book": left} if dry_run else {"booked": totals.booked}
     values: dict[str, Any] = {"rows": totals.rows} | booked | {"already_booked": totals.already}
     values |= {"bad": totals.bad} | ({"private_waiting": totals.private} if totals.private else {})
+    values |= {"flagged": totals.flagged.total()} if totals.flagged else {}
     if as_json:
-        more = {"columns_not_used": unused} if unused else {}
+        more: dict[str, Any] = {"columns_not_used": unused} if unused else {}
+        if totals.flagged:
+            first = [{"line": one.line, "reason": one.reason, "says": one.says} for one in totals.flags]
+            more |= {"flagged_as": dict(totals.flagged), "flagged_first": first}
         say(True, values | {"acts": dict(totals.acts), "reasons": dict(totals.reasons)} | more)
         return
-    parts = {"acts": totals.acts, "reasons": totals.reasons}
+    parts = {"acts": totals.acts, "reasons": totals.reasons, "flagged as": totals.flagged}
     told = {name: ", ".join(f"{n:,} {kind}" for kind, n in one.most_common()) for name, one in parts.items() if one}
     passed_over = {"columns not used": [", ".join(unused), *asked(unused)]} if unused else {}
     say(False, values | told | passed_over)
+
+
+def _warn_flagged(totals: Totals, as_json: bool) -> None:
+    """Rows that are booked and count against the member: the first of them by name, in JSON as `flagged_first`."""
+    if as_json:
+        return
+    for one in totals.flags:
+        warn(f"line {one.line} is booked and flagged: {one.says}")
+    if more := totals.flagged.total() - len(totals.flags):
+        warn(f"and {more:,} more rows are booked and flagged; suyuan positions counts what went out irregular")
 
 
 PARTS: Final = {"column": "columns", "product": "products", "party": "parties", "unit": "units", "lot": "lots"}

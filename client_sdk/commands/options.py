@@ -43,8 +43,11 @@ Owner = Annotated[
     str | None,
     typer.Option(parser=parsing.member, metavar="MEMBER", help="The owner, where you sign as keeper of its goods."),
 ]
-Production = Annotated[int | None, typer.Option(parser=parsing.day, metavar="DATE", help="When it was made.")]
-Made = Annotated[int, typer.Option("--production", parser=parsing.day, metavar="DATE", help="When it was made.")]
+Production = Annotated[int | None, typer.Option(parser=parsing.past_day, metavar="DATE", help="When it was made.")]
+Made = Annotated[
+    int,
+    typer.Option("--production", parser=parsing.past_day, metavar="DATE", help="When it was made, today or before."),
+]
 Expiry = Annotated[int | None, typer.Option(parser=parsing.day, metavar="DATE", help="Best before.")]
 To = Annotated[str, typer.Option(parser=parsing.member, metavar="MEMBER", help="The member that gets it.")]
 ToSite = Annotated[str | None, typer.Option(help="MEMBER/CODE, its site; its main site if left out.")]

@@ -10,7 +10,7 @@ import typer
 
 from client_sdk import when
 from client_sdk.client import Client
-from client_sdk.commands import parsing
+from client_sdk.commands import meant, parsing
 from client_sdk.commands.comparing import Compare, same_everywhere
 from client_sdk.commands.options import (
     FromLeaf,
@@ -181,10 +181,12 @@ def show(
     name = own_site(identity, name) if what == "site" else read(name)
     with client(identity) as member:
         entry = look_up(member, name)
+        near = meant.declared(name, member.lot) if what == "lot" and entry is None else []
         if compare:
             same_everywhere(member, lambda one: _told(look_up(one, name)), f"{what} {name}")
     if entry is None:
-        raise NotFound(f"no {what} {name} is known to the ledger")
+        ask = f"; {meant.question(near)}" if near else ""
+        raise NotFound(f"no {what} {name} is known to the ledger{ask}")
     say(
         as_json,
         _declared(entry, when.iso if as_json else when.shown)

@@ -150,6 +150,7 @@ def choice(kinds: type[Chosen]) -> Callable[[str | Chosen], Chosen]:
 
 
 day = told(when.day)
+past_day = told(when.past_day)
 past = told(when.past_ms)
 since = told(when.start_ms)
 until = told(when.end_ms)

@@ -1,31 +1,31 @@
 """Commands of those who read: proof, verify, info."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
 
-from client_sdk import access, codes, saved, when
+from client_sdk import access, codes, saved
 from client_sdk.client import Client
+from client_sdk.commands import meant
 from client_sdk.commands.comparing import Compare, compared, same_everywhere
-from client_sdk.commands.options import Json, console, policy_file, reader, say
+from client_sdk.commands.options import Json, out, policy_file, reader, say
+from client_sdk.commands.verdicts import GOOD_ENOUGH, as_values, show, spelled
 from client_sdk.errors import NotFound
 from client_sdk.wire import clock_ms
-from ledger import entries as e
 from ledger.errors import Malformed, VerifyFailed
 from ledger.policy import Policy
 from ledger.proof import format as f
 from ledger.proof.verdict import Verdict
 from ledger.proof.verify import Product, Query, verify_product
-from ledger.proof.way import WayIn
 
 NODE_HELP = "Connection file (suyuan-node connection), or a folder with several; may be repeated."
 Connections = Annotated[list[Path], typer.Option("--node", "-n", envvar="SUYUAN_NODE", help=NODE_HELP)]
 Code = Annotated[str, typer.Argument(help="What was scanned: a Digital Link, (01)…(10)…, or GTIN#LOT.")]
 Voucher = Annotated[str, typer.Option(help="32 hexadecimal digits, if the code does not hold it.")]
 Site = Annotated[str, typer.Option(help="A public shop, MEMBER/CODE.")]
-GOOD_ENOUGH = Verdict.FACTS_NOTED
 
 
 def _scan(code: str, voucher: str, site: str) -> codes.Scan:
@@ -41,7 +41,7 @@ def _scan(code: str, voucher: str, site: str) -> codes.Scan:
 def proof(
     code: Code,
     node: Connections,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the proof goes.")],
+    file: Annotated[Path, typer.Option("--out", "-o", help="Where the proof goes.")],
     voucher: Voucher = "",
     site: Site = "",
     as_json: Json = False,
@@ -51,9 +51,11 @@ def proof(
     with reader(node) as source:
         data = source.product_proof(query.product, query.lot, query.voucher, query.site)
         product = source.verify(query, data)
-    out.write_bytes(f.to_file(data))
+        near = _near(source, source.trust.policy, query, product)
+    file.write_bytes(f.to_file(data))
     name = product.verdict.name.lower()
-    say(as_json, {"file": str(out), "bytes": len(data), "verdict": name if as_json else spelled(name)})
+    values = {"file": str(file), "bytes": len(data), "verdict": name if as_json else spelled(name)}
+    say(as_json, values | ({"did_you_mean": near} if near else {}))
 
 
 def verify(
@@ -70,6 +72,7 @@ def verify(
 ) -> None:
     """Verify a product: online, or from a saved file alone with a policy. Exit code 1 unless all is well."""
     query = _scan(code, voucher, site).query()
+    near: list[str] = []
     if file is not None:
         if policy is None and node is None:
             raise typer.BadParameter("a saved file needs --policy (or --node, for its policy): whom do you believe?")
@@ -81,13 +84,31 @@ def verify(
             data = source.product_proof(query.product, query.lot, query.voucher, query.site)
             if compare:
                 same_everywhere(source, lambda one: _verdict(one, trusted, query), "the verdict")
-        product = verify_product(trusted, query, data, clock_ms())
-    if as_json:
-        say(True, as_values(product))
-    else:
-        _show(product)
+            product = verify_product(trusted, query, data, clock_ms())
+            near = _near(source, trusted, query, product)
+    _tell(product, near, as_json)
     if product.verdict > GOOD_ENOUGH:
         raise typer.Exit(1)
+
+
+def _tell(product: Product, near: Sequence[str], as_json: bool) -> None:
+    if as_json:
+        say(True, as_values(product) | ({"did_you_mean": near} if near else {}))
+        return
+    show(product)
+    if near:
+        out(f"{meant.question(near)} The ledger has it; verify the code that stands on the pack")
+
+
+def _near(source: Client, trusted: Policy, query: Query, product: Product) -> list[str]:
+    """Of a lot that is unknown: the other forms of its number that are proven to stand in the ledger."""
+
+    def known(lot: str) -> bool:
+        other = Query(product=query.product, lot=lot.removeprefix(query.product))
+        data = source.product_proof(other.product, other.lot, None, None)
+        return verify_product(trusted, other, data, clock_ms()).verdict != Verdict.UNKNOWN_CODE
+
+    return meant.declared(query.product + query.lot, known) if product.verdict == Verdict.UNKNOWN_CODE else []
 
 
 def _verdict(node: Client, trusted: Policy, query: Query) -> str:
@@ -118,75 +139,6 @@ def _given(node: list[Path] | None) -> list[Path]:
     return node
 
 
-def as_values(product: Product) -> dict[str, Any]:
-    """The conclusion of a verification as plain values."""
-    return {
-        "verdict": product.verdict.name.lower(),
-        "findings": [
-            {"verdict": found.verdict.name.lower(), "subject": found.subject, "detail": found.detail}
-            for found in product.findings
-        ],
-        "as_of": when.iso(product.as_of_ms),
-        "log_size": product.log_size,
-        "height": product.height,
-        "lots": [lot.lot for lot in product.lots],
-        "way": [
-            {"owner": p.owner, "site": p.site, "lot": p.lot,
-             "in": [_way(way) for way in p.ways]}
-            for p in product.way
-        ],
-        "facts": [
-            {"subject": noted.subject, "adverse": noted.adverse, "by": noted.signed.member,
-             "act": noted.signed.element.act.name.lower(), "at": when.iso(noted.signed.time)}
-            for noted in product.facts
-        ],
-    }  # fmt: skip
-
-
-def _way(way: WayIn) -> dict[str, Any]:
-    return {"by": way.kind.name.lower(), "at": when.iso(way.newest[-1].time), "earlier": way.earlier}
-
-
-def spelled(name: str) -> str:
-    """A verdict or a status bit for people; programs get its name, with underscores."""
-    return name.lower().replace("_", " ")
-
-
-def _show(product: Product) -> None:
-    """The verdict first, then why, what it is, its way, and what was checked."""
-    colour = (
-        "green" if product.verdict <= GOOD_ENOUGH else "yellow" if product.verdict < Verdict.ADVERSE_FACT else "red"
-    )
-    console.print(f"[bold {colour}]{spelled(product.verdict.name).upper()}[/]  as of {when.shown(product.as_of_ms)}")
-    for found in product.findings:
-        detail = spelled(found.detail) if found.detail.upper() in e.Bit.__members__ else found.detail
-        console.print(
-            f"  {spelled(found.verdict.name)}: {found.subject} {detail}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-    names = {name: member.name for name, member in product.members.items()}
-    for lot in product.lots:
-        entry = product.products.get(lot.lot.split("#")[0].split("@")[0])
-        dates = f"made {lot.production or 'unknown'}, best before {lot.expiry or 'unknown'}"
-        maker = names.get(lot.commissioner or "", "nobody")
-        holders = lot.holders.count if lot.holders is not None else 0
-        console.print(
-            f"{entry.name if entry else ''} {lot.lot}: commissioned by {maker}, {dates}, {holders} positions so far",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
-    for position in product.way:
-        ways = "; ".join(f"{spelled(way.kind.name)} {when.shown(way.newest[-1].time)}" for way in position.ways)
-        owner = names.get(position.owner, position.owner)
-        console.print(f"  ← {owner} at {position.site}: {ways}", markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"checked: checkpoint of {product.log_size} leaves, its quorum, block {product.height}, "
-        f"{len(product.members)} members, every adverse fact, every way in",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
-
-
 def info(
     node: Connections,
     each: Annotated[bool, typer.Option("--all", help="Compare every node: do they show one history?")] = False,
@@ -198,7 +150,8 @@ def info(
             compared(source, node[0] if node[0].is_dir() else Path(), as_json)
             return
         found = source.node_info()
-    say(as_json, {"name": found.name, "chain": found.chain_id.hex(), "height": found.height, "leaves": found.size})
+    stands = {"height": found.height, "leaves": found.size}
+    say(as_json, {"name": found.name, "node": found.node, "chain": found.chain_id.hex()} | stands)
 
 
 def register(app: typer.Typer) -> None:

@@ -16,6 +16,7 @@ import typer
 
 from client_sdk import when
 from client_sdk.client import Client
+from client_sdk.commands.answers import Answers
 from client_sdk.commands.options import INDENT, Identity, Json, client, notes, unlocked
 from client_sdk.commands.words import answer_to, told
 from client_sdk.errors import EnvelopeRefused, Overloaded, Unavailable
@@ -71,8 +72,8 @@ def watch(
     if from_leaf is not None:
         place.leaf = from_leaf
     with client(who) as member:
-        names = _Names(member)
-        _follow(member, place, once, lambda event: _print(event, names, as_json))
+        names, answers = _Names(member), Answers(member)
+        _follow(member, place, once, lambda event: _print(event, names, answers.place_of(event), as_json))
 
 
 def _follow(member: Client, place: Place, once: bool, show: Callable[[Event], None]) -> None:
@@ -119,14 +120,17 @@ class _Names:
         return self._known[member]
 
 
-def _print(event: Event, name: Callable[[str], str], as_json: bool) -> None:
-    says, answer = told(event.record, event.amounts, name), answer_to(event.record, event.amounts)
+def _print(event: Event, name: Callable[[str], str], answered: str, as_json: bool) -> None:
+    """`answered` is the place of an own record that says the same already."""
+    says = told(event.record, event.amounts, name)
+    answer = "" if answered else answer_to(event.record, event.amounts)
     target = getattr(event.record, "target", None)
     about = target.hex() if target is not None else ""
     if not as_json:
         print(f"{event.leaf}/{event.index}  {when.shown(event.time_ms)}  {name(event.member)} {says}")
         print(f"{INDENT}{event.hash.hex()}")
-        for text in (about and f"about {about}", answer and f"counts when you sign the same, once: {answer}"):
+        asks = answer and f"counts when you sign the same, once: {answer}"
+        for text in (about and f"about {about}", asks, answered and f"you signed the same: {answered}"):
             if text:
                 print(f"{INDENT}{text}")
         return
@@ -135,6 +139,7 @@ def _print(event: Event, name: Callable[[str], str], as_json: bool) -> None:
     values |= {"time_ms": event.time_ms, "time": when.iso(event.time_ms), "member": event.member, "act": act}
     values |= {"record": event.hash.hex(), "says": says}
     values |= ({"target": about} if about else {}) | ({"answer": answer} if answer else {})
+    values |= {"answered": answered} if answered else {}
     print(json.dumps(values, ensure_ascii=False))
 
 

@@ -2,36 +2,9 @@
 // the # of the address and so never travels in one; it holds no key and signs nothing. A voucher that is typed in for a
 // label is drawn as a QR code here and never sent.
 
+import { WORDS, actWord, statusWord } from "./member-words.js";
 import { svg } from "./qr.js";
 
-const WORDS = {
-  zh: {
-    title: "会员", language: "English", positions: "库存", kept: "代管", handovers: "待收货", claims: "待确认", against: "他人声称",
-    envelopes: "记录与回执", labels: "标签", none: "没有内容", more: "更多", lot: "批次", product: "产品", site: "场所", owner: "所有者",
-    held: "在库", status: "状态", sender: "发货方", open: "未收", ref: "单据", time: "时间", supplier: "供应商", claimant: "声称方",
-    disputed: "有争议", records: "记录", receipt: "回执", inForce: "现被封存或召回", goods: "货物", kind: "标签种类",
-    shelf: "货架签", carton: "箱签", sheet: "A4 整页", voucher: "凭证码(32 位十六进制,或整条链接)", count: "张数", print: "打印",
-    make: "生成", publicSite: "此场所已公开,无需凭证码。", voucherHint: "凭证码只留在本页,不会发送。留空则标签只显示批次事实。",
-    voucherBad: "凭证码应为 32 位十六进制数字。", made: "生产日期", expiry: "保质期至", number: "批号",
-    noToken: "请先在自己的电脑上运行 suyuan member-link,再打开它给出的链接。", failed: "节点没有给出内容", readOnly: "节点暂停接收:",
-    yes: "是", no: "", long: "此链接太长,无法做成标签。",
-  },
-  en: {
-    title: "Member", language: "中文", positions: "Stock", kept: "Kept for others", handovers: "To receive",
-    claims: "Unconfirmed", against: "Claimed from us", envelopes: "Records, receipts", labels: "Labels", none: "nothing",
-    more: "More", lot: "Lot", product: "Product", site: "Site", owner: "Owner", held: "Held", status: "Status",
-    sender: "Sender", open: "Open", ref: "Document", time: "Time", supplier: "Supplier", claimant: "Claimant",
-    disputed: "Disputed", records: "Records", receipt: "Receipt", inForce: "held or recalled now", goods: "Goods",
-    kind: "Kind of label", shelf: "Shelf", carton: "Carton", sheet: "A4 sheet",
-    voucher: "Voucher (32 hexadecimal digits, or the whole link)", count: "How many", print: "Print", make: "Make",
-    publicSite: "This site is public: no voucher is needed.",
-    voucherHint: "The voucher stays in this page and is not sent. Without one a label shows the lot's facts only.",
-    voucherBad: "A voucher has 32 hexadecimal digits.", made: "Made", expiry: "Best before", number: "Lot",
-    noToken: "Run suyuan member-link on your own machine, then open the link that it gives.",
-    failed: "The node did not answer with data", readOnly: "The node takes nothing now:", yes: "yes", no: "",
-    long: "This link is too long for a label.",
-  },
-};
 const VIEWS = ["positions", "kept", "handovers", "claims", "against", "envelopes", "labels"];
 const SHEET_LABELS = 21; // three columns of seven on A4
 const state = { language: "zh", token: "", me: null, view: "positions" };
@@ -59,7 +32,9 @@ async function ask(path) {
 const moment = (ms) => new Date(ms).toLocaleString(state.language === "zh" ? "zh-CN" : "en-GB");
 const day = (number) => (number ? String(number).replace(/^(....)(..)(..)$/, "$1-$2-$3") : "");
 const goods = (row) => [row.name, row.specification].filter(Boolean).join(" ");
-const status = (row) => [row.in_force ? word("inForce") : "", ...row.flags.map((flag) => flag.replaceAll("_", " "))].filter(Boolean).join(", ");
+const status = (row) => [row.in_force ? word("inForce") : "", ...row.flags.map((flag) => statusWord(state.language, flag))]
+  .filter(Boolean).join(word("comma"));
+const record = (one) => [actWord(state.language, one.act), one.quantity, one.lot, one.ref].filter(Boolean).join(" ");
 
 // View -> [path of its list, columns: name -> value, which is text or an element].
 const LISTS = {
@@ -70,7 +45,7 @@ const LISTS = {
   against: ["claims?against=1", { product: goods, lot: (r) => r.lot, claimant: (r) => r.claimant, open: (r) => r.open, ref: (r) => r.ref, disputed: (r) => word(r.disputed ? "yes" : "no") }],
   envelopes: ["envelopes", {
     time: (r) => moment(r.time_ms),
-    records: (r) => el("span", {}, ...r.records.slice(0, 20).map((one) => el("div", {}, [one.act, one.quantity, one.lot, one.ref].filter(Boolean).join(" ")))),
+    records: (r) => el("span", {}, ...r.records.slice(0, 20).map((one) => el("div", {}, record(one)))),
     receipt: (r) => el("a", { href: r.receipt, download: `${r.leaf}.tlog-proof` }, String(r.leaf)),
   }],
 };

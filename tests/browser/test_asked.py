@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page
 
 from client_sdk import build
+from client_sdk.commands import meant
 from client_sdk.wire import clock_ms
 from ledger import identifiers
 from ledger import records as r
@@ -60,6 +61,20 @@ def test_a_trade_item_alone_asks_for_its_lot(reader: Reader) -> None:
     shown(page)
     go(page, lot="A1")
     assert text(page, "h1") == "未发现问题"
+
+
+def test_another_form_of_an_unknown_lot_is_offered_and_never_taken(reader: Reader) -> None:
+    page = visit(reader, f"/01/{FORMULA}/10/a1")
+    page.wait_for_selector("#meant")
+    assert (text(page, "h1"), "您是不是要查批号 A1？" in text(page)) == ("查无此批次", True)
+    assert page.url.endswith("/10/a1")
+    assert axe.violations(page) == []
+    page.click("#meant a")
+    page.wait_for_url(f"**/01/{FORMULA}/10/A1")
+    assert text(shown(page), "h1") == "未发现问题"
+    for number in ("a1", "2O25", "A-01", "lot.7", "A1", "0", "李 o1"):
+        ours = page.evaluate("async (one) => (await import('/web/meant.js')).forms(one)", number)
+        assert [f"{FORMULA}#{one}" for one in ours] == meant.forms(f"{FORMULA}#{number}")
 
 
 def test_a_production_date_stands_in_for_a_lot_number(reader: Reader) -> None:

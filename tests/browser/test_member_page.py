@@ -12,6 +12,7 @@ from segno import encoder
 
 from client_sdk import build
 from client_sdk.wire import clock_ms
+from ledger import entries as e
 from ledger import records as r
 from tests.chromium import launched
 from tests.network import Network, run
@@ -30,6 +31,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     with network.client(MAKER) as client:
         declared = {"declared_by": r.DeclaredBy.MAKER, "maker": MAKER.id, "product": FORMULA}
         client.submit([build.act(r.Register, at=clock_ms(), name="乳粉", specification=HOSTILE, **declared)])
+        entered = {"lot": f"{FORMULA}#B2", "quantity": 12, "ref": "RK-1", "site": MAKER.site}
+        client.submit([build.enter(at=clock_ms(), **entered)])
     yield network
     assert network.stop() == 0
 
@@ -51,10 +54,32 @@ def test_it_lists_what_is_ones_own(page: Page, network: Network) -> None:
     assert page.locator("main img").count() == 0, "hostile text is text"
     page.get_by_role("button", name="记录与回执").click()
     page.wait_for_selector("a[download]")
-    assert page.locator("a[download]").count() == 2
+    assert page.locator("a[download]").count() == 3
     page.get_by_role("button", name="English").click()
     page.wait_for_selector("text=Records, receipts")
     assert page.locator("html").get_attribute("lang") == "en"
+
+
+def test_status_and_acts_are_said_in_the_readers_language(page: Page, network: Network) -> None:
+    other = page.context.new_page()
+    told = run("client_sdk.commands", "member-link", "-i", str(network.home(MAKER)), "--json")
+    other.goto(json.loads(told.stdout)["link"])
+    other.wait_for_selector("td.flags")
+    assert any("来源只有一方签名" in one for one in other.locator("td.flags").all_inner_texts())
+    other.get_by_role("button", name="记录与回执").click()
+    other.wait_for_selector("a[download]")
+    assert f"入账 12 {FORMULA}#B2 RK-1" in other.locator("tbody").inner_text()
+    other.get_by_role("button", name="English").click()
+    other.wait_for_selector(f"text=entry 12 {FORMULA}#B2 RK-1")
+    names = {"bits": [bit.name.lower() for bit in e.Bit if bit.name], "acts": [act.name.lower() for act in r.Act]}
+    told_in = """async ([language, { bits, acts }]) => {
+      const words = await import("/web/member-words.js");
+      const said = acts.map((act) => words.actWord(language, act));
+      return [...bits.map((bit) => words.statusWord(language, bit)), ...said];
+    }"""
+    assert [one for one in other.evaluate(told_in, ["zh", names]) if one.isascii() or "{" in one] == []
+    assert [one for one in other.evaluate(told_in, ["en", names]) if not one.isascii() or "{" in one] == []
+    other.close()
 
 
 def test_a_voucher_is_drawn_and_never_sent(page: Page) -> None:

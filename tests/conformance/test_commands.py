@@ -142,13 +142,47 @@ def test_what_both_sides_signed_both_correct(typed: Typed) -> None:
         assert needed in shown
     wrong = typed.run(MAKER, "correct", ship["place"], "--accepted", "44", *why)
     assert (wrong.code, "a ship is corrected by --quantity, --grams" in wrong.err) == (2, True)
-    assert "waits" not in typed.ok(MAKER, "correct", ship["place"], "--quantity", "44", *why).row
+    answered = typed.ok(MAKER, "correct", ship["place"], "--quantity", "44", *why).row
+    assert "waits" not in answered
+    since = ("watch", "--once", "--from", proposed["place"].partition("/")[0])
+    again = next(row for row in typed.ok(MAKER, *since).rows if row["record"] == proposed["record"])
+    assert (again["answered"], "answer" in again) == (answered["place"], False)
+    theirs = next(row for row in typed.ok(DEALER, *since).rows if row["record"] == answered["record"])
+    assert (theirs["answered"], "answer" in theirs) == (proposed["place"], False)
+    assert f"you signed the same: {proposed['place']}" in typed.run(DEALER, *since).out
     assert typed.position(DEALER, lot) == {"held": 44}
     assert typed.position(MAKER, lot) == {"held": 56, "shipped": 44}
     both = ("--did-not-occur", "--reason", "没有发生", "--ref", "b/3")
     assert "--did-not-occur --reason" in typed.ok(MAKER, "correct", ship["record"], *both).row["waits"]
     assert "waits" not in typed.ok(DEALER, "correct", ship["record"][:10], *both).row  # a receive, by its ship
     assert typed.position(MAKER, lot) == {"held": 100}
+
+
+def test_a_correction_that_another_one_replaced_is_not_answered(typed: Typed) -> None:
+    lot = f"{PRODUCT}#AGAIN"
+    made(typed, lot, 100)
+    ship = typed.ok(MAKER, "ship", "--lot", lot, "--quantity", "50", "--to", DEALER.id, "--ref", "k/1").row
+    alone = ("--quantity", "48", "--reason", "少装", "--ref", "k/2")  # open still: it counts by itself
+    first = typed.ok(MAKER, "correct", ship["record"], *alone).row["place"]
+    got = ("--ship", ship["record"], "--lot", lot, "--accepted", "48", "--ref", "k/1")
+    record = typed.ok(DEALER, "receive", *got).row["record"]
+    why = ("--reason", "少装", "--ref")
+    since = ("watch", "--once", "--from", first.partition("/")[0])
+    rows = {}
+    for accepted, reference in (("46", "k/3"), ("45", "k/4"), ("46", "k/5")):
+        place = typed.ok(DEALER, "correct", record, "--accepted", accepted, *why, reference).row["place"]
+        rows = {row["place"]: row for row in typed.ok(MAKER, *since).rows}
+        assert "answer" in rows[place], "what was corrected before it was received is no answer"
+    last = place
+    typed.ok(MAKER, "correct", ship["record"], "--quantity", "47", *why, "k/6")
+    assert typed.position(DEALER, lot) == {"held": 48}
+    rows = {row["place"]: row for row in typed.ok(MAKER, *since).rows}
+    assert "answer" in rows[last], "another number is no answer"
+    typed.ok(DEALER, "correct", record, "--accepted", "46", *why, "k/7")
+    answered = typed.ok(MAKER, "correct", ship["record"], "--quantity", "46", *why, "k/8").row["place"]
+    assert typed.position(DEALER, lot) == {"held": 46}
+    rows = {row["place"]: row for row in typed.ok(MAKER, *since).rows}
+    assert [row["answered"] for row in rows.values() if "answered" in row] == [answered]
 
 
 def test_what_is_taken_but_flagged_is_told(typed: Typed) -> None:
@@ -319,6 +353,67 @@ def test_facts_holds_and_recalls(typed: Typed, tmp_path: Path) -> None:
     assert (shown["status"], shown["adverse"]) == ("failed test", 3)
 
 
+def test_verify_says_why_and_of_which_class(typed: Typed) -> None:
+    lot = f"{PRODUCT}#WHY"
+    made(typed, lot, 100, "--expiry", "20991231")
+    node = ("--node", str(typed.network.connection))
+    typed.ok(REGULATOR, "hold", "--lot", lot, "--reason", "抽检")
+    typed.ok(MAKER, "recall", "--lot", lot, "--grade", "1", "--reason", "检出沙门氏菌")
+    typed.ok(LAB, "fact", "test", "--lot", lot, "--text", "沙门氏菌", "--document", "JC-7", "--adverse")
+    shown = typed.run(None, "verify", lot, *node)
+    lines = [line.strip() for line in shown.out.splitlines()]
+    assert shown.code == 1
+    for line in (
+        f"recalled: {lot}: recall, class 1: 检出沙门氏菌",
+        f"held: {lot}: hold: 抽检",
+        f"failed test: {lot}: failed test",
+        f"adverse fact: {lot}: hold: 抽检; recall, class 1: 检出沙门氏菌; test: 沙门氏菌, JC-7",
+    ):
+        assert line in lines, shown.out
+    assert "made 2026-01-01, best before 2099-12-31" in shown.out
+    name = typed.ok(MAKER, "show", "member", MAKER.id).row["name"]
+    noted = f"! recall, class 1: 检出沙门氏菌; about {lot}, signed by {name} 20"
+    assert [line for line in lines if line.startswith(noted)]
+    row = typed.run(None, "verify", lot, *node, "--json").row
+    assert {"recall, class 1: 检出沙门氏菌", "hold: 抽检"} <= {one["says"] for one in row["findings"]}
+    assert [one["says"] for one in row["facts"] if (one["act"], one["subject"]) == ("recall", lot)] == [
+        "recall, class 1: 检出沙门氏菌"
+    ]
+
+
+def test_verify_says_what_a_recall_of_dates_covers_and_when_goods_expired(typed: Typed) -> None:
+    product = gtin(31)
+    declared(typed, product)
+    lot = f"{product}#OLD"
+    made(typed, lot, 100, "--expiry", "20260201")
+    span = ("--made-from", "20260101", "--made-until", "20260131")
+    typed.ok(MAKER, "recall", "--product", product, *span, "--grade", "2", "--reason", "包装破损")
+    mistaken = typed.ok(REGULATOR, "hold", "--product", product, "--reason", "误").row["record"]
+    typed.ok(REGULATOR, "lift", "--product", product, "--target", mistaken, "--reason", "撤销")
+    node = ("--node", str(typed.network.connection))
+    out = typed.run(None, "verify", lot, *node).out
+    assert f"recalled: {product}: recall, class 2: 包装破损, made 2026-01-01 to 2026-01-31" in out
+    assert f"expired: {lot}: best before 2026-02-01" in out
+    assert "  held:" not in out
+
+
+def test_another_form_of_an_unknown_lot_is_offered_and_never_taken(typed: Typed, tmp_path: Path) -> None:
+    made(typed, f"{PRODUCT}#MEANT01", 10)
+    node = ("--node", str(typed.network.connection))
+    for number in ("meant01", "MEANT-01", "MEANTO1"):
+        shown = typed.run(None, "verify", f"{PRODUCT}#{number}", *node)
+        assert shown.code == 1
+        assert "UNKNOWN CODE" in shown.out
+        assert f"did you mean {PRODUCT}#MEANT01?" in shown.out
+    row = typed.run(None, "verify", f"{PRODUCT}#meant01", *node, "--json").row
+    assert (row["verdict"], row["did_you_mean"]) == ("unknown_code", [f"{PRODUCT}#MEANT01"])
+    nobody = typed.run(None, "verify", f"{PRODUCT}#meant02", *node)
+    assert (nobody.code, "did you mean" in nobody.out) == (1, False)
+    kept = typed.run(None, "proof", f"{PRODUCT}#meant01", *node, "-o", str(tmp_path / "proof"), "--json").row
+    assert kept["did_you_mean"] == [f"{PRODUCT}#MEANT01"]
+    assert f"; did you mean {PRODUCT}#MEANT01?" in typed.run(MAKER, "show", "lot", f"{PRODUCT}#meant01").err
+
+
 def test_a_breach_on_the_way_is_measured_and_stays_with_the_goods(typed: Typed) -> None:
     lot = f"{PRODUCT}#WARM"
     declared(typed, PRODUCT, "--temp-max", "8.5")
@@ -374,6 +469,38 @@ def test_a_case_is_a_level_of_its_can(typed: Typed) -> None:
     typed.ok(IMPORTER, "register", *foreign, "--maker", MAKER.id)
     shown = typed.ok(MAKER, "show", "product", gtin(25)).row
     assert (shown["maker"], shown["declarer"], shown["measure"][:5]) == (MAKER.id, IMPORTER.id, "fixed")
+
+
+def test_a_declaration_keeps_what_is_not_named_again(typed: Typed) -> None:
+    product = gtin(32)
+    fields = ("--category", "129", "--licence", "SC10633040200017", "--shelf-days", "730", "--temp-max", "25")
+    first = typed.ok(MAKER, "register", "--product", product, "--name", "乳粉", *fields, "--closed").row
+    assert "unchanged" not in first
+    told = typed.ok(MAKER, "register", "--product", product, "--shelf-days", "540", "--clear", "licence").row
+    assert told["unchanged"] == ["category", "closed", "declared_by", "maker", "name", "temp_max_mc"]
+    shown = typed.ok(MAKER, "show", "product", product).row
+    assert (shown["name"], shown["category"], shown["shelf_days"], shown["closed"]) == ("乳粉", "129", 540, True)
+    assert "licence" not in shown
+    typed.ok(MAKER, "register", "--product", product, "--not-closed", "--name", "婴幼儿配方乳粉")
+    shown = typed.ok(MAKER, "show", "product", product).row
+    assert (shown["name"], shown["temp_max_mc"], "closed" in shown) == ("婴幼儿配方乳粉", 25_000, False)
+    both = typed.run(MAKER, "register", "--product", product, "--grams", "800", "--clear", "grams")
+    assert (both.code, "--grams is given and cleared" in both.err) == (2, True)
+    queued = typed.run(MAKER, "register", "--product", product, "--queue")
+    assert (queued.code, "say its --name" in queued.err) == (2, True)
+
+
+def test_who_speaks_for_a_product_repeats_nothing_of_anothers_word(typed: Typed) -> None:
+    product = gtin(33)
+    typed.ok(DEALER, "register", "--product", product, "--name", "乳粉", "--declared-by", "holder", "--origin", "NZ")
+    said = typed.run(MAKER, "register", "--product", product)
+    assert (said.code, "not declared by you" in said.err) == (2, True)
+    typed.ok(MAKER, "register", "--product", product, "--name", "奶粉")
+    assert "origin" not in typed.ok(MAKER, "show", "product", product).row
+    typed.ok(MAKER, "register", "--product", product, "--temp-max", "25", "--grams", "800")
+    typed.ok(REGULATOR, "register", "--product", product, "--maker", MAKER.id, "--temp-max", "30")
+    shown = typed.ok(MAKER, "show", "product", product).row
+    assert (shown["grams"], shown["temp_max_mc"], shown["declarer"]) == (800, 30_000, MAKER.id)
 
 
 def second_key(typed: Typed, folder: Path) -> Path:

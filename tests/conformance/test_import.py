@@ -209,6 +209,33 @@ def killed(network: Network, who: Member, path: str) -> None:
     assert 0 < len(found) <= ROWS
 
 
+def test_rows_that_are_booked_and_flagged_are_named(typed: Typed, tmp_path: Path) -> None:
+    late = [row("F", n, "1", "", date="2026-01-02") for n in range(1, 26)]
+    said = typed.run(MAKER, "import", book(tmp_path, SALES, *late))
+    assert (said.code, " 25 booked late\n" in said.out) == (0, True)
+    lines = said.err.splitlines()
+    where = f"1 of {LOT} at {MAKER.site} went out more than 45 days before it was booked"
+    assert lines[0] == f"suyuan: warning: line 2 is booked and flagged: {where}"
+    assert (len(lines), "and 5 more rows are booked and flagged" in lines[20]) == (21, True)
+    told = typed.ok(MAKER, "import", book(tmp_path, SALES, row("G", 1, "1", "", date="2026-01-02"))).rows[-1]
+    assert (told["flagged"], told["flagged_as"]) == (1, {"booked late": 1})
+    assert told["flagged_first"] == [{"line": 2, "reason": "booked late", "says": where}]
+    stock = book(tmp_path, STOCK, f"2026-11-01,{FORMULA},罐,7,6,A1,2025-11-01", name="stock.csv")
+    assert "; its book said 7, the ledger" in typed.run(MAKER, "import", stock, "--dry-run").out
+
+
+def test_the_nodes_that_keep_prices_are_named_and_known_before_anything_is_booked(
+    typed: Typed, network: Network, tmp_path: Path
+) -> None:
+    name = typed.ok(None, "info", "--node", str(network.connection)).row["node"]
+    sold = book(tmp_path, SALES, row("N", 1, "1", ""))
+    unknown = typed.run(MAKER, "import", sold, "--private-at", name, "--private-at", "elsewhere")
+    assert (unknown.code, "cannot give openings to elsewhere" in unknown.err) == (1, True)
+    assert typed.ok(MAKER, "import", sold, "--private-at", name).rows[-1]["booked"] == 1
+    place = next(one["place"] for one in typed.ok(MAKER, "records").rows if one["ref"] in ("N/1", "N-1"))
+    assert typed.ok(MAKER, "private", "show", place).row["price"] == 13_850
+
+
 def test_an_import_killed_in_the_middle_and_run_again_is_as_one_run(
     network: Network, typed: Typed, tmp_path: Path
 ) -> None:

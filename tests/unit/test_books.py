@@ -21,7 +21,7 @@ from client_sdk.build import SignedEnvelope
 from demo.trade import Trade
 from demo.world import make
 from ledger import records as r
-from ledger.errors import Malformed
+from ledger.errors import Malformed, Problem
 from tests.books import PURCHASES, SALES, STOCK, Importer, founded, imported, row, stocks, write
 from tests.world import CASE, DEALER, FORMULA, LOT, MAKER, REGULATOR, SHOP, World
 
@@ -311,6 +311,25 @@ def test_prices_reach_the_node_or_wait_for_it(tmp_path: Path) -> None:
     again, _ = imported(maker, path)
     assert (again.already, again.private, len(maker.private_store)) == (3, 0, 2)
     assert not left_over(tmp_path)
+    world.close()
+
+
+def test_prices_go_to_the_nodes_that_are_named_after_a_crash_too(tmp_path: Path) -> None:
+    world = founded(tmp_path / "world")
+    maker = Importer(world, tmp_path / "maker", MAKER)
+    path = write(tmp_path / "sold.csv", PRICED, sales({"单价": "2.5"}))
+    maker.faults["PutPrivate"] = [None, errors.Unavailable("cut off")]  # the first asks whether the nodes are known
+    totals, _ = imported(maker, path, nodes=("north", "south"))
+    assert (totals.private, maker.private_store) == (1, {})
+    maker.named = []
+    again, _ = imported(maker, path)
+    assert (again.private, len(maker.private_store), maker.named) == (0, 1, ["north", "south"])
+    assert not left_over(tmp_path)
+    maker.faults["PutPrivate"] = [errors.EnvelopeRefused((Problem("malformed", "it knows no others"),))]
+    more = write(tmp_path / "more.csv", PRICED, sales({"单据号": "M", "单价": "2.5"}))
+    with pytest.raises(errors.EnvelopeRefused, match="knows no others"):
+        imported(maker, more, nodes=("west",))
+    assert imported(maker, more)[0].booked == 1
     world.close()
 
 

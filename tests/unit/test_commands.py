@@ -143,6 +143,8 @@ SLIPS = [
     (f"sell --lot {LOT} --quantity 1 --ref s --at yesterday", 2, "write it as 2026-01-31, '2026-01-31 09:30'"),
     (f"sell --lot {LOT} --quantity 1 --ref s --at 2026-02-30", 2, "no moment after 1969"),
     (f"enter --lot {LOT} --quantity 1 --ref s --production 20261301", 2, "'--production': '20261301' is not a date"),
+    (f"commission --lot {LOT} --quantity 1 --ref s --production 20991231", 2, "'20991231' lies ahead, and today is"),
+    (f"transform --input {LOT}=1 --output {LOT}2=1 --ref s --production 2099-12-31", 2, "'2099-12-31' lies ahead"),
     (f"receive --ship abc --lot {LOT} --accepted 1 --ref s", 2, "the first 8 or more of them; `suyuan handovers`"),
     (f"receive --ship {HASH} --lot {LOT} --ref s --queue", 1, "at least one item"),
     (f"ship --lot {LOT} --quantity 1 --to 91330400MA0000006X --ref s", 2, "check character"),
@@ -173,6 +175,8 @@ SLIPS = [
     (f"sell --lot {LOT} --quantity 99999999999999999 --ref s --queue", 1, "is more than"),
     (f"recall --product {FORMULA} --grade 9 --reason x", 2, "'--grade': at most 3 is taken"),
     (f"register --product {FORMULA} --name x --contains 6", 2, "both --base (the item in it) and --contains"),
+    (f"register --product {FORMULA} --clear name", 2, "'name' is none of maker, tolerance-permille"),
+    (f"register --product {FORMULA} --queue", 2, "is not declared by you: say its --name"),
     ("correct 1/0 --did-not-occur --quantity 3 --reason x --ref s", 2, "or what is right, not both"),
     (f"receive --ship abababab --lot {LOT} --accepted 1 --ref s --queue", 2, "which --queue needs"),
     ("site back --name x --region Zhejiang", 2, "did you mean CN-ZJ?"),
@@ -304,6 +308,15 @@ def test_todays_date_in_the_morning_is_no_time_to_come() -> None:
             assert when.past_ms("2026-01-31") == expected
             assert when.past_ms("2026-01-31 23:59") > clock  # stated: the ledger refuses it, if so
     assert when.past_ms("2026-01-31") == NOON_MS < clock_ms()
+
+
+def test_what_was_made_today_in_china_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    midnight = when.time_ms("2026-02-01 00:00")
+    monkeypatch.setattr(when, "clock_ms", lambda: midnight)
+    assert when.past_day("2026-02-01") == 20260201
+    monkeypatch.setattr(when, "clock_ms", lambda: midnight - 1)
+    with pytest.raises(Malformed, match="lies ahead, and today is 20260131"):
+        when.past_day("2026-02-01")
 
 
 def test_lines_and_choices() -> None:

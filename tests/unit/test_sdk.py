@@ -183,6 +183,20 @@ def test_the_pin_moves_forward_and_survives(tmp_path: Path) -> None:
     assert (tmp_path / PIN_FILE).read_bytes() == log.note(9)
 
 
+def test_two_processes_may_pin_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, fsync = Log(), os.fsync
+    one, other = Trust(POLICY, tmp_path), Trust(POLICY, tmp_path)
+
+    def in_between(handle: int) -> None:
+        monkeypatch.setattr(os, "fsync", fsync)
+        other.advance(log.note(5), [], START_MS)
+
+    monkeypatch.setattr(os, "fsync", in_between)
+    one.advance(log.note(9), [], START_MS)
+    assert (tmp_path / PIN_FILE).read_bytes() == log.note(9)
+    assert [path.name for path in tmp_path.iterdir()] == [PIN_FILE]
+
+
 def test_a_log_that_went_back_or_forked_is_refused_and_kept_as_evidence(tmp_path: Path) -> None:
     log, fork = Log(), Log(b"fork")
     trust = Trust(POLICY, tmp_path)
