@@ -51,6 +51,13 @@ class Answers:
             self._next_leaf = envelope.leaf + 1
         return _pairs(self._said[ship]).get(f"{event.leaf}/{event.index}", "")
 
+    def counts_alone(self, event: Event) -> bool:
+        """Whether it is a sender's correction of a ship that is open still: that needs no answer."""
+        record: Any = event.record
+        if not isinstance(record, r.Correct) or event.amounts is None:
+            return False
+        return any(one.ship == record.target for one in self._member.handovers())
+
     def _add(self, leaf: int, index: int, record: r.Record, amounts: Any, mine: bool) -> bytes | None:
         """The ship that a correction is about; None where it is about something else."""
         if not isinstance(record, r.Correct) or amounts is None:

@@ -73,7 +73,7 @@ def watch(
         place.leaf = from_leaf
     with client(who) as member:
         names, answers = _Names(member), Answers(member)
-        _follow(member, place, once, lambda event: _print(event, names, answers.place_of(event), as_json))
+        _follow(member, place, once, lambda event: _print(event, names, answers, as_json))
 
 
 def _follow(member: Client, place: Place, once: bool, show: Callable[[Event], None]) -> None:
@@ -120,10 +120,9 @@ class _Names:
         return self._known[member]
 
 
-def _print(event: Event, name: Callable[[str], str], answered: str, as_json: bool) -> None:
-    """`answered` is the place of an own record that says the same already."""
-    says = told(event.record, event.amounts, name)
-    answer = "" if answered else answer_to(event.record, event.amounts)
+def _print(event: Event, name: Callable[[str], str], answers: Answers, as_json: bool) -> None:
+    says, answered = told(event.record, event.amounts, name), answers.place_of(event)
+    answer = "" if answered or answers.counts_alone(event) else answer_to(event.record, event.amounts)
     target = getattr(event.record, "target", None)
     about = target.hex() if target is not None else ""
     if not as_json:

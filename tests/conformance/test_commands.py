@@ -161,25 +161,27 @@ def test_what_both_sides_signed_both_correct(typed: Typed) -> None:
 def test_a_correction_that_another_one_replaced_is_not_answered(typed: Typed) -> None:
     lot = f"{PRODUCT}#AGAIN"
     made(typed, lot, 100)
-    ship = typed.ok(MAKER, "ship", "--lot", lot, "--quantity", "50", "--to", DEALER.id, "--ref", "k/1").row
-    alone = ("--quantity", "48", "--reason", "少装", "--ref", "k/2")  # open still: it counts by itself
+    ship = typed.ok(MAKER, "ship", "--lot", lot, "--quantity", "50", "--to", DEALER.id, "--ref", "again/1").row
+    alone = ("--quantity", "48", "--reason", "少装", "--ref", "again/2")  # open still: it counts by itself
     first = typed.ok(MAKER, "correct", ship["record"], *alone).row["place"]
-    got = ("--ship", ship["record"], "--lot", lot, "--accepted", "48", "--ref", "k/1")
+    since = ("watch", "--once", "--from", first.partition("/")[0])
+    [told] = [row for row in typed.ok(DEALER, *since).rows if row["place"] == first]
+    assert ("answer" in told, "answered" in told) == (False, False)
+    got = ("--ship", ship["record"], "--lot", lot, "--accepted", "48", "--ref", "again/1")
     record = typed.ok(DEALER, "receive", *got).row["record"]
     why = ("--reason", "少装", "--ref")
-    since = ("watch", "--once", "--from", first.partition("/")[0])
     rows = {}
-    for accepted, reference in (("46", "k/3"), ("45", "k/4"), ("46", "k/5")):
+    for accepted, reference in (("46", "again/3"), ("45", "again/4"), ("46", "again/5")):
         place = typed.ok(DEALER, "correct", record, "--accepted", accepted, *why, reference).row["place"]
         rows = {row["place"]: row for row in typed.ok(MAKER, *since).rows}
         assert "answer" in rows[place], "what was corrected before it was received is no answer"
     last = place
-    typed.ok(MAKER, "correct", ship["record"], "--quantity", "47", *why, "k/6")
+    typed.ok(MAKER, "correct", ship["record"], "--quantity", "47", *why, "again/6")
     assert typed.position(DEALER, lot) == {"held": 48}
     rows = {row["place"]: row for row in typed.ok(MAKER, *since).rows}
     assert "answer" in rows[last], "another number is no answer"
-    typed.ok(DEALER, "correct", record, "--accepted", "46", *why, "k/7")
-    answered = typed.ok(MAKER, "correct", ship["record"], "--quantity", "46", *why, "k/8").row["place"]
+    typed.ok(DEALER, "correct", record, "--accepted", "46", *why, "again/7")
+    answered = typed.ok(MAKER, "correct", ship["record"], "--quantity", "46", *why, "again/8").row["place"]
     assert typed.position(DEALER, lot) == {"held": 46}
     rows = {row["place"]: row for row in typed.ok(MAKER, *since).rows}
     assert [row["answered"] for row in rows.values() if "answered" in row] == [answered]
