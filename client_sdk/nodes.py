@@ -192,12 +192,23 @@ class Nodes(Client):
                 self._left(line, error)
             except errors.EnvelopeRefused as error:
                 if unknown is None or not may_lie_behind(error):
-                    raise
+                    booked = self._booked(envelope, line)
+                    if booked is None:
+                        raise
+                    return booked
             else:
                 if not isinstance(unknown, errors.NotWitnessed):
                     self._answers(line)
                 return receipt
         raise unknown or refused or errors.Unavailable("no node is named")
+
+    def _booked(self, envelope: SignedEnvelope, but: Line) -> Receipt | None:
+        """Another node's receipt for what one says is refused: whoever believed that alone would book it anew."""
+        for line in self._in_order():
+            if line is not but and line.away_until <= self._clock():
+                with suppress(SuyuanError):
+                    return line.client.receipt(envelope)
+        return None
 
     @staticmethod
     def _submit_to(client: Client, envelope: SignedEnvelope, known: bool) -> Receipt:
@@ -234,7 +245,7 @@ class Nodes(Client):
             try:
                 for envelope, outcome in line.client._flow(flow):
                     self._answers(line)
-                    yield envelope, self._settled(envelope, outcome, envelope.id in sent)
+                    yield envelope, self._settled(envelope, outcome, envelope.id in sent, line)
                 break
             except errors.ClientError as failure:
                 if flow.failure is not None:
@@ -255,8 +266,14 @@ class Nodes(Client):
         self._left(line, failure)
         return self._in_order()[0].away_until <= self._clock()
 
-    def _settled(self, envelope: SignedEnvelope, outcome: Receipt | SuyuanError, sent: bool) -> Receipt | SuyuanError:
+    def _settled(
+        self, envelope: SignedEnvelope, outcome: Receipt | SuyuanError, sent: bool, by: Line
+    ) -> Receipt | SuyuanError:
         """What an answer is worth, where another node may have the envelope too (`sent`), or know more of it."""
+        if isinstance(outcome, errors.EnvelopeRefused):
+            booked = self._booked(envelope, by)
+            if booked is not None:
+                return booked
         if isinstance(outcome, errors.NotWitnessed):
             with suppress(SuyuanError):
                 return self.receipt(envelope)

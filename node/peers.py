@@ -3,6 +3,8 @@ those of the others. To let a node in, to follow it to another address, or to tu
 its file.
 """
 
+import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,6 +20,8 @@ OWN_FILE: Final = "peer.json"
 FOLDER: Final = "peers"
 HOST_PORT: Final = r"^[A-Za-z0-9.\[\]:_-]+:[0-9]{1,5}$"
 EXPECTED: Final = "a node's public file, as suyuan-node init --join writes it, is expected"
+HOST_CHARS_MAX: Final = 253
+LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 Address = Annotated[str, Meta(pattern=HOST_PORT)]
 
 
@@ -65,9 +69,28 @@ def read(path: Path) -> Peer:
         peer = msgspec.json.decode(path.read_bytes(), type=Peer)
         note.check_name(peer.name)
         governance.check_validators([peer.validator])
+        for address in (peer.address, peer.cosign):
+            check_address(address)
     except (ValueError, msgspec.MsgspecError, Malformed) as error:
         raise Malformed(str(path), f"{error}; {EXPECTED}") from None
     return peer
+
+
+def check_address(text: str) -> None:
+    """Malformed where HOST:PORT cannot be one: another owner wrote it, and no node may end over it."""
+    host, _, port = text.rpartition(":")
+    labels = host.removesuffix(".").split(".")
+    is_name = len(host) <= HOST_CHARS_MAX and all(LABEL.fullmatch(label) for label in labels)
+    if not 0 < int(port) < 1 << 16 or not (is_name or _is_ipv6(host)):
+        raise Malformed("address", f"{text!r} is no HOST:PORT")
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return host.startswith("[") and host.endswith("]")
 
 
 def write(path: Path, peer: Peer) -> None:

@@ -220,6 +220,28 @@ def test_a_rules_no_is_final_though_another_node_did_not_answer(desk: Desk) -> N
     assert desk.refs() == []
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refusal_of_what_is_booked_is_no_refusal(desk: Desk, stream: bool) -> None:
+    """Who believed it would correct the act, and book it a second time."""
+    honest = desk.first._Submit
+
+    def lie(request: pb.SubmitRequest) -> pb.SubmitResult:
+        honest(request)
+        if not stream:
+            raise errors.EnvelopeRefused((Problem("position.overdrawn", "a lie"),))
+        problem = pb.Problem(rule="position.overdrawn", message="a lie")
+        return pb.SubmitResult(refusal=pb.Refusal(kind=pb.Refusal.KIND_REFUSED, problems=[problem]))
+
+    desk.first._Submit = lie  # type: ignore[method-assign]
+    envelope = desk.envelope("A/1")
+    if stream:
+        [(_, outcome)] = desk.nodes.submit_stream([envelope])
+    else:
+        outcome = desk.nodes.submit_envelope(envelope)
+    assert isinstance(outcome, Receipt)
+    assert desk.refs() == ["A/1"]
+
+
 def test_a_receipt_is_looked_for_at_every_node(desk: Desk) -> None:
     envelope = desk.envelope("A/1")
     with pytest.raises(errors.NotFound):

@@ -461,3 +461,6 @@ def test_a_policy_that_is_renewed_after_its_end_leads_no_reader_on_and_stops_no_
         chain.verify(reader, chain.proof())
     with pytest.raises(VerifyFailed, match="policy 1 ended"):
         chain.verify(POLICY, chain.proof(), saved=True)
+    broken = structs.replace(chain.steps[1], header_proof=[bytes(32), *chain.steps[1].header_proof[1:]])
+    with pytest.raises(VerifyFailed, match="leads to root"):  # both verifiers name the same of two flaws
+        chain.verify(reader, chain.proof(steps=[broken]))

@@ -39,15 +39,16 @@ function stepped(policy, step, entry, root, now, signatures) {
   expect(isNext, CHECK, `a step leads to policy ${entry.number}, the reader is at ${policy.number}`);
   const missing = `it has no group "${VALIDATORS_GROUP}", so nobody can say who follows`;
   expect(policy.groups.has(VALIDATORS_GROUP), CHECK, missing);
-  const deciding = { ...policy, quorum: VALIDATORS_GROUP, before: null };
+  const deciding = { ...policy, quorum: VALIDATORS_GROUP, before: null, expires: null };
   const agreed = checkPolicy(deciding, step.checkpoint, null, signatures);
-  requireInForce(policy, now ?? agreed.oldest);
   const header = lastHeader(step.header, step.header_proof, agreed.checkpoint);
   const isState = same(root, header.state);
   expect(isState, CHECK, `the step's map has root ${hex(root)}, its block ${hex(header.state)}`);
   const governs = entry.beyond !== null && BigInt(entry.beyond) < agreed.checkpoint.size;
   expect(governs, CHECK, "the next policy does not govern the head that shows it");
-  return successor(policy, entry);
+  const following = successor(policy, entry);
+  for (const time of [agreed.oldest, now]) if (time !== null) requireInForce(policy, time);
+  return following;
 }
 
 /** The reader's policy with other validators; the witnesses and groups that it added stay. */
