@@ -45,6 +45,7 @@ class Exchange:
         self._waiting = {peer: deque[bytes](maxlen=COSIGNED_HEADS_ENTRIES_MAX) for peer in peers}
         self._wake = {peer: asyncio.Event() for peer in peers}
         self._refusing: set[str] = set()
+        self._pointless: set[str] = set()
         self._runner: web.AppRunner | None = None
 
     def tell(self, note: bytes) -> None:
@@ -129,6 +130,8 @@ class Exchange:
                 if reached:
                     log.warning("a validator cannot be reached", peer=peer, reason=str(error) or type(error).__name__)
                 reached = False
+                while len(waiting) > 1:  # the newest says all, and an old time would accuse a clock that is right
+                    waiting.popleft()
                 wake.set()
                 await asyncio.sleep(AGAIN_SECONDS)
 
@@ -143,8 +146,11 @@ class Exchange:
         self._refusing.discard(peer)
         try:
             self._heard(answer)
-        except (Malformed, VerifyFailed) as error:
-            log.warning("a validator's answer proves nothing", peer=peer, reason=str(error))
+            self._pointless.discard(peer)
+        except (Malformed, VerifyFailed) as error:  # an observer's, or that of one who left office, again and again
+            if peer not in self._pointless:
+                log.info("a node's answer has no cosignature that counts", peer=peer, reason=str(error))
+            self._pointless.add(peer)
 
     def _tell_refused(self, peer: str, answer: bytes) -> None:
         """Once, and not with every block."""

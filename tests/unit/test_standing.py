@@ -23,7 +23,8 @@ SEEN = Seen(
     peers=frozenset({"a", "b", "c"}), transactions=3, bytes=900,
 )  # fmt: skip
 WELL = Standing(
-    now_ms=NOW, reasons=("", ""), seen=SEEN, peers_expected=3, peers_needed=2, quorum_ms=NOW - 1000, lag_leaves=2,
+    now_ms=NOW, reasons=("", ""), seen=SEEN, peers_expected=3, voters=frozenset("abx"),
+    voters_needed=2, quorum_ms=NOW - 1000, lag_leaves=2,
     lag_seconds=0.1, cosigned=(Cosigned("v1", 7, NOW), Cosigned("v2", 0, 0)), starts=1,
 )  # fmt: skip
 
@@ -40,7 +41,11 @@ def seen(**changed: Any) -> Standing:
         (structs.replace(WELL, seen=None), "does not answer"),
         (seen(catching_up=True), "catches up"),
         (seen(peers=frozenset("ab")), ""),
-        (seen(peers=frozenset("a")), "reaches 1 of 3 peers; with fewer than 2 nothing"),
+        (seen(peers=frozenset("a")), "reaches 1 other validators, and with fewer than 2 nothing is ordered"),
+        (seen(peers=frozenset("acd")), "reaches 1 other validators"),  # c and d are observers
+        (structs.replace(seen(peers=frozenset("a")), unknown=("port",)), "peers/ lacks the file of port"),
+        (seen(peers=frozenset(), catching_up=True), "reaches none of its 3 peers"),
+        (structs.replace(seen(peers=frozenset("c")), voters_needed=0), ""),  # an observer
         (structs.replace(WELL, clock_ahead_ms=limits.COSIGNER_CLOCK_OFF_MS_MAX), ""),
         (structs.replace(WELL, clock_ahead_ms=600_000), "600 s ahead of"),
         (structs.replace(WELL, clock_ahead_ms=-600_000), "600 s behind"),

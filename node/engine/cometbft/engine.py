@@ -50,6 +50,7 @@ from proto.abci import abci_pb2 as pb
 
 COSIGN_AGAIN_SECONDS: Final = 60
 LOOK_AGAIN_SECONDS: Final = 1
+OUTDATED: Final = "its keys are no longer those in office: start it again, so that it takes its next ones"
 UNTOLD_SECONDS: Final = 1.0  # by then every validator has told what it cosigned
 RETURNING: Final = "it does not know what it signed last, and signs nothing until it stands where the others stand"
 log = structlog.get_logger(__name__)
@@ -77,7 +78,7 @@ class Cometbft:
         cosigner.held = self._returning.active
         write_config(self._home, data / "keys", store.genesis, listen, peers)
         allowed = frozenset(address_of(peer.peer) for peer in peers)
-        self._peers_expected = len(allowed)
+        self._peers = {peer.name: address_of(peer.peer) for peer in peers}
         self._progress = Progress(self._home, store.head)
         self._checker = Checker(store.head.chain, store)
         self._application = Application(store, self._checker, self._progress)
@@ -100,6 +101,7 @@ class Cometbft:
         self._failure: asyncio.Future[None] = self._loop.create_future()
         self._grown: Callable[[], None] = lambda: None
         self._stopped = False
+        self._unknown: tuple[str, ...] = ()
         self._standing = self._look()
 
     # What the node asks
@@ -318,6 +320,12 @@ class Cometbft:
     def _look(self) -> standing.Standing:
         gathering, office = self._gathering, self._validators.office
         seen = {key.name: gathering.sightings.newest.get(key.name) for key in office.keys}
+        others = [name for name in seen if name != self._cosigner.name]
+        unknown = tuple(name for name in others if name not in self._peers)
+        if unknown != self._unknown and self._is_validator():
+            log.warning("peers/ lacks the files of validators: suyuan-node peer", validators=unknown)
+        self._unknown = unknown
+        is_outdated = self._cosigner.name in seen and self._cosigner.key not in office.keys
         lag_leaves, lag_seconds = gathering.lag()
         return standing.Standing(
             now_ms=self._clock_ms(),
@@ -325,10 +333,13 @@ class Cometbft:
                 "the node is stopping" if self._stopped else "",
                 "" if self._server.connected else "CometBFT does not run; it is being started",
                 RETURNING if self._returning.active else "",
+                OUTDATED if is_outdated else "",
             ),
             seen=self._watch.seen,
-            peers_expected=self._peers_expected,
-            peers_needed=office.needed - self._is_validator(),
+            peers_expected=len(self._peers),
+            voters=frozenset(self._peers[name] for name in others if name in self._peers),
+            voters_needed=office.needed - 1 if self._is_validator() else 0,
+            unknown=unknown,
             cosigned=tuple(
                 Cosigned(name, one.leaves, one.time_ms) if one else Cosigned(name, 0, 0) for name, one in seen.items()
             ),

@@ -20,14 +20,16 @@ from node.engine.cometbft.watch import Seen
 class Standing(Struct, frozen=True, kw_only=True):
     """At one moment, `now_ms`. `reasons` are why nothing is ordered, whatever the figures say; `quorum_ms` is since
     when a quorum stands behind what readers get (0: none ever did); `lag_leaves` stored here wait for theirs
-    since `lag_seconds`. With `peers_needed` it is a quorum; `stalled_seconds` passed since CometBFT's last block;
-    `starts` counts CometBFT's."""
+    since `lag_seconds`. `voters` are the other validators, by CometBFT's id, so many of whom are needed; of those in
+    `unknown` peers/ has no file. `stalled_seconds` passed since CometBFT's last block; `starts` counts its starts."""
 
     now_ms: int
     reasons: tuple[str, ...] = ()
     seen: Seen | None = None
     peers_expected: int = 0
-    peers_needed: int = 0
+    voters: frozenset[str] = frozenset()
+    voters_needed: int = 0
+    unknown: tuple[str, ...] = ()
     cosigned: tuple[Cosigned, ...] = ()
     clock_ahead_ms: int = 0
     quorum_ms: int = 0
@@ -48,11 +50,14 @@ def _troubles(at: Standing) -> Iterator[str]:
     if seen is None:
         yield "CometBFT does not answer; its log is cometbft/cometbft.log"
         return
+    if not seen.peers and at.peers_expected:
+        yield f"CometBFT reaches none of its {at.peers_expected} peers: are they up, and is its file in their peers/?"
     if seen.catching_up:
         yield f"it catches up with the others; CometBFT stands at block {seen.height}"
-    if len(seen.peers) < at.peers_needed:
-        here = f"CometBFT reaches {len(seen.peers)} of {at.peers_expected} peers"
-        yield f"{here}; with fewer than {at.peers_needed} nothing is ordered"
+    if len(seen.peers & at.voters) < at.voters_needed:
+        here = f"CometBFT reaches {len(seen.peers & at.voters)} other validators"
+        lacks = f"; peers/ lacks the file of {', '.join(at.unknown)}" if at.unknown else ""
+        yield f"{here}, and with fewer than {at.voters_needed} nothing is ordered{lacks}"
     if abs(at.clock_ahead_ms) > COSIGNER_CLOCK_OFF_MS_MAX:
         side = "ahead of" if at.clock_ahead_ms > 0 else "behind"
         yield f"its clock is {abs(at.clock_ahead_ms) // 1000} s {side} the other validators' clocks"
