@@ -21,8 +21,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     """At one moment, `now_ms`. `reasons` are why nothing is ordered, whatever the figures say; `quorum_ms` is since
     when a quorum stands behind what readers get (0: none ever did); `lag_leaves` stored here wait for theirs
     since `lag_seconds`. `voters` are the other validators, by CometBFT's id, so many of whom are needed, and so many
-    `liars` may claim anything; of those in `unknown` peers/ has no file. `stalled_seconds` passed since CometBFT's last
-    block; `starts` counts its starts."""
+    `liars` may claim anything; of those in `unknown` peers/ has no file. `stalled_seconds` passed since its
+    last block; `starts` counts CometBFT's starts."""
 
     now_ms: int
     reasons: tuple[str, ...] = ()
