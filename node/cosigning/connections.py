@@ -62,7 +62,9 @@ class Connections:
 
     def __init__(self, app: web.Application) -> None:
         app.middlewares.append(_answered)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=PEER_ANSWER_SECONDS_MAX)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=PEER_ANSWER_SECONDS_MAX, handler_cancellation=True
+        )
         self._server: asyncio.Server | None = None
         self._of_client: Counter[str] = Counter()
         self.complaints = Complaints()
@@ -139,6 +141,15 @@ class Connection(web.RequestHandler):
         except Exception as error:
             self._connections.complaints.take(error, self._client)
             self._line.abort()
+
+    async def start(self) -> None:
+        """What aiohttp itself fails at would be told by asyncio, each time."""
+        try:
+            await super().start()
+        except Exception as error:
+            self._connections.complaints.take(error, self._client)
+            if self._line is not None:
+                self._line.abort()
 
     def begin_answer(self) -> None:
         """The head is there."""

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import ClientSession, web
+from aiohttp.http_exceptions import BadHttpMessage
+from structlog.testing import capture_logs
 
 from node.cosigning import connections
-from node.cosigning.connections import Connections
+from node.cosigning.connections import Complaints, Connections
 from node.cosigning.exchange import PATH, Exchange
 from node.http.clients import group_of
 from tests.validators import SUCCESSION
@@ -120,31 +122,41 @@ async def test_a_household_has_its_share_and_all_together_theirs(monkeypatch: py
     assert found.admit(others[2])
 
 
+# Kinds of bytes that nobody can read -> what of them stands in the log.
 BROKEN = {
-    "BadStatusLine": b"POST /cosignature\r\n\r\n",
-    "a body": HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nno chunk\r\n",
-    "an encoding": HEAD + b"Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
-    "breaks off": BODY + b"x",
+    b"GET http://[::1/ HTTP/1.1\r\nHost: a\r\n\r\n": "InvalidURLError",
+    HEAD + b"Content-Length: many\r\n\r\n": "BadHttpMessage",
+    HEAD + b"X: " + bytes(9000) + b"\r\n\r\n": "BadHttpMessage",
+    HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nno chunk\r\n": "",
+    HEAD + b"Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello": "",
+    BODY + b"x": "",  # and breaks off
+    b"CONNECT \r\na:9 HTTP/1.1\r\n\r\n": "AttributeError",  # at which aiohttp's own task ends
+    b"GET /bug HTTP/1.1\r\nHost: a\r\n\r\n": "ZeroDivisionError",
 }
 
 
-async def test_what_nobody_can_read_is_told_once(
-    port: Port, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    for data in BROKEN.values():
-        for _ in range(5):
-            reader, writer = await opened(port, data)
-            if data.endswith(b"x"):
-                await writer.drain()
-                writer.write_eof()
-            await cut_off(reader)
-            writer.close()
-    for _ in range(3):
-        reader, writer = await opened(port, b"GET /bug HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert b"500 Internal Server Error" in await cut_off(reader)
-        writer.close()
-    assert not caplog.records, "aiohttp and asyncio themselves say nothing"
-    said = "".join(capfd.readouterr())
-    print(said)
-    assert said.count("an answer of cosign_port failed") == 1
-    assert said.count("Traceback") == 1, "of what is a fault of the node"
+async def test_what_nobody_can_read_is_told_once(port: Port, caplog: pytest.LogCaptureFixture) -> None:
+    with capture_logs() as told:
+        for data in BROKEN:
+            for _ in range(5):
+                reader, writer = await opened(port, data)
+                if data == BODY + b"x":
+                    await writer.drain()
+                    writer.write_eof()
+                await cut_off(reader)
+                writer.close()
+    assert caplog.records == [], "aiohttp and asyncio themselves say nothing"
+    assert sorted(one["kind"] for one in told) == sorted({kind for kind in BROKEN.values() if kind})
+    faults = [one["kind"] for one in told if "exc_info" in one]
+    assert faults == ["AttributeError", "ZeroDivisionError"], "what nobody foresaw has its traceback"
+
+
+def test_what_was_told_is_told_again_with_how_many_there_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(connections.time, "monotonic", lambda: now)
+    complaints = Complaints()
+    with capture_logs() as told:
+        for second in range(0, 100, 10):
+            now = 1000.0 + second
+            complaints.take(BadHttpMessage("x"), "198.51.100.1")
+    assert [one["unsaid_before"] for one in told] == [0, 5]
