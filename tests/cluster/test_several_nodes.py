@@ -143,7 +143,7 @@ def test_a_paused_node_is_left_aside_and_what_it_got_is_booked_once(cluster: Clu
             receipt = nodes.submit_envelope(first)
             assert len(told) == 1
             nodes.lines[0].away_until = 0
-            nodes.lines[0].client.call_seconds = 1
+            nodes.lines[0].client.stalled_seconds = 3
             for envelope, outcome in nodes.submit_stream(nodes.sign([sale(1, "PAUSED"), sale(2, "PAUSED")])):
                 assert isinstance(outcome, Receipt), (envelope.id.hex(), outcome)
         finally:
@@ -162,7 +162,7 @@ def test_an_outbox_keeps_everything_while_two_of_four_are_down(
             cluster.net.kill(node)
         entries = [outbox.add([sale(number, "TWO")])[0] for number in range(3)]
         for line in nodes.lines:
-            line.client.call_seconds = 2
+            line.client.stalled_seconds = 2
         report = outbox.send(nodes)
         assert (report.booked, report.again) == (0, True)
         assert [one.state for one in outbox.waiting()] == [State.SENT, State.WAITING, State.WAITING]
@@ -171,7 +171,7 @@ def test_an_outbox_keeps_everything_while_two_of_four_are_down(
         cluster.net.wait_ready(2, 3)
         cluster.settled()
         for line in nodes.lines:
-            line.client.call_seconds = None
+            line.client.stalled_seconds = 30
         assert outbox.send(nodes).booked == 3
         assert [entry.id for entry in outbox.settled()][:3][::-1] == [one.id for one in entries]
     assert booked(cluster, "TWO") == ["TWO/0", "TWO/1", "TWO/2"]
