@@ -200,6 +200,24 @@ def test_commands_go_on_and_compare(cluster: Cluster, capfd: pytest.CaptureFixtu
     assert booked(cluster, "CLI") == ["CLI/1"]
 
 
+def test_commands_name_who_took_it_while_two_of_four_are_down(
+    cluster: Cluster, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for node in (2, 3):
+        cluster.net.kill(node)
+    for number, nodes in enumerate([(1,), (1, 4), (2, 4)]):
+        folder = home(cluster, MAKER, *nodes)
+        environment = {keys.PASSPHRASE_VARIABLE: "x", "SUYUAN_IDENTITY": str(folder)}
+        capfd.readouterr()
+        assert typed(environment, "sell", "--lot", LOT, "--quantity", "1", "--ref", f"NONE/{number}") == 1
+        told = capfd.readouterr().err
+        [line] = [line for line in told.splitlines() if "took it, and no quorum of validators answered" in line]
+        assert ["node.json (" in line, "1-node4 (" in line] == [nodes[0] == 1, 4 in nodes]
+    cluster.net.start(2, 3)
+    cluster.net.wait_ready(2, 3)
+    assert booked(cluster, "NONE") == [f"NONE/{number}" for number in range(3)]
+
+
 # A node that lies
 
 
