@@ -181,9 +181,9 @@ def test_commands_go_on_and_compare(cluster: Cluster, capfd: pytest.CaptureFixtu
     folder = home(cluster, MAKER, 3, 1, 2, 4)
     environment = {keys.PASSPHRASE_VARIABLE: "x", "SUYUAN_IDENTITY": str(folder)}
 
-    def ask(*arguments: str) -> str:
+    def ask(*arguments: str, code: int = 0) -> str:
         capfd.readouterr()
-        assert typed(environment, *arguments) == 0, capfd.readouterr().err
+        assert typed(environment, *arguments) == code, capfd.readouterr().err
         told = capfd.readouterr()
         assert "history 2" not in told.out
         return told.out + told.err
@@ -194,7 +194,9 @@ def test_commands_go_on_and_compare(cluster: Cluster, capfd: pytest.CaptureFixtu
     assert "is asked in place of node.json" in ask(*sell, "CLI/1")
     assert "is not compared" in ask("show", "lot", LOT, "--compare")
     assert "is not compared" in ask("verify", LOT, "--node", str(folder), "--compare")
-    assert ask("info", "--node", str(folder), "--all").count("history 1") == 3
+    told = ask("info", "--node", str(folder), "--all", code=1)
+    assert told.count("history 1") == 3
+    assert "one history: 3 of 4 nodes show it; " in told
     cluster.net.start(3)
     cluster.net.wait_ready(3)
     assert booked(cluster, "CLI") == ["CLI/1"]
