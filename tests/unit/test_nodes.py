@@ -1,9 +1,11 @@
 """Several nodes behind one client: ledger, rules and proofs are real; the lines to it fail as told."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -12,6 +14,7 @@ import pytest
 import trustme
 
 from client_sdk import access, build, errors, keys
+from client_sdk.async_client import AsyncClient
 from client_sdk.build import SignedEnvelope
 from client_sdk.client import Client
 from client_sdk.nodes import AWAY_SECONDS, AWAY_SECONDS_MAX, Nodes
@@ -410,6 +413,25 @@ def test_a_call_whose_time_runs_out_says_that_no_quorum_answered(desk: Desk, mon
     desk.first.Submit = late  # type: ignore[attr-defined]
     with pytest.raises(errors.NoQuorum):
         desk.first.submit_envelope(desk.envelope("A/1"))
+
+
+async def test_the_asynchronous_client_ends_the_wait_too(desk: Desk) -> None:
+    taken: list[pb.SubmitRequests] = []
+
+    async def held(messages: AsyncIterator[pb.SubmitRequests], **more: object) -> AsyncIterator[pb.SubmitResults]:
+        taken.extend([await anext(messages)])
+        await asyncio.Event().wait()
+        yield pb.SubmitResults()
+
+    async def unknown(method: str, request: object) -> None:
+        raise errors.NotFound(method)
+
+    client = AsyncClient.__new__(AsyncClient)
+    client.connection, client.identity, client.trust = desk.first.connection, desk.identity, desk.first.trust
+    client._stub, client._call, client.stalled_seconds = SimpleNamespace(SubmitStream=held), unknown, 0.1  # type: ignore[method-assign]
+    with pytest.raises(errors.NoQuorum, match="took it, and no quorum"):
+        await client.submit([desk.sale("A/1")])
+    assert len(taken) == 1
 
 
 def test_many_nodes_are_not_all_waited_for(desk: Desk) -> None:
