@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from ledger import governance, signature
+from ledger.block import RULES_KNOWN
 from ledger.errors import Malformed
 from ledger.fields import Validator
 from ledger.genesis import chain_id
@@ -61,8 +62,14 @@ def _told(in_office: Sequence[Validator], terms: Terms) -> dict[str, str]:
         "leaves": ", ".join(sorted(old.keys() - new.keys())) or "nobody",
         "other_keys": ", ".join(one for one in changed if one) or "nobody",
         "ends_ms": str(terms.expires or "never"),
-        "rules": str(terms.rules),
+        "rules": _rules(terms.rules),
     }
+
+
+def _rules(version: int) -> str:
+    if version in RULES_KNOWN:
+        return str(version)
+    return f"{version}, WHICH THIS PROGRAM DOES NOT KNOW: it stops there; install the newer one before that is booked"
 
 
 def _other_keys(old: Validator, new: Validator) -> str:

@@ -17,7 +17,7 @@ from prometheus_client import Metric
 
 from ledger import checkpoint as c
 from ledger import note as n
-from ledger.plan import Checked, Verdict
+from ledger.plan import Checked, Verdict, timely
 from ledger.state import policy_in
 from ledger.storage.chainstore import ChainStore
 from ledger.storage.chainview import ChainView
@@ -49,6 +49,7 @@ from node.succession import Succession
 from proto.abci import abci_pb2 as pb
 
 COSIGN_AGAIN_SECONDS: Final = 60
+EXPIRED: Final = "envelope.expired"
 LOOK_AGAIN_SECONDS: Final = 1
 OUTDATED: Final = "its keys are no longer those in office: start it again, so that it takes its next ones"
 UNTOLD_SECONDS: Final = 1.0  # by then every validator has told what it cosigned
@@ -141,6 +142,10 @@ class Cometbft:
         if earlier is not None:
             self._receipts.await_quorum(Verdict(earlier.leaf, True, ()), earlier.leaf, done)
             self._loop.call_soon(self._answer_receipts)
+            return
+        problem = timely(checked.opened, self._store.head.time)
+        if problem is not None and problem.rule == EXPIRED:  # for good; no block needs to say so
+            done(Outcome(Verdict(None, False, (problem,)), b"", []))
             return
         self._intake.take(checked, done)
 
