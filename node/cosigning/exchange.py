@@ -21,6 +21,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from ledger.errors import Malformed, VerifyFailed
 from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, NOTE_BYTES_MAX, PEER_ANSWER_SECONDS_MAX
 from ledger.succession import STEP
+from node.cosigning.connections import Connections
 from node.succession import Succession
 
 PATH: Final = "/cosignature"
@@ -46,7 +47,7 @@ class Exchange:
         self._wake = {peer: asyncio.Event() for peer in peers}
         self._refusing: set[str] = set()
         self._pointless: set[str] = set()
-        self._runner: web.AppRunner | None = None
+        self._connections: Connections | None = None
 
     def tell(self, note: bytes) -> None:
         """Everybody gets it, in order, as soon as they can be reached; of many that wait, the newest ones."""
@@ -58,14 +59,12 @@ class Exchange:
         """Serve, and the others' routes too; the port. OSError where it cannot be listened on."""
         app = web.Application(client_max_size=NOTE_BYTES_MAX)
         app.add_routes([web.post(PATH, self._answer), web.get(PATH, self._show), web.get(_STEP, self._step), *others])
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        return int(self._runner.addresses[0][1])
+        self._connections = Connections(app)
+        return await self._connections.listen(host, port)
 
     async def close(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._connections is not None:
+            await self._connections.close()
 
     async def _answer(self, request: web.Request) -> web.Response:
         try:

@@ -309,12 +309,20 @@ class Cometbft:
         names = {key.name for key in office.keys}
         others = [one for name, one in newest.items() if name in names - {self._cosigner.name}]
         needed, liars = min(office.needed, len(names - {self._cosigner.name})), len(names) - office.needed
-        leaves = self._store.head.log.size
-        if self._returning.may_end(seen, leaves, others, needed, liars, self._clock_ms()) and seen is not None:
+        leaves, voters = self._store.head.log.size, self._voters()
+        if (
+            self._returning.may_end(seen, leaves, others, voters, needed, liars, self._clock_ms())
+            and seen is not None
+        ):
             if self._returning.end(seen.height):
                 await self._process.start_again()
                 self._watch.seen = None  # what was seen before says nothing of this one
             self._cosigner.held = False
+
+    def _voters(self) -> frozenset[str]:
+        """The other validators in office whose files this node has, by CometBFT's id."""
+        names = {key.name for key in self._validators.office.keys} - {self._cosigner.name}
+        return frozenset(self._peers[name] for name in names if name in self._peers)
 
     async def _cosign_again(self) -> None:
         """The unchanged head again, so that readers see that it is still the newest."""
@@ -342,8 +350,9 @@ class Cometbft:
             ),
             seen=self._watch.seen,
             peers_expected=len(self._peers),
-            voters=frozenset(self._peers[name] for name in others if name in self._peers),
+            voters=self._voters(),
             voters_needed=office.needed - 1 if self._is_validator() else 0,
+            liars=len(office.keys) - office.needed,
             unknown=unknown,
             cosigned=tuple(
                 Cosigned(name, one.leaves, one.time_ms) if one else Cosigned(name, 0, 0) for name, one in seen.items()
