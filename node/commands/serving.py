@@ -60,11 +60,16 @@ def status(data: Data, as_json: Json = False) -> None:
 
 def _readiness(listening: Mapping[str, str], as_json: bool) -> dict[str, Any]:
     """What the running node says of itself; for people, a line for each validator."""
+    if "http" not in listening:
+        return {
+            "ready": False,
+            "why": f"it has not written {ENDPOINTS_FILE} yet, or somebody removed that: restart it",
+        }
     try:
         calling = http.client.HTTPConnection(listening["http"], timeout=ASK_SECONDS)
         calling.request("GET", "/readyz")
         found: dict[str, Any] = json.loads(calling.getresponse().read())
-    except (OSError, KeyError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return {"ready": False, "why": f"it does not answer: {error!r}"}
     if as_json:
         return found
