@@ -13,7 +13,7 @@ from ledger.storage.blockfile import BlockFiles, InUse
 from ledger.storage.chainstore import ChainStore, read_genesis
 from node import logs
 from node.commands.options import Data, Json, say
-from node.config import Settings
+from node.config import load_settings
 from node.run import ENDPOINTS_FILE
 from node.run import run as run_node
 
@@ -33,7 +33,7 @@ def run(
         "members_port": members_port, "readers_port": readers_port, "metrics_port": metrics_port,
         "http_port": http_port, "public_url": public_url,
     }  # fmt: skip
-    settings = Settings(data=data, **{name: value for name, value in given.items() if value is not None})
+    settings = load_settings(data, {name: value for name, value in given.items() if value is not None})
     logs.set_up(settings)
     uvloop.run(run_node(settings))
 
