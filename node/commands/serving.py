@@ -3,6 +3,7 @@
 import http.client
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -11,11 +12,12 @@ import uvloop
 from ledger import genesis as g
 from ledger.storage.blockfile import BlockFiles, InUse
 from ledger.storage.chainstore import ChainStore, read_genesis
-from node import logs
+from node import logs, peers
 from node.commands.options import Data, Json, say
 from node.config import load_settings
 from node.run import ENDPOINTS_FILE
 from node.run import run as run_node
+from node.succession import trusted_in
 
 ASK_SECONDS: Final = 5
 
@@ -41,7 +43,7 @@ def run(
 def status(data: Data, as_json: Json = False) -> None:
     """Where this node's log stands; while it runs, where it listens, whether it is ready, and who cosigned when."""
     genesis = read_genesis(data)
-    values: dict[str, Any] = {"name": genesis.name, "chain": g.chain_id(genesis).hex()}
+    values: dict[str, Any] = {"name": genesis.name, "chain": g.chain_id(genesis).hex(), **_who(data, genesis)}
     try:
         BlockFiles(data, b"", writer=True).close()
     except InUse:
@@ -56,6 +58,16 @@ def status(data: Data, as_json: Json = False) -> None:
         finally:
             store.close()
     say(as_json, values)
+
+
+def _who(data: Path, genesis: g.Genesis) -> dict[str, str]:
+    """Which node of its network it is, and what it does there, as far as this folder knows of the validators."""
+    own, in_office = peers.own(data), trusted_in(data).witnesses
+    if own is None:
+        return {"node": genesis.validators[0].name, "role": "validator, by itself"}
+    former = any(own.name == one.name for one in genesis.validators)
+    role = "validator" if own.name in in_office else "former validator, now an observer" if former else "observer"
+    return {"node": own.name, "role": role}
 
 
 def _readiness(listening: Mapping[str, str], as_json: bool) -> dict[str, Any]:
