@@ -38,7 +38,7 @@ from node.engine.cometbft.checker import Checker
 from node.engine.cometbft.dispatch import Dispatch
 from node.engine.cometbft.home import ABCI_SOCKET, FOLDER, RPC_SOCKET, address_of, chain_name, write_config
 from node.engine.cometbft.intake import Intake
-from node.engine.cometbft.process import Process, require_version
+from node.engine.cometbft.process import Process
 from node.engine.cometbft.progress import Progress
 from node.engine.cometbft.returning import Returning
 from node.engine.cometbft.server import AbciServer
@@ -73,7 +73,7 @@ class Cometbft:
         intake: Intake,
     ) -> None:
         self._store, self._cosigner, self._clock_ms = store, cosigner, clock_ms
-        self._home, self._program = data / FOLDER, program
+        self._home = data / FOLDER
         self._loop = asyncio.get_running_loop()
         self._returning = Returning(self._home, cosigner.has_signed)
         cosigner.held = self._returning.active
@@ -156,7 +156,6 @@ class Cometbft:
 
     async def run(self) -> None:
         try:
-            await require_version(self._program)
             await self._server.listen(self._home / ABCI_SOCKET)
             self._tell(self._gathering.newest)
             async with Broadcaster(self._home / RPC_SOCKET) as broadcaster, asyncio.TaskGroup() as group:
