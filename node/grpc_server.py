@@ -151,7 +151,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
             )
         member = bytes(names[0]).decode()
         if not self.app.lookup("member", member):
-            raise Forbidden(f"{member} is not a member of this ledger")
+            raise Forbidden(f"{member} is not a member of this ledger; a regulator admits members: suyuan admit")
         return member
 
     # Writing

@@ -8,6 +8,7 @@ import typer
 
 from ledger import genesis as g
 from ledger.errors import Malformed
+from ledger.limits import POLICY_DAYS_MAX
 from ledger.storage.chainstore import read_genesis
 from node import governing, network, peers, rotation
 from node.commands.options import Data, Folder, Json, check_region, say, warn
@@ -26,7 +27,7 @@ def genesis(
         typer.Option(
             help="For how long readers may trust these validators before they must be confirmed anew.",
             min=1,
-            max=3650,
+            max=POLICY_DAYS_MAX,
         ),
     ] = POLICY_DAYS,
     as_json: Json = False,
@@ -115,7 +116,10 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Consent to the next policy, with the key by which this validator cosigns. Read what it says before you hand the
-    approval on: more than two thirds of the validators replace all of them."""
+    approval on, and compare each key with that owner's peer.json (peer.next.json): more than two thirds of the
+    validators replace all of them."""
+    if out.exists():
+        raise typer.BadParameter(f"{out} is there already; nothing was changed")
     approved, told = governing.approve(data, terms.read_bytes(), str(terms))
     out.write_bytes(approved)
     say(as_json, {**told, "approval": str(out)})

@@ -25,11 +25,13 @@ Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
 
 def say(as_json: bool, values: dict[str, Any]) -> None:
+    """Named values; a list has a line for each of its values."""
     if as_json:
         print(json.dumps(values, ensure_ascii=False))
     else:
         for name, value in values.items():
-            print(f"{name:<12} {value}")
+            for number, one in enumerate(value if isinstance(value, list) else [value]):
+                print(f"{name if not number else '':<12} {one}")
 
 
 def warn(message: str) -> None:
