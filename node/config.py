@@ -114,6 +114,6 @@ def _flaw(file: Path, options: Mapping[str, Any], found: Mapping[str, Any]) -> s
     name, variable = ".".join(map(str, found["loc"])), f"SUYUAN_{str(found['loc'][0]).upper()}"
     if found["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, Settings.model_fields, 1)
-        return f"{file}: there is no setting {name}" + (f": is {near[0]} meant?" if near else "")
+        return f"{file}: there is no setting {name}" + (f" (is {near[0]} meant?)" if near else "")
     where = "option" if found["loc"][0] in options else variable if variable in os.environ else file
     return f"{where}: setting {name}: {found['msg']} (found {found['input']!r})"

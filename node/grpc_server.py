@@ -392,5 +392,5 @@ def _listen(server: grpc.aio.Server, setting: str, host: str, port: int, credent
     try:
         return server.add_secure_port(f"{host}:{port}", credentials)
     except RuntimeError:
-        why = "is the port taken, and the address this machine's?"
+        why = "the port is taken, or the address is not this machine's"
         raise cannot_listen(setting, host, port, why) from None

@@ -103,7 +103,7 @@ def peer(
         raise Malformed(str(public), f"{other.name} is no node of this network")
     if own.name == other.name:
         raise Malformed(str(public), "this is the node itself")
-    peers.require_apart([own, other, *(one for one in peers.others(data) if one.name != other.name)])
+    peers.require_apart([own, *(one for one in peers.others(data) if one.name != other.name), other])
     kept = peers.add(data, other)
     say(as_json, {"node": other.name, "kept": str(kept), "address": other.address, "cosign": other.cosign})
     warn("the node knows it from its next start on")

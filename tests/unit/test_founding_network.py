@@ -52,6 +52,14 @@ def test_every_other_validator_needs_a_public_file(hall: Path, capsys: Said) -> 
     assert join(found, "association.json", "regulator.json", "university.json") == 0
 
 
+def test_a_node_at_another_one_s_address_is_not_let_in(tmp_path: Path, capsys: Said) -> None:
+    data = found_four(tmp_path).folders[1]
+    make(tmp_path / "port", 0)  # the association's addresses
+    assert typed("peer", str(data), str(tmp_path / "port/peer.json")) == 1
+    assert f"127.0.0.1:9000 is the address of {LOG}/association too" in capsys.readouterr().err
+    assert not (data / "peers/port.json").exists()
+
+
 def test_a_file_of_another_log_is_left_out(hall: Path, capsys: Said) -> None:
     network.init(hall / "port", "other.example/log", "port", "127.0.0.1:1", "127.0.0.1:2", ["127.0.0.1"])
     assert join(chain(capsys), "association.json", "regulator.json", "university.json", "port/peer.json") == 1

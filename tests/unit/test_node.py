@@ -48,7 +48,7 @@ def test_wrong_settings_are_named(tmp_path: Path, line: str) -> None:
 def test_a_wrong_setting_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "node.toml").write_text("consensus_prot = 1\n")
     with pytest.raises(
-        WrongSettings, match=r"node\.toml: there is no setting consensus_prot: is consensus_port meant"
+        WrongSettings, match=r"node\.toml: there is no setting consensus_prot \(is consensus_port meant"
     ):
         load_settings(tmp_path)
     (tmp_path / "node.toml").write_text("http_port = 70000\n")
