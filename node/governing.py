@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ledger import governance, signature
+from ledger.block import RULES_KNOWN
 from ledger.errors import Malformed
 from ledger.fields import Validator
 from ledger.genesis import chain_id
@@ -40,12 +41,24 @@ def approve(data: Path, terms: bytes, where: str) -> tuple[bytes, dict[str, Any]
         raise Malformed(where, f"they are for chain {agreed.chain.hex()}, this node keeps {chain.hex()}")
     if agreed.number != trusted.number + 1:
         raise Malformed(where, f"they are for policy {agreed.number}, and policy {trusted.number} is in force here")
+    _require_files(data, own.name, agreed)
     _require_end(agreed, where)
     seed = keys.load_seed(data / "keys", keys.VALIDATOR_KEY)
     if trusted.witnesses[own.name].key != signature.public_key(seed):
         raise Malformed(str(data), "its key is not the one in office; start the node once after a rotation")
     approval = governance.approve(agreed, own.name, seed)
     return msgspec.json.format(msgspec.json.encode(approval), indent=2) + b"\n", _told(succession.validators, agreed)
+
+
+def _require_files(data: Path, own: str, terms: Terms) -> None:
+    """A validator that the others do not let in could not vote, and would be missed when one is lost."""
+    known = {own, *(peer.name for peer in peers.others(data))}
+    missing = sorted(one.name for one in terms.validators if one.name not in known)
+    if missing:
+        flaw = f"there is no public file of {', '.join(missing)}, so this node would not reach it"
+        raise Malformed(
+            str(data / peers.FOLDER), f"{flaw}: take it first, suyuan-node peer, and start the node again"
+        )
 
 
 def _require_end(terms: Terms, where: str) -> None:
@@ -71,8 +84,14 @@ def _told(in_office: Sequence[Validator], terms: Terms) -> dict[str, Any]:
         "other_keys": ", ".join(one for one in changed if one) or "nobody",
         "keys": [line for name in sorted(new) if new[name] != old.get(name) for line in _keys(new[name])],
         "ends": "never" if terms.expires is None else shown(terms.expires),
-        "rules": str(terms.rules),
+        "rules": _rules(terms.rules),
     }
+
+
+def _rules(version: int) -> str:
+    if version in RULES_KNOWN:
+        return str(version)
+    return f"{version}, WHICH THIS PROGRAM DOES NOT KNOW: it stops there; install the newer one before that is booked"
 
 
 def _keys(validator: Validator) -> list[str]:

@@ -8,7 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-Data = Annotated[Path, typer.Argument(help="The node's data folder.")]
+from ledger.errors import Malformed
+from node import founding
+
+
+def _not_waiting(data: Path) -> Path:
+    """Malformed, with the next step, where a network's node was made and has no chain yet."""
+    if founding.waits_for_genesis(data):
+        raise Malformed(str(data), founding.WAITS)
+    return data
+
+
+Folder = Annotated[Path, typer.Argument(help="The node's data folder, to be made or filled.")]
+Data = Annotated[Path, typer.Argument(help="The node's data folder.", callback=_not_waiting)]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
 

@@ -21,6 +21,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from ledger.errors import Malformed, VerifyFailed
 from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, NOTE_BYTES_MAX, PEER_ANSWER_SECONDS_MAX
 from ledger.succession import STEP
+from node.cosigning.connections import Connections
 from node.succession import Succession
 
 PATH: Final = "/cosignature"
@@ -45,7 +46,8 @@ class Exchange:
         self._waiting = {peer: deque[bytes](maxlen=COSIGNED_HEADS_ENTRIES_MAX) for peer in peers}
         self._wake = {peer: asyncio.Event() for peer in peers}
         self._refusing: set[str] = set()
-        self._runner: web.AppRunner | None = None
+        self._pointless: set[str] = set()
+        self._connections: Connections | None = None
 
     def tell(self, note: bytes) -> None:
         """Everybody gets it, in order, as soon as they can be reached; of many that wait, the newest ones."""
@@ -57,14 +59,12 @@ class Exchange:
         """Serve, and the others' routes too; the port. OSError where it cannot be listened on."""
         app = web.Application(client_max_size=NOTE_BYTES_MAX)
         app.add_routes([web.post(PATH, self._answer), web.get(PATH, self._show), web.get(_STEP, self._step), *others])
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        return int(self._runner.addresses[0][1])
+        self._connections = Connections(app)
+        return await self._connections.listen(host, port)
 
     async def close(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._connections is not None:
+            await self._connections.close()
 
     async def _answer(self, request: web.Request) -> web.Response:
         try:
@@ -129,6 +129,8 @@ class Exchange:
                 if reached:
                     log.warning("a validator cannot be reached", peer=peer, reason=str(error) or type(error).__name__)
                 reached = False
+                while len(waiting) > 1:  # the newest says all, and an old time would accuse a clock that is right
+                    waiting.popleft()
                 wake.set()
                 await asyncio.sleep(AGAIN_SECONDS)
 
@@ -143,8 +145,11 @@ class Exchange:
         self._refusing.discard(peer)
         try:
             self._heard(answer)
-        except (Malformed, VerifyFailed) as error:
-            log.warning("a validator's answer proves nothing", peer=peer, reason=str(error))
+            self._pointless.discard(peer)
+        except (Malformed, VerifyFailed) as error:  # an observer's, or that of one who left office, again and again
+            if peer not in self._pointless:
+                log.info("a node's answer has no cosignature that counts", peer=peer, reason=str(error))
+            self._pointless.add(peer)
 
     def _tell_refused(self, peer: str, answer: bytes) -> None:
         """Once, and not with every block."""

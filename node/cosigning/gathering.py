@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 
 import structlog
 from msgspec import Struct, field
@@ -15,7 +16,7 @@ from msgspec import Struct, field
 from ledger import checkpoint as c
 from ledger import note as n
 from ledger.errors import Malformed, SuyuanError, VerifyFailed
-from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, NOTE_SIGNATURES_MAX
+from ledger.limits import COSIGNED_HEADS_ENTRIES_MAX, NOTE_SIGNATURES_MAX, OUTSIDE_WITNESSES_ENTRIES_MAX
 from ledger.state import policy_in
 from ledger.storage.chainview import ChainView
 from node.cosigning.clock import CosignerClock
@@ -24,6 +25,7 @@ from node.cosigning.sightings import Sightings
 from node.cosigning.validators import Office, Validators
 from node.succession import Succession, step_at
 
+_LINES_MAX: Final = NOTE_SIGNATURES_MAX - OUTSIDE_WITNESSES_ENTRIES_MAX
 log = structlog.get_logger(__name__)
 
 Lines = dict[n.VerifierKey, n.NoteSignature]
@@ -58,10 +60,15 @@ class Head(Struct):
         """Whether readers would believe it: the quorum cosigned it, and a key of the log that they know signed it."""
         return cosigned_by(self.lines, self.office) and not self.logs.keys().isdisjoint(self.office.logs)
 
-    def note(self, logs: Sequence[n.VerifierKey], keys: Sequence[n.VerifierKey]) -> bytes:
-        """With the signatures by these keys alone, in their order."""
-        lines = [self.logs[key] for key in logs if key in self.logs]
-        return n.serialise(n.Note(self.text, lines + [self.lines[key] for key in keys if key in self.lines]))
+    def note(self, *offices: Office) -> bytes:
+        """With the signatures of these offices alone. Of each first what its readers need, one signature of the log
+        and the cosignatures; what does not fit beside the outside witnesses' lines is left out from the end."""
+        lines: list[n.NoteSignature] = []
+        for office in offices:
+            lines += [self.logs[key] for key in office.logs if key in self.logs][:1]
+            lines += [self.lines[key] for key in office.keys if key in self.lines]
+        lines += [self.logs[key] for office in offices for key in office.logs if key in self.logs]
+        return n.serialise(n.Note(self.text, list(dict.fromkeys(lines))[:_LINES_MAX]))
 
 
 def cosigned_by(lines: Lines, office: Office) -> bool:
@@ -193,7 +200,7 @@ class Gathering:
         if leaving is None or head.office.number != leaving.number + 1 or not cosigned_by(head.lines, leaving):
             return
         if head.logs.keys() & set(leaving.logs):
-            self._succession.add(step_at(head.view, head.note(leaving.logs, leaving.keys)))
+            self._succession.add(step_at(head.view, head.note(leaving)))
 
     def _against(self, size: int, head: Head, text: str, lines: Lines) -> None:
         """Validators cosigned another head of this size. They say it again each minute; it is told once of each."""
@@ -219,7 +226,7 @@ class Gathering:
         if not enough and self.witnessed:
             return False
         if head.logs:  # an observer's own is not among those that readers know
-            head.view.note = head.note(self._validators.logs, self._validators.keys)
+            head.view.note = head.note(head.office, *self._validators.offices)
         self.view, self.witnessed = head.view, enough
         if enough:
             times = sorted(_time(head.lines[key]) for key in head.office.keys if key in head.lines)

@@ -59,15 +59,19 @@ class Validators:
         return Office(trusted.number, trusted.logs, tuple(trusted.witnesses.values()), needed)
 
     @property
+    def offices(self) -> tuple[Office, ...]:
+        """Of all whose signatures are taken, those in force first."""
+        leaving = self.leaving
+        return (self.office,) if leaving is None else (self.office, leaving)
+
+    @property
     def keys(self) -> tuple[n.VerifierKey, ...]:
         """Of all whose cosignatures are taken."""
-        leaving = self.leaving
-        return self.office.keys if leaving is None else tuple(dict.fromkeys((*self.office.keys, *leaving.keys)))
+        return tuple(dict.fromkeys(key for office in self.offices for key in office.keys))
 
     @property
     def logs(self) -> tuple[n.VerifierKey, ...]:
-        leaving = self.leaving
-        return self.office.logs if leaving is None else tuple(dict.fromkeys((*self.office.logs, *leaving.logs)))
+        return tuple(dict.fromkeys(key for office in self.offices for key in office.logs))
 
     @property
     def needed(self) -> int:

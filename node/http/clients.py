@@ -35,7 +35,7 @@ class Clients:
                 address = named.strip()
                 if not self.is_proxy(address):
                     break
-        return _grouped(address)
+        return group_of(address)
 
     def take(self, client: str, now: float) -> float:
         """Count one request; 0, or in how many seconds the client may ask again."""
@@ -56,7 +56,8 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     return mapped or parsed
 
 
-def _grouped(address: str) -> str:
+def group_of(address: str) -> str:
+    """The client that an address belongs to: itself, or its IPv6 /64."""
     parsed = _parsed(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))

@@ -48,15 +48,14 @@ class Receiver:
     ) -> None:
         self._data, self._own, self._key = data, own, key
         self._parties, self._private, self._disk = Parties(store), private, disk
-        self._reading = 0
+        self._turn = asyncio.Semaphore(PEER_LETTERS_REQUESTS_MAX)
         self.route = web.post(PATH, self._answer)
 
     async def _answer(self, request: web.Request) -> web.Response:
-        if self._reading >= PEER_LETTERS_REQUESTS_MAX:
-            return web.Response(status=503, text=f"{self._reading} letters are read already; try again\n")
-        self._reading += 1
         try:
-            return web.Response(body=await asyncio.to_thread(self.take, await _body(request)))
+            body = await _body(request)
+            async with self._turn:  # a letter that comes slowly keeps no other one waiting
+                return web.Response(body=await asyncio.to_thread(self.take, body))
         except TooLarge as error:
             return web.Response(status=413, text=f"{error}\n")
         except Malformed as error:
@@ -67,8 +66,6 @@ class Receiver:
             return web.Response(status=408, text=f"the letter did not come within {PEER_LETTER_SECONDS_MAX} s\n")
         except (NotStored, ReadOnly, Damaged) as error:
             return web.Response(status=503, text=f"{error}\n")
-        finally:
-            self._reading -= 1
 
     def take(self, body: bytes) -> bytes:
         """Keep what a letter holds; the answer. Forbidden where it is no letter of a known node to this one; ReadOnly

@@ -480,6 +480,51 @@ def test_validators_that_are_confirmed_after_their_end_go_on(tmp_path: Path, tim
     world.close()
 
 
+@pytest.mark.parametrize("fresh", [17, limits.VALIDATORS_ENTRIES_MAX])
+def test_the_note_of_a_hand_over_is_one_that_readers_can_read(tmp_path: Path, time: Time, fresh: int) -> None:
+    """All keys are new, and outside witnesses cosigned: those in office have their lines, others if there is room."""
+    leaving, coming = (
+        {f"{ORIGIN}/{kind}-{i}": (bytes([i]) * 32, bytes([at + i]) * 32) for i in range(fresh)}
+        for at, kind in ((64, "old"), (128, "new"))
+    )
+    sets = [[validator(name, log, key) for name, (key, log) in one.items()] for one in (leaving, coming)]
+    for name in ("ledger", "node"):
+        (tmp_path / name).mkdir()
+    founded = structs.replace(network_genesis(), validators=sets[0])
+    ChainStore.create(tmp_path / "ledger", founded)
+    world = World(tmp_path / "ledger", now=NOW).founded()
+    world.do(REGULATOR, world.policy(sets[1], by={name: key for name, (key, _) in leaving.items()}))
+    succession = Succession(tmp_path / "node", founded)
+    validators = Validators(ORIGIN, succession, policy_in(world.store))
+    text = c.Checkpoint(ORIGIN, world.store.head.log.size, world.store.head.log.root()).text()
+
+    def told(seeds: dict[str, tuple[bytes, bytes]], name: str) -> bytes:
+        key, log = seeds[name]
+        return n.serialise(n.Note(text, [n.sign(text, ORIGIN, log), n.cosign(text, name, key, NOW // 1000)]))
+
+    first, *others_told = [(seeds, name) for seeds in (coming, leaving) for name in seeds]
+    shown = world.store.view(told(*first))
+    gathering = Gathering(validators, succession, shown, time.clock(), Evidence(tmp_path))
+    names: list[set[str]] = []
+    for one in others_told:
+        if succession.trusted.number:
+            break
+        shown.outside = n.signature_lines(
+            [
+                n.cosign(text, f"outside-{i}", SEEDS[0], NOW // 1000)
+                for i in range(limits.OUTSIDE_WITNESSES_ENTRIES_MAX)
+            ]
+        )
+        gathering.heard(told(*one))
+        names.append({line.name for line in n.parse(gathering.view.checkpoint).signatures})
+    assert gathering.witnessed
+    assert succession.trusted.number == 1
+    assert {ORIGIN, *coming} <= names[-2]
+    assert names[-2] & set(leaving), "whoever knows those who leave may find a quorum of them"
+    assert {ORIGIN, *coming} <= names[-1]
+    world.close()
+
+
 @pytest.mark.parametrize("stored", [True, False])
 async def test_a_step_counts_where_its_head_is_stored_here(world: World, tmp_path: Path, stored: bool) -> None:
     """A node that was away asks for it; who bought the keys of former validators could hand it any other."""

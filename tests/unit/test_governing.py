@@ -43,9 +43,13 @@ def terms_of(network: Network, days: float | None = 1) -> Terms:
 def test_the_keys_of_who_joins_read_as_in_its_public_file(tmp_path: Path) -> None:
     network = found_four(tmp_path)
     joins = structs.replace(network.peers[0].validator, name=f"{LOG}/port", **_drawn())
-    peers.write(tmp_path / "port.json", peers.with_keys(structs.replace(network.peers[0], name=joins.name), joins))
+    newcomer = peers.with_keys(structs.replace(network.peers[0], name=joins.name), joins)
+    peers.write(tmp_path / "port.json", newcomer)
     terms = terms_of(network)
     terms = structs.replace(terms, validators=[*terms.validators[1:], joins])
+    with pytest.raises(Malformed, match=f"no public file of {LOG}/port"):
+        governing.approve(network.folders[1], json.encode(terms), "terms.json")
+    peers.add(network.folders[1], newcomer)
     _, told = governing.approve(network.folders[1], json.encode(terms), "terms.json")
     public = json.decode((tmp_path / "port.json").read_bytes())
     assert told["keys"] == [f"{joins.name}  {name:<9}  {public[name]}" for name in ("consensus", "key", "log")]

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import ClientSession, web
 from msgspec import structs
 from nacl.public import PrivateKey
+from yarl import URL
 
 from ledger import limits
 from ledger import records as r
@@ -283,7 +284,7 @@ class House:
             await self._open.pop(name).close()
 
 
-async def test_each_fault_has_its_status(nodes: list[Node], trade: Trade, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_fault_has_its_status(nodes: list[Node], trade: Trade) -> None:
     a, b, _, _ = nodes
     house = House(nodes)
     url = await house.open(b)
@@ -302,9 +303,24 @@ async def test_each_fault_has_its_status(nodes: list[Node], trade: Trade, monkey
                 assert response.status == status, await response.text()
         async with session.get(url) as response:
             assert response.status == 405
-        monkeypatch.setattr("node.post.receiver.PEER_LETTERS_REQUESTS_MAX", 0)
-        async with session.post(url, data=bodies[-1][0]) as response:
-            assert response.status == 503
+    await house.close()
+
+
+async def test_letters_that_come_slowly_keep_no_other_waiting(nodes: list[Node], trade: Trade) -> None:
+    a, b, _, _ = nodes
+    house = House(nodes)
+    url = URL(await house.open(b))
+    begun = f"POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n1".encode()
+    slow = [await asyncio.open_connection(url.host, url.port) for _ in range(2 * limits.PEER_LETTERS_REQUESTS_MAX)]
+    for _, writer in slow:
+        writer.write(begun)
+    async with ClientSession() as session:
+        async with session.get(url) as response:
+            assert response.status == 405  # by then the others' heads are read
+        async with session.post(url, data=LETTER.encode(a.desk(b).give(trade.openings()))) as response:
+            assert response.status == 200, await response.text()
+    for _, writer in slow:
+        writer.close()
     await house.close()
 
 

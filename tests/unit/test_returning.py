@@ -135,17 +135,19 @@ def test_who_knows_its_last_vote_just_goes_on(data: Path) -> None:
 def test_it_signs_again_when_it_has_what_the_others_had(data: Path) -> None:
     (data / VOTED).unlink()
     returning = Returning(data / "cometbft", has_cosigned=False)
-    synced = structs.replace(SEEN, peer_height=SEEN.height)
+    at, ahead = SEEN.height, SEEN.height + 2
+    synced = structs.replace(SEEN, peers=frozenset("abcx"), peer_heights={"a": 10**9, "b": at, "c": at, "x": 10**9})
 
     def may(leaves: int, *heard: Sighting, seen: object = synced) -> bool:
-        return returning.may_end(seen, leaves, heard, 3, 1, NOW_MS)  # type: ignore[arg-type]
+        return returning.may_end(seen, leaves, heard, frozenset("abc"), 3, 1, NOW_MS)  # type: ignore[arg-type]
 
     assert not may(99, *others(10, 10)), "two others are no quorum"
     assert not may(99, *others(10, 10), *others(10, age_ms=QUORUM_OLD_MS_MAX + 1)), "the third is long gone"
     assert not may(19, *others(12, 20, 10**9)), "one may lie about its height, two do not"
-    assert may(20), "what it has to reach is settled"
+    assert may(20), "what it has to reach is settled; one claims any block, and so does an observer"
     assert not may(20, seen=None)
-    for wrong in ({"catching_up": True}, {"peers": frozenset("ab")}, {"peer_height": SEEN.height + 2}):
+    lagging = {"peer_heights": {"a": ahead, "b": ahead, "c": at}}
+    for wrong in ({"catching_up": True}, {"peers": frozenset("abx")}, lagging, {"peer_heights": {"a": at, "x": at}}):
         assert not may(20, seen=structs.replace(synced, **wrong))
     again = Returning(data / "cometbft", has_cosigned=False)
     assert again.active, "after a crash too"

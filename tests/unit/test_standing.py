@@ -19,11 +19,12 @@ from node.engine.cometbft.watch import Seen, Watch
 
 NOW = 1_763_000_500_000
 SEEN = Seen(
-    height=100, peer_height=101, round=0, catching_up=False, block_time_ms=NOW - 5000,
+    height=100, peer_heights={"a": 101, "b": 101, "c": 101}, round=0, catching_up=False, block_time_ms=NOW - 5000,
     peers=frozenset({"a", "b", "c"}), transactions=3, bytes=900,
 )  # fmt: skip
 WELL = Standing(
-    now_ms=NOW, reasons=("", ""), seen=SEEN, peers_expected=3, peers_needed=2, quorum_ms=NOW - 1000, lag_leaves=2,
+    now_ms=NOW, reasons=("", ""), seen=SEEN, peers_expected=3, voters=frozenset("abx"),
+    voters_needed=2, liars=1, quorum_ms=NOW - 1000, lag_leaves=2,
     lag_seconds=0.1, cosigned=(Cosigned("v1", 7, NOW), Cosigned("v2", 0, 0)), starts=1,
 )  # fmt: skip
 
@@ -40,12 +41,18 @@ def seen(**changed: Any) -> Standing:
         (structs.replace(WELL, seen=None), "does not answer"),
         (seen(catching_up=True), "catches up"),
         (seen(peers=frozenset("ab")), ""),
-        (seen(peers=frozenset("a")), "reaches 1 of 3 peers; with fewer than 2 nothing"),
+        (seen(peers=frozenset("a")), "reaches 1 other validators, and with fewer than 2 nothing is ordered"),
+        (seen(peers=frozenset("acd")), "reaches 1 other validators"),  # c and d are observers
+        (structs.replace(seen(peers=frozenset("a")), unknown=("port",)), "peers/ lacks the file of port"),
+        (seen(peers=frozenset(), catching_up=True), "reaches none of its 3 peers"),
+        (structs.replace(seen(peers=frozenset("c")), voters_needed=0), ""),  # an observer
         (structs.replace(WELL, clock_ahead_ms=limits.COSIGNER_CLOCK_OFF_MS_MAX), ""),
         (structs.replace(WELL, clock_ahead_ms=600_000), "600 s ahead of"),
         (structs.replace(WELL, clock_ahead_ms=-600_000), "600 s behind"),
-        (seen(peer_height=100 + limits.BEHIND_BLOCKS_MAX), ""),
-        (seen(peer_height=101 + limits.BEHIND_BLOCKS_MAX), "block 100, a peer at 121"),
+        (seen(peer_heights={"a": 120, "b": 120}), ""),
+        (seen(peer_heights={"a": 10**9, "b": 121}), "block 100, other validators at 121"),
+        (seen(peer_heights={"a": 10**9, "b": 101, "x": 99, "c": 10**9}), ""),  # one liar, and an observer
+        (seen(peer_heights={"a": 10**9}), ""),
         (structs.replace(WELL, stalled_seconds=31.0), "3 transactions wait, and there was no block for 31 s"),
         (structs.replace(seen(transactions=0), stalled_seconds=50.0), ""),
         (structs.replace(WELL, lag_seconds=31.0), "not cosigned its last 2 leaves for 31 s"),
@@ -75,6 +82,7 @@ def shown(at: Standing) -> dict[str, str]:
 def test_metrics_are_what_is_known_already() -> None:
     values = shown(WELL)
     assert values["suyuan_cometbft_height"] == "100.0"
+    assert values["suyuan_cometbft_peer_height"] == "101.0"
     assert values["suyuan_cometbft_mempool_bytes"] == "900.0"
     assert values["suyuan_cometbft_starts_total"] == "1.0"
     assert values["suyuan_cometbft_block_time_seconds"] == "1.763000495e+09"
@@ -90,7 +98,10 @@ def test_metrics_are_what_is_known_already() -> None:
 def answers(height: int) -> list[dict[str, Any]]:
     when = "2025-11-13T02:21:35.123456789Z"
     sync = {"latest_block_height": str(height), "latest_block_time": when, "catching_up": False}
-    peers = [{"peer_state": {"round_state": {"height": str(working_on)}}} for working_on in (0, height + 4)]
+    peers = [
+        {"node_address": f"{peer}@198.51.100.1:26656", "peer_state": {"round_state": {"height": str(working_on)}}}
+        for peer, working_on in (("aa", 0), ("bb", height + 4))
+    ]
     return [
         {"sync_info": sync},
         {"n_peers": "2", "peers": [{"node_info": {"id": "aa"}}, {"node_info": {"id": "bb"}}]},
@@ -129,7 +140,7 @@ async def test_cometbft_is_asked_again_and_again_in_one_call(tmp_path: Path, mon
     heights = [None if one is None else one.height for one in found]
     assert heights == [None, 7, None, None, 7, 8]
     assert found[1] == Seen(
-        height=7, peer_height=10, round=1, catching_up=False, block_time_ms=1_763_000_495_123,
+        height=7, peer_heights={"aa": 0, "bb": 10}, round=1, catching_up=False, block_time_ms=1_763_000_495_123,
         peers=frozenset({"aa", "bb"}), transactions=2, bytes=300,
     )  # fmt: skip
 

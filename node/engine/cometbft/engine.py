@@ -17,7 +17,7 @@ from prometheus_client import Metric
 
 from ledger import checkpoint as c
 from ledger import note as n
-from ledger.plan import Checked, Verdict
+from ledger.plan import Checked, Verdict, timely
 from ledger.state import policy_in
 from ledger.storage.chainstore import ChainStore
 from ledger.storage.chainview import ChainView
@@ -38,7 +38,7 @@ from node.engine.cometbft.checker import Checker
 from node.engine.cometbft.dispatch import Dispatch
 from node.engine.cometbft.home import ABCI_SOCKET, FOLDER, RPC_SOCKET, address_of, chain_name, write_config
 from node.engine.cometbft.intake import Intake
-from node.engine.cometbft.process import Process, require_version
+from node.engine.cometbft.process import Process
 from node.engine.cometbft.progress import Progress
 from node.engine.cometbft.returning import Returning
 from node.engine.cometbft.server import AbciServer
@@ -49,7 +49,9 @@ from node.succession import Succession
 from proto.abci import abci_pb2 as pb
 
 COSIGN_AGAIN_SECONDS: Final = 60
+EXPIRED: Final = "envelope.expired"
 LOOK_AGAIN_SECONDS: Final = 1
+OUTDATED: Final = "its keys are no longer those in office: start it again, so that it takes its next ones"
 UNTOLD_SECONDS: Final = 1.0  # by then every validator has told what it cosigned
 RETURNING: Final = "it does not know what it signed last, and signs nothing until it stands where the others stand"
 log = structlog.get_logger(__name__)
@@ -71,13 +73,13 @@ class Cometbft:
         intake: Intake,
     ) -> None:
         self._store, self._cosigner, self._clock_ms = store, cosigner, clock_ms
-        self._home, self._program = data / FOLDER, program
+        self._home = data / FOLDER
         self._loop = asyncio.get_running_loop()
         self._returning = Returning(self._home, cosigner.has_signed)
         cosigner.held = self._returning.active
         write_config(self._home, data / "keys", store.genesis, listen, peers)
         allowed = frozenset(address_of(peer.peer) for peer in peers)
-        self._peers_expected = len(allowed)
+        self._peers = {peer.name: address_of(peer.peer) for peer in peers}
         self._progress = Progress(self._home, store.head)
         self._checker = Checker(store.head.chain, store)
         self._application = Application(store, self._checker, self._progress)
@@ -100,6 +102,7 @@ class Cometbft:
         self._failure: asyncio.Future[None] = self._loop.create_future()
         self._grown: Callable[[], None] = lambda: None
         self._stopped = False
+        self._unknown: tuple[str, ...] = ()
         self._standing = self._look()
 
     # What the node asks
@@ -140,6 +143,10 @@ class Cometbft:
             self._receipts.await_quorum(Verdict(earlier.leaf, True, ()), earlier.leaf, done)
             self._loop.call_soon(self._answer_receipts)
             return
+        problem = timely(checked.opened, self._store.head.time)
+        if problem is not None and problem.rule == EXPIRED:  # for good; no block needs to say so
+            done(Outcome(Verdict(None, False, (problem,)), b"", []))
+            return
         self._intake.take(checked, done)
 
     async def listen(self, host: str, port: int, *others: web.RouteDef) -> int:
@@ -149,7 +156,6 @@ class Cometbft:
 
     async def run(self) -> None:
         try:
-            await require_version(self._program)
             await self._server.listen(self._home / ABCI_SOCKET)
             self._tell(self._gathering.newest)
             async with Broadcaster(self._home / RPC_SOCKET) as broadcaster, asyncio.TaskGroup() as group:
@@ -302,12 +308,20 @@ class Cometbft:
         names = {key.name for key in office.keys}
         others = [one for name, one in newest.items() if name in names - {self._cosigner.name}]
         needed, liars = min(office.needed, len(names - {self._cosigner.name})), len(names) - office.needed
-        leaves = self._store.head.log.size
-        if self._returning.may_end(seen, leaves, others, needed, liars, self._clock_ms()) and seen is not None:
+        leaves, voters = self._store.head.log.size, self._voters()
+        if (
+            self._returning.may_end(seen, leaves, others, voters, needed, liars, self._clock_ms())
+            and seen is not None
+        ):
             if self._returning.end(seen.height):
                 await self._process.start_again()
                 self._watch.seen = None  # what was seen before says nothing of this one
             self._cosigner.held = False
+
+    def _voters(self) -> frozenset[str]:
+        """The other validators in office whose files this node has, by CometBFT's id."""
+        names = {key.name for key in self._validators.office.keys} - {self._cosigner.name}
+        return frozenset(self._peers[name] for name in names if name in self._peers)
 
     async def _cosign_again(self) -> None:
         """The unchanged head again, so that readers see that it is still the newest."""
@@ -318,6 +332,12 @@ class Cometbft:
     def _look(self) -> standing.Standing:
         gathering, office = self._gathering, self._validators.office
         seen = {key.name: gathering.sightings.newest.get(key.name) for key in office.keys}
+        others = [name for name in seen if name != self._cosigner.name]
+        unknown = tuple(name for name in others if name not in self._peers)
+        if unknown != self._unknown and self._is_validator():
+            log.warning("peers/ lacks the files of validators: suyuan-node peer", validators=unknown)
+        self._unknown = unknown
+        is_outdated = self._cosigner.name in seen and self._cosigner.key not in office.keys
         lag_leaves, lag_seconds = gathering.lag()
         return standing.Standing(
             now_ms=self._clock_ms(),
@@ -325,10 +345,14 @@ class Cometbft:
                 "the node is stopping" if self._stopped else "",
                 "" if self._server.connected else "CometBFT does not run; it is being started",
                 RETURNING if self._returning.active else "",
+                OUTDATED if is_outdated else "",
             ),
             seen=self._watch.seen,
-            peers_expected=self._peers_expected,
-            peers_needed=office.needed - self._is_validator(),
+            peers_expected=len(self._peers),
+            voters=self._voters(),
+            voters_needed=office.needed - 1 if self._is_validator() else 0,
+            liars=len(office.keys) - office.needed,
+            unknown=unknown,
             cosigned=tuple(
                 Cosigned(name, one.leaves, one.time_ms) if one else Cosigned(name, 0, 0) for name, one in seen.items()
             ),

@@ -59,19 +59,27 @@ class Returning:
             log.warning("this validator does not know what it signed last, and signs nothing until it has caught up")
 
     def may_end(
-        self, seen: Seen | None, leaves: int, others: Collection[Sighting], needed: int, liars: int, now_ms: int
+        self,
+        seen: Seen | None,
+        leaves: int,
+        others: Collection[Sighting],
+        voters: Collection[str],
+        needed: int,
+        liars: int,
+        now_ms: int,
     ) -> bool:
         """Whether CometBFT and the ledger, which has so many leaves, stand where the others stood when enough of them
-        were heard: `needed` of `others`, of whom so many `liars` may claim any height."""
+        were heard: `needed` of `others`, of whom so many `liars` may claim any height. `voters` are the other
+        validators by CometBFT's id: what its other peers claim says nothing."""
         if self._target is None:
             heads = [one.leaves for one in others if abs(now_ms - one.time_ms) <= QUORUM_OLD_MS_MAX]
-            if len(heads) < needed:
+            if not heads or len(heads) < needed:
                 return False
             self._target = sorted(heads, reverse=True)[min(liars, len(heads) - 1)]
             log.info("this validator signs again when it has what the others have", leaves=self._target)
-        if seen is None or seen.catching_up or len(seen.peers) < needed or leaves < self._target:
+        if seen is None or seen.catching_up or len(seen.peers.intersection(voters)) < needed or leaves < self._target:
             return False
-        return seen.peer_height <= seen.height + 1
+        return 0 < seen.height_of(voters, liars) <= seen.height + 1
 
     def end(self, height: int) -> bool:
         """It may sign again, with CometBFT at this height; whether CometBFT has to be started again for that."""

@@ -20,14 +20,18 @@ from node.engine.cometbft.watch import Seen
 class Standing(Struct, frozen=True, kw_only=True):
     """At one moment, `now_ms`. `reasons` are why nothing is ordered, whatever the figures say; `quorum_ms` is since
     when a quorum stands behind what readers get (0: none ever did); `lag_leaves` stored here wait for theirs
-    since `lag_seconds`. With `peers_needed` it is a quorum; `stalled_seconds` passed since CometBFT's last block;
-    `starts` counts CometBFT's."""
+    since `lag_seconds`. `voters` are the other validators, by CometBFT's id, so many of whom are needed, and so many
+    `liars` may claim anything; of those in `unknown` peers/ has no file. `stalled_seconds` passed since its
+    last block; `starts` counts CometBFT's starts."""
 
     now_ms: int
     reasons: tuple[str, ...] = ()
     seen: Seen | None = None
     peers_expected: int = 0
-    peers_needed: int = 0
+    voters: frozenset[str] = frozenset()
+    voters_needed: int = 0
+    liars: int = 0
+    unknown: tuple[str, ...] = ()
     cosigned: tuple[Cosigned, ...] = ()
     clock_ahead_ms: int = 0
     quorum_ms: int = 0
@@ -48,16 +52,20 @@ def _troubles(at: Standing) -> Iterator[str]:
     if seen is None:
         yield "CometBFT does not answer; its log is cometbft/cometbft.log"
         return
+    if not seen.peers and at.peers_expected:
+        yield f"CometBFT reaches none of its {at.peers_expected} peers: are they up, and is its file in their peers/?"
     if seen.catching_up:
         yield f"it catches up with the others; CometBFT stands at block {seen.height}"
-    if len(seen.peers) < at.peers_needed:
-        here = f"CometBFT reaches {len(seen.peers)} of {at.peers_expected} peers"
-        yield f"{here}; with fewer than {at.peers_needed} nothing is ordered"
+    if len(seen.peers & at.voters) < at.voters_needed:
+        here = f"CometBFT reaches {len(seen.peers & at.voters)} other validators"
+        lacks = f"; peers/ lacks the file of {', '.join(at.unknown)}" if at.unknown else ""
+        yield f"{here}, and with fewer than {at.voters_needed} nothing is ordered{lacks}"
     if abs(at.clock_ahead_ms) > COSIGNER_CLOCK_OFF_MS_MAX:
         side = "ahead of" if at.clock_ahead_ms > 0 else "behind"
         yield f"its clock is {abs(at.clock_ahead_ms) // 1000} s {side} the other validators' clocks"
-    if seen.peer_height - seen.height > BEHIND_BLOCKS_MAX:
-        yield f"it lags behind: CometBFT stands at block {seen.height}, a peer at {seen.peer_height}"
+    others_height = seen.height_of(at.voters, at.liars)
+    if others_height - seen.height > BEHIND_BLOCKS_MAX:
+        yield f"it lags behind: CometBFT stands at block {seen.height}, other validators at {others_height}"
     if seen.transactions and at.stalled_seconds > STALLED_SECONDS_MAX:
         waiting = f"{seen.transactions} transactions wait"
         yield f"{waiting}, and there was no block for {at.stalled_seconds:.0f} s (round {seen.round})"
@@ -75,7 +83,7 @@ def collect(at: Standing) -> Iterator[Metric]:
     yield CounterMetricFamily("suyuan_cometbft_starts", "Starts of CometBFT since the node began", value=at.starts)
     yield _gauge("cometbft_peers_expected", "Peers that CometBFT should be connected with", at.peers_expected)
     if at.seen is not None:
-        yield from _of_cometbft(at.seen)
+        yield from _of_cometbft(at.seen, at.seen.height_of(at.voters, at.liars))
     yield _gauge("cosign_lag_leaves", "Leaves stored here beyond what a quorum cosigned", at.lag_leaves)
     yield _gauge("cosign_lag_seconds", "Since when the oldest of them waits", at.lag_seconds)
     yield _gauge("unwitnessed_envelopes", "Envelopes in a block whose receipt waits for the quorum", at.unwitnessed)
@@ -90,9 +98,9 @@ def collect(at: Standing) -> Iterator[Metric]:
     yield times
 
 
-def _of_cometbft(seen: Seen) -> Iterator[Metric]:
+def _of_cometbft(seen: Seen, others_height: int) -> Iterator[Metric]:
     yield _gauge("cometbft_height", "Height of CometBFT's last block", seen.height)
-    yield _gauge("cometbft_peer_height", "The highest block that a peer says it has", seen.peer_height)
+    yield _gauge("cometbft_peer_height", "The highest block that validators among its peers have", others_height)
     yield _gauge("cometbft_round", "Round in which the next block is voted on; 0 where all goes well", seen.round)
     yield _gauge("cometbft_catching_up", "1 while CometBFT fetches blocks that it missed", seen.catching_up)
     yield _gauge(

@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,17 +16,23 @@ _CALLS: Final = ("status", "net_info", "num_unconfirmed_txs", "dump_consensus_st
 
 
 class Seen(Struct, frozen=True):
-    """`height` is that of the last block that CometBFT has, `peer_height` the highest that a peer says it has;
+    """`height` is that of the last block that CometBFT has, `peer_heights` what its peers say of theirs, by id;
     `peers` are their ids; what waits in the mempool is counted in `transactions` and `bytes`."""
 
     height: int
-    peer_height: int
+    peer_heights: Mapping[str, int]
     round: int
     catching_up: bool
     block_time_ms: int
     peers: frozenset[str]
     transactions: int
     bytes: int
+
+    def height_of(self, voters: Collection[str], liars: int) -> int:
+        """The highest block that more than so many `liars` of these peers say they have; 0 where fewer say anything.
+        Whoever lies alone moves it no further than the others are."""
+        heights = sorted((self.peer_heights[one] for one in voters if one in self.peer_heights), reverse=True)
+        return heights[liars] if liars < len(heights) else 0
 
 
 class Watch:
@@ -69,10 +75,13 @@ def _read(
 ) -> Seen:
     sync = status["sync_info"]
     block_time = dt.datetime.fromisoformat(sync["latest_block_time"])
-    working_on = [int(one["peer_state"]["round_state"]["height"]) for one in consensus["peers"]]
+    working_on = {
+        one["node_address"].split("@")[0]: int(one["peer_state"]["round_state"]["height"])
+        for one in consensus["peers"]
+    }
     return Seen(
         height=int(sync["latest_block_height"]),
-        peer_height=max([0, *(height - 1 for height in working_on)]),
+        peer_heights={peer: max(0, height - 1) for peer, height in working_on.items()},
         round=int(consensus["round_state"]["round"]),
         catching_up=bool(sync["catching_up"]),
         block_time_ms=max(0, int(block_time.timestamp() * 1000)),
