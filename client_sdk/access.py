@@ -20,6 +20,7 @@ from ledger.errors import Malformed
 CONNECTION_FILE: Final = "node.json"
 CERTIFICATE_FILE: Final = "tls.crt"
 FURTHER_FOLDER: Final = "nodes"
+ONE_IDENTITY: Final = "one identity acts on one chain: give each a folder of its own"
 
 
 class Access(Struct, frozen=True):
@@ -52,7 +53,7 @@ def unlock(folder: Path, passphrase: str | None) -> Unlocked:
     connection file is of another chain, or stands there twice."""
     first, identity = keys.open_folder(folder, passphrase)
     found = [(folder / CONNECTION_FILE, first), *_further(folder)]
-    _check(found)
+    _check(found, ONE_IDENTITY)
     nodes = [Access(CONNECTION_FILE, first, identity)]
     for path, connection in found[1:]:
         nodes.append(Access(path.parent.name, connection, _certified(identity, path.parent)))
@@ -62,7 +63,7 @@ def unlock(folder: Path, passphrase: str | None) -> Unlocked:
 def readers(paths: Sequence[Path]) -> list[Access]:
     """The nodes of connection files, and of identity folders, for who only reads. Malformed as in `unlock`."""
     found = [one for path in paths for one in _connections(path)]
-    _check(found)
+    _check(found, ONE_IDENTITY if len(paths) == 1 else "name nodes of one chain, and those of another by themselves")
     return [Access(str(path), connection) for path, connection in found]
 
 
@@ -88,14 +89,14 @@ def _certified(identity: Identity, folder: Path) -> Identity:
     return structs.replace(identity, tls=(keys.read_private(identity.folder / "tls.key"), certificate.read_bytes()))
 
 
-def _check(found: Sequence[tuple[Path, Connection]]) -> None:
+def _check(found: Sequence[tuple[Path, Connection]], remedy: str) -> None:
     """All are of one chain, and each node stands there once."""
     known: dict[str, Path] = {}
     (first, expected), *_ = found
     for path, connection in found:
         if connection.chain != expected.chain:
             what = f"it is of chain {connection.chain}, {first} is of {expected.chain}"
-            raise Malformed(str(path), f"{what}; one identity acts on one chain: give each a folder of its own")
+            raise Malformed(str(path), f"{what}; {remedy}")
         for address in {connection.members, connection.readers}:
             if address in known:
                 raise Malformed(str(path), f"it names the same node as {known[address]} ({address}); remove one")

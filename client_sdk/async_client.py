@@ -1,7 +1,7 @@
 """The asynchronous client: the same calls as `client.Client`, for programs that run an event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import grpc
 
 from client_sdk import build, errors, keys, wire
 from client_sdk.build import Act, SignedEnvelope
-from client_sdk.client import CALL_SECONDS
+from client_sdk.client import CALL_SECONDS, STALLED_SECONDS
 from client_sdk.openings import Submission, Undelivered, opened, requests
 from client_sdk.reads import PAGE_ROWS, STREAM_SECONDS
 from client_sdk.trust import Receipt, Trust
@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 class AsyncClient:
     """One member's (or reader's) connection to a node. Use as an async context manager."""
+
+    stalled_seconds: float = STALLED_SECONDS
 
     def __init__(self, connection: keys.Connection, identity: keys.Identity | None = None) -> None:
         self.connection = connection
@@ -116,7 +118,7 @@ class AsyncClient:
         self, envelopes: Iterable[SignedEnvelope]
     ) -> AsyncIterator[tuple[SignedEnvelope, Receipt | SuyuanError]]:
         """Send many envelopes, bounded in flight; yields each with its verified receipt or its refusal. Where the
-        connection breaks, the outcome of what was sent is asked for by id."""
+        connection breaks, or owes an answer for `stalled_seconds`, the outcome of what was sent is asked for."""
         waiting: dict[int, SignedEnvelope] = {}
         room = asyncio.Semaphore(wire.IN_FLIGHT_MAX)
         last_checkpoint = b""
@@ -133,7 +135,8 @@ class AsyncClient:
 
         try:
             stream = self._stub.SubmitStream(messages(), timeout=STREAM_SECONDS, metadata=wire.metadata())
-            async for message in stream:
+            answers = aiter(stream)
+            while (message := await self._owed(anext(answers, None), waiting)) is not None:
                 for result in message.results:
                     envelope = waiting.pop(result.tag, None)
                     if envelope is None:
@@ -145,14 +148,28 @@ class AsyncClient:
                     if isinstance(outcome, Receipt):
                         last_checkpoint = message.checkpoint
                     yield envelope, outcome
-        except grpc.RpcError as error:
-            failure = wire.error_of(error)
+        except (grpc.RpcError, errors.NoQuorum) as error:
+            failure = error if isinstance(error, errors.NoQuorum) else wire.error_of(error)
             async for asked in self._ask(list(waiting.values()), failure):
                 yield asked
             return
         if ended:
             raise ended[0]
         await self._pin(last_checkpoint)
+
+    async def _owed(self, answer: Awaitable[T], waiting: Mapping[int, SignedEnvelope]) -> T:
+        """The stream's next answer; NoQuorum where an envelope waited for one too long."""
+        reading = asyncio.ensure_future(answer)
+        try:
+            while True:
+                oldest = next(iter(waiting), None)
+                done, _ = await asyncio.wait({reading}, timeout=self.stalled_seconds)
+                if done:
+                    return reading.result()
+                if oldest in waiting:
+                    raise errors.NoQuorum([self.connection.members], self.stalled_seconds)
+        finally:
+            reading.cancel()
 
     async def _ask(
         self, envelopes: list[SignedEnvelope], failure: errors.ClientError

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
@@ -20,14 +20,15 @@ from ledger.errors import SuyuanError, VerifyFailed
 from proto.suyuan.v1 import ledger_pb2 as pb
 from proto.suyuan.v1 import ledger_pb2_grpc
 
-CALL_SECONDS = 30
-STALLED_CALLS = 3  # so many times as long as a call may last, a stream may owe an answer
+CALL_SECONDS: Final = 30
+STALLED_SECONDS: Final = 30  # so long an answer to an envelope may be owed
 
 
 class Client(Reads):
     """One member's (or, without identity, a reader's) connection to a node. Use as a context manager."""
 
-    call_seconds: float | None = None  # in place of CALL_SECONDS; streams that stall are ended too
+    call_seconds: float = CALL_SECONDS
+    stalled_seconds: float = STALLED_SECONDS
     _node = ""  # the connected node's name, once it was asked for
 
     def __init__(self, connection: keys.Connection, identity: keys.Identity | None = None) -> None:
@@ -56,11 +57,17 @@ class Client(Reads):
         self._channel.close()
 
     def _call(self, method: str, request: Any) -> Any:
+        submits = method == "Submit"
         try:
-            seconds = self.call_seconds or CALL_SECONDS
+            seconds = self.stalled_seconds if submits else self.call_seconds
             return getattr(self._stub, method)(request, timeout=seconds, metadata=wire.metadata())
         except grpc.RpcError as error:
+            if submits and wire.ran_out(error):
+                raise self._no_quorum() from None
             raise wire.error_of(error) from None
+
+    def _no_quorum(self) -> errors.NoQuorum:
+        return errors.NoQuorum([self.connection.members], self.stalled_seconds)
 
     def _stream(self, method: str, request: Any) -> Iterator[Any]:
         call = getattr(self._stub, method)(request, timeout=STREAM_SECONDS, metadata=wire.metadata())
@@ -122,7 +129,8 @@ class Client(Reads):
         self, envelopes: Iterable[SignedEnvelope]
     ) -> Iterator[tuple[SignedEnvelope, Receipt | SuyuanError]]:
         """Send many envelopes, bounded in flight; yields each with its verified receipt or its refusal, as blocks
-        are stored. What is still unanswered when the connection breaks is asked for by its id."""
+        are stored. What is still unanswered when the connection breaks, or when no answer comes for `stalled_seconds`
+        (NoQuorum), is asked for by its id."""
         flow = Flow(envelopes)
         try:
             yield from self._flow(flow)
@@ -130,19 +138,21 @@ class Client(Reads):
             if flow.failure is not None:
                 raise
             yield from self._ask(flow.unanswered(), failure)
+            if isinstance(failure, errors.NoQuorum):
+                return  # nor has anybody cosigned of late
         self.pin(flow.last_checkpoint)
 
     def _flow(self, flow: "Flow") -> Iterator[tuple[SignedEnvelope, Receipt | SuyuanError]]:
         """What becomes of the envelopes of a flow, over one stream to one node; raises what ended it too early."""
         try:
             stream = self._stub.SubmitStream(flow.messages(), timeout=STREAM_SECONDS, metadata=wire.metadata())
-            if self.call_seconds is not None:
-                watched = (stream.cancel, STALLED_CALLS * self.call_seconds)
-                threading.Thread(target=flow.watch, args=watched, daemon=True).start()
+            watched = (stream.cancel, self.stalled_seconds)
+            threading.Thread(target=flow.watch, args=watched, daemon=True).start()
             for message in stream:
                 yield from flow.answers(message, self.trust, clock_ms())
         except grpc.RpcError as error:
-            raise flow.failure or wire.error_of(error) from None
+            stalled = self._no_quorum() if flow.stalled else None
+            raise flow.failure or stalled or wire.error_of(error) from None
         finally:
             flow.stop()
         if flow.failure is not None:
@@ -190,7 +200,8 @@ class Client(Reads):
 
     def submit_envelope(self, envelope: SignedEnvelope) -> Receipt:
         """Send one signed envelope. EnvelopeRefused, Overloaded and ReadOnly: nothing of it is booked; with any
-        other error the outcome is unknown: ask with `receipt` before it is sent again."""
+        other error, NoQuorum after `stalled_seconds` among them, the outcome is unknown: ask with `receipt` before it
+        is sent again."""
         answer = self._call("Submit", pb.SubmitRequest(envelope=envelope.wire))
         if answer.WhichOneof("result") == "refusal":
             raise wire.refused(answer.refusal)
@@ -252,6 +263,7 @@ class Flow:
         self._turn = threading.Lock()  # of whoever takes the next envelope
         self._stopped = False
         self._answered = 0
+        self.stalled = False
         self.last_checkpoint = b""
         self.failure: Exception | None = None
 
@@ -307,6 +319,7 @@ class Flow:
                 before, oldest = self._answered, next(iter(self._waiting), None)
                 moved = self._room.wait_for(partial(self._moved, before), seconds)
                 if not moved and oldest in self._waiting:
+                    self.stalled = True
                     cancel()
                     return
 

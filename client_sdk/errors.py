@@ -10,12 +10,14 @@ SuyuanError (ledger.errors)
     ├── Overloaded                 nothing was taken; try again after `retry_after_ms`
     ├── ReadOnly                   nothing was taken: the node only reads for now; try again after `retry_after_ms`
     ├── Unavailable                the node cannot be reached, or stopped; what was sent may or may not be booked
+    │   ├── NoQuorum               a node took it, and too few validators answer; it may still be booked
     │   └── NotWitnessed           booked as this node alone says: too few validators cosigned that so far
     ├── PrivateNotDelivered        (client_sdk.openings) booked, but private openings still have to be given
     ├── KeyFileError               a key file is missing, readable by others, or the passphrase is wrong
     └── OutboxError                the outbox is full, in use, or another member's; nothing in it was changed
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ledger.errors import Problem, SuyuanError, VerifyFailed
@@ -61,6 +63,18 @@ class ReadOnly(ClientError):
 class Unavailable(ClientError):
     """Nobody knows what became of what was sent: ask for its receipt, or send the same bytes again; never sign it
     anew meanwhile."""
+
+
+class NoQuorum(Unavailable):
+    """`nodes` took what was sent, and within `seconds` nothing came of it: as when too few validators are up to agree
+    on a block. They keep it, so that it may still be booked when the others are back."""
+
+    REMEDY = "ask for its receipt later, or send the same bytes again; what is signed anew may be booked twice"
+
+    def __init__(self, nodes: Sequence[str], seconds: float, remedy: str = REMEDY) -> None:
+        self.nodes, self.seconds = tuple(nodes), seconds
+        self.seen = f"no quorum of validators answered within {seconds:.0f} s"
+        super().__init__(f"{', '.join(nodes)} took it, and {self.seen}. It may still be booked: {remedy}")
 
 
 class NotWitnessed(Unavailable):

@@ -26,6 +26,7 @@ from ledger.limits import EVIDENCE_BYTES_MAX
 from ledger.policy import Policy, format_policy, parse_policy
 
 FOLDER: Final = "evidence"
+EXPECTED: Final = "a file of an evidence/ folder is expected, which holds both checkpoints"
 
 
 class Tried(Struct, frozen=True):
@@ -80,7 +81,7 @@ def load(path: Path) -> Evidence:
     try:
         return msgspec.json.decode(data, type=Evidence)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Malformed(str(path), f"this is no evidence of a split view ({error})") from None
+        raise Malformed(str(path), f"this is no evidence of a split view; {EXPECTED} ({error})") from None
 
 
 def judge(evidence: Evidence, trusted: Policy | None = None) -> Judged:

@@ -11,12 +11,14 @@ from ledger.policy import Policy, check
 
 class Head(Struct, frozen=True):
     """A checkpoint that the log signed. `cosigned` has the newest time (ms) of each known validator's or witness's
-    cosignature; `lacking` says why they are no quorum, and is empty where they are."""
+    cosignature; `lacking` says why they are no quorum, and is empty where they are; `once` says that they were one,
+    at another time than now."""
 
     note: bytes
     checkpoint: c.Checkpoint
     cosigned: dict[str, int]
     lacking: str
+    once: bool = False
 
     @property
     def size(self) -> int:
@@ -28,8 +30,15 @@ class Head(Struct, frozen=True):
 
     def __str__(self) -> str:
         names = ", ".join(self.cosigned) or "nobody"
-        below = "" if not self.lacking else ", which is no quorum"
+        below = "" if not self.lacking else f", which is {self.standing}"
         return f"{self.size} leaves, root {self.root.hex()}, cosigned by {names}{below}"
+
+    @property
+    def standing(self) -> str:
+        """Whether they are a quorum, in words."""
+        if not self.lacking:
+            return "a quorum"
+        return "a quorum, though not in these minutes" if self.once else "no quorum"
 
 
 def read(trusted: Policy, note: bytes, now_ms: int | None) -> Head:
@@ -47,9 +56,14 @@ def read(trusted: Policy, note: bytes, now_ms: int | None) -> Head:
         found = [n.verify(signed, key, line) or 0 for line in n.find(signed, key)]
         if found:
             times[name] = 1000 * max(found)
-    lacking = ""
+    lacking = _lacking(trusted, note, now_ms)
+    once = bool(lacking) and now_ms is not None and not _lacking(trusted, note, None)
+    return Head(note, checkpoint, times, lacking, once)
+
+
+def _lacking(trusted: Policy, note: bytes, now_ms: int | None) -> str:
     try:
         check(trusted, note, now_ms, WITNESS_WINDOW_MS)
     except VerifyFailed as error:
-        lacking = error.message
-    return Head(note, checkpoint, times, lacking)
+        return error.message
+    return ""

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from client_sdk import access, errors
 from client_sdk.build import SignedEnvelope
-from client_sdk.client import Client, Flow
+from client_sdk.client import STALLED_SECONDS, Client, Flow
 from client_sdk.openings import Opened
 from client_sdk.trust import Receipt
 from client_sdk.wire import clock_ms
@@ -31,6 +31,7 @@ from ledger.succession import Step
 from proto.suyuan.v1 import ledger_pb2 as pb
 
 NODE_SECONDS: Final = 10  # for an answer, before the next node is asked
+NODE_STALLED_SECONDS_MIN: Final = 5  # for an envelope to be booked, likewise
 AWAY_SECONDS: Final = 30
 AWAY_SECONDS_MAX: Final = 600
 BEHIND_SECONDS: Final = 0.25
@@ -68,7 +69,9 @@ class Nodes(Client):
         self.trust.learn = self._steps
         for line in self.lines:
             line.client.trust = self.trust
-            line.client.call_seconds = NODE_SECONDS if len(self.lines) > 1 else None
+            if len(self.lines) > 1:  # together they take as long as one alone
+                line.client.call_seconds = NODE_SECONDS
+                line.client.stalled_seconds = max(NODE_STALLED_SECONDS_MIN, STALLED_SECONDS / len(self.lines))
         self._tell, self._clock, self._sleep = tell, clock, sleep
         self._at, self._why = self.lines[0], ""
 
@@ -118,7 +121,7 @@ class Nodes(Client):
         line.away_until = self._clock() + line.away_seconds
         line.away_seconds = min(2 * line.away_seconds, AWAY_SECONDS_MAX)
         if line is self._at:
-            self._why = str(error)
+            self._why = error.seen if isinstance(error, errors.NoQuorum) else str(error)
 
     def _over(self, ask: Callable[[Client], Answer]) -> Answer:
         """The answer of the first node that can be reached; Unavailable where none can."""
@@ -174,14 +177,22 @@ class Nodes(Client):
 
     def submit_envelope(self, envelope: SignedEnvelope) -> Receipt:
         """As `Client.submit_envelope`, by whichever node can. Unavailable where one may have it and none says what
-        became of it: ask with `receipt`, or send the same envelope again."""
+        became of it: ask with `receipt`, or send the same envelope again; NoQuorum where nodes took it, and none was
+        heard of booking it."""
         unknown: errors.Unavailable | None = None
+        took: list[Line] = []
         refused: errors.ClientError | None = None
         for line in self._in_order():
             try:
                 receipt = self._submit_to(line.client, envelope, known=unknown is not None)
             except errors.NotWitnessed as error:
                 unknown = error
+            except errors.NoQuorum as error:
+                unknown = unknown or error
+                took.append(line)
+                self._left(line, error)
+                if _waited(took):
+                    break
             except errors.Unavailable as error:
                 unknown = unknown or error
                 self._left(line, error)
@@ -200,6 +211,8 @@ class Nodes(Client):
                 if not isinstance(unknown, errors.NotWitnessed):
                     self._answers(line)
                 return receipt
+        if took and not isinstance(unknown, errors.NotWitnessed):
+            raise _no_quorum(took)
         raise unknown or refused or errors.Unavailable("no node is named")
 
     def _booked(self, envelope: SignedEnvelope, but: Line) -> Receipt | None:
@@ -240,11 +253,13 @@ class Nodes(Client):
         """As `Client.submit_stream`. Where the stream breaks, another node gets what is not answered, the same bytes
         in the same order, and then what is left."""
         rest, sent, newest = iter(envelopes), set[bytes](), b""
+        took: list[Line] = []  # since the last answer of any
         while True:
             line, flow = self._in_order()[0], Flow(rest)
             try:
                 for envelope, outcome in line.client._flow(flow):
                     self._answers(line)
+                    took.clear()
                     yield envelope, self._settled(envelope, outcome, envelope.id in sent, line)
                 break
             except errors.ClientError as failure:
@@ -252,8 +267,12 @@ class Nodes(Client):
                     raise
                 rest, newest = flow.rest(), flow.last_checkpoint or newest
                 unanswered = flow.unanswered()
-                if not self._has_another(line, failure):
-                    yield from self._ask(unanswered, failure)
+                if isinstance(failure, errors.NoQuorum):
+                    took.append(line)
+                if not self._has_another(line, failure) or _waited(took):
+                    yield from self._ask(unanswered, _no_quorum(took) if took else failure)
+                    if took:
+                        return  # nor has anybody cosigned of late
                     break
                 sent |= {one.id for one in unanswered}
                 rest = chain(unanswered, rest)
@@ -319,6 +338,16 @@ class Nodes(Client):
             except errors.Unavailable as error:
                 self._left(line, error)
         raise absent or errors.Unavailable("no node can be reached")
+
+
+def _no_quorum(took: Sequence[Line]) -> errors.NoQuorum:
+    named = [f"{line.label} ({line.client.connection.members})" for line in took]
+    return errors.NoQuorum(named, sum(line.client.stalled_seconds for line in took))
+
+
+def _waited(took: Sequence[Line]) -> bool:
+    """Whether no further node is asked to book what these took: many nodes would be asked for minutes."""
+    return sum(line.client.stalled_seconds for line in took) >= STALLED_SECONDS
 
 
 def may_lie_behind(outcome: object) -> bool:

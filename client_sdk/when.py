@@ -7,8 +7,10 @@ from typing import Final
 from client_sdk.books import cells
 from client_sdk.books.cells import BadCell
 from client_sdk.wire import clock_ms
+from ledger import moment
 from ledger.errors import Malformed
 
+shown: Final = moment.shown
 HALF_DAY_MS: Final = 12 * 3_600_000
 FORMS: Final = "write it as 2026-01-31, '2026-01-31 09:30' (China time) or 2026-01-31T09:30+08:00"
 _OFFSET: Final = re.compile(r"\d{4}-?\d\d-?\d\d[ T]\d\d:?\d\d.*(?:Z|[+-]\d\d:?\d\d)", re.ASCII)
@@ -71,11 +73,6 @@ def past_day(text: str) -> int:
     return found
 
 
-def shown(at_ms: int) -> str:
-    """A moment for people, in China's time, whatever the machine's is."""
-    return dt.datetime.fromtimestamp(at_ms / 1000, cells.CHINA).strftime("%Y-%m-%d %H:%M UTC+8")
-
-
 def iso(at_ms: int) -> str:
-    """The same moment for programs, to the second."""
+    """A moment for programs, in China's time, to the second."""
     return dt.datetime.fromtimestamp(at_ms / 1000, cells.CHINA).isoformat(timespec="seconds")

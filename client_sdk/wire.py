@@ -176,6 +176,11 @@ def _kind_of(call: grpc.RpcError, status: Any) -> errors.ClientError:
     return errors.ClientError(f"{code.name}: {message}")
 
 
+def ran_out(error: grpc.RpcError) -> bool:
+    """Whether a call ended because its time was over."""
+    return bool(error.code() == grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
 def refused(refusal: pb.Refusal) -> errors.ClientError:
     if refusal.kind == pb.Refusal.KIND_OVERLOADED:
         return errors.Overloaded(refusal.retry_after_ms)

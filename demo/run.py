@@ -5,6 +5,7 @@ import argparse
 import datetime as dt
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -250,6 +251,28 @@ def _place(proven: Proven, position: Position) -> str:
     return proven.members[position.owner].name + stored
 
 
+def ports(grpc: int, http: int) -> dict[str, int]:
+    """The ports that the node is told to listen at, by what for; those that are left out are free ones."""
+    readers = "the next one behind --grpc, for readers"
+    named = {"--grpc, for members": grpc, readers: grpc and grpc + 1, "--http": http}
+    return {what: port for what, port in named.items() if port}
+
+
+def trouble(named: dict[str, int]) -> str:
+    """Why the node could not listen there; empty where it can."""
+    seen: dict[int, str] = {}
+    for what, port in named.items():
+        if port in seen:
+            return f"port {port} is both {seen[port]} and {what}: name another"
+        seen[port] = what
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                pass
+        except (OSError, OverflowError) as error:
+            return f"port {port} ({what}) cannot be used: {error}"
+    return ""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--serve", action="store_true", help="keep serving at the end, also without a terminal")
@@ -259,9 +282,12 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, help="an empty or new folder; a temporary one if left out")
     given = parser.parse_args()
+    wrong = trouble(ports(given.grpc, given.http))
+    if wrong:
+        parser.error(wrong)
     data = given.data or Path(tempfile.mkdtemp(prefix="suyuan-demo-"))
     if (data / "node").exists():
-        parser.error(f"{data} holds a demonstration already; name another folder")
+        parser.error(f"{data} holds a demonstration already, or one that did not start; remove it, or name another")
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it in the background
         signal.signal(number, signal.default_int_handler)
     demo = Demo(data.absolute(), given.grpc, given.http)

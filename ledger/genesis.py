@@ -59,7 +59,8 @@ def from_json(data: bytes) -> Genesis:
         check_member_id(founder.member)
     members = [founder.member for founder in genesis.founders]
     if len(set(members)) != len(members):
-        raise Malformed("genesis", "a founder is named twice")
+        twice = next(member for member in members if members.count(member) > 1)
+        raise Malformed("genesis", f"the founder {twice} is named twice")
     if MemberKind.REGULATOR not in [founder.kind for founder in genesis.founders]:
         raise Malformed("genesis", "no founder is a regulator, so nobody could admit members")
     check_validators(genesis.validators, "genesis")

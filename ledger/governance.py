@@ -45,12 +45,17 @@ def check_validators(validators: Sequence[Validator], where: str = "validators")
         note.check_name(validator.name)
         if validator.name in POLICY_WORDS:
             raise Malformed(where, f"{validator.name!r} has another meaning in a policy")
-    names = [validator.name for validator in validators]
-    if len(set(names)) != len(names):
-        raise Malformed(where, "a validator is named twice")
-    keys = [key for one in validators for key in (one.consensus, one.key, one.log)]
-    if len(set(keys)) != len(keys):
-        raise Malformed(where, "a key stands twice: each validator has three of its own")
+    names: set[str] = set()
+    owners: dict[bytes, str] = {}
+    for one in validators:
+        if one.name in names:
+            raise Malformed(where, f"{one.name} is named twice")
+        names.add(one.name)
+        for key in (one.consensus, one.key, one.log):
+            if key in owners:
+                whose = " and of ".join(dict.fromkeys((owners[key], one.name)))
+                raise Malformed(where, f"a key of {whose} stands twice: each validator has three of its own")
+            owners[key] = one.name
 
 
 def approve(terms: Terms, name: str, seed: bytes) -> Approval:

@@ -124,6 +124,7 @@ FREE_ENTRIES_MIN: Final = 256  # inodes: files that can still be made
 # Validators and their policies
 VALIDATORS_ENTRIES_MAX: Final = 32  # what every reader of a C2SP policy is expected to take
 POLICY_LIFETIME_MS_MIN: Final = 24 * 3600 * 1000  # of a new policy: time to name the next one
+POLICY_DAYS_MAX: Final = 3650  # no owner consents to keys for longer
 POLICY_STEPS_ENTRIES_MAX: Final = 64  # changes of validators that a reader follows in one go
 
 # A network of validators (node)

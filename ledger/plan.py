@@ -173,7 +173,7 @@ def _decide(draft: s.Draft, checked: Checked, time: int, leaf: int) -> Verdict:
     signer, key, problem = who_signs(draft, checked, time)
     if problem is not None or signer is None or key is None:
         return Verdict(None, False, (problem,) if problem is not None else ())
-    problem = _timely(opened, time)
+    problem = timely(opened, time)
     if problem is not None:
         return Verdict(None, False, (problem,))
     problems = _apply_all(draft, opened, signer, key, time, leaf)
@@ -221,7 +221,8 @@ def who_signs(
     return member, key, None
 
 
-def _timely(opened: Opened, time: int) -> Problem | None:
+def timely(opened: Opened, time: int) -> Problem | None:
+    """Why an envelope may not be booked at a block time (ms), or None. Once it has run out it stays so."""
     header = opened.header
     if time > header.not_after:
         return Problem(

@@ -34,7 +34,10 @@ from ledger.limits import (
     POLICY_GROUP_LEVELS_MAX,
     POLICY_NEEDED_CHARS_MAX,
 )
+from ledger.moment import shown
 
+OTHER_POLICY: Final = "name the policy of this very log, from somebody whom you trust"
+OTHER_NODE: Final = "the node shows what it was before its validators changed; ask another one"
 _MARK: Final = "# suyuan policy"
 _NUMBER: Final = "(0|[1-9][0-9]{0,15})"
 _MARKED: Final = re.compile(rf"{_MARK} {_NUMBER}(?: beyond {_NUMBER})?(?: expires {_NUMBER})?")
@@ -260,11 +263,12 @@ def check(policy: Policy, note: bytes, now_ms: int | None, window_ms: int) -> Ag
     except Malformed as error:
         raise VerifyFailed("checkpoint", str(error)) from None
     if checkpoint.origin != policy.origin:
-        raise VerifyFailed("checkpoint", f"it is of log {checkpoint.origin!r}, the policy's is {policy.origin!r}")
+        found = f"it is of log {checkpoint.origin!r}, the policy's is {policy.origin!r}"
+        raise VerifyFailed("checkpoint", f"{found}; {OTHER_POLICY}")
     governing = policy.governing(checkpoint.size)
     if now_ms is not None and governing is not policy:
         found = f"{checkpoint.size} leaves, and policy {policy.number} was written behind leaf {policy.beyond}"
-        raise VerifyFailed("checkpoint", f"a head of the past: {found}")
+        raise VerifyFailed("checkpoint", f"a head of the past: {found}; {OTHER_NODE}")
     policy = governing
     _check_log(policy, signed)
     times = _cosignatures(policy, signed)
@@ -280,7 +284,7 @@ def check(policy: Policy, note: bytes, now_ms: int | None, window_ms: int) -> Ag
 def require_in_force(policy: Policy, time_ms: int) -> None:
     """VerifyFailed where a policy has ended: keys that are in office no longer may be anybody's."""
     if policy.expires_ms is not None and time_ms > policy.expires_ms:
-        found = f"policy {policy.number} ended at {policy.expires_ms}, and it is {time_ms}"
+        found = f"policy {policy.number} ended on {shown(policy.expires_ms)}, and it is {shown(time_ms)}"
         raise VerifyFailed("policy", f"{found}; get the newest from somebody whom you trust, not from a node")
 
 
@@ -291,9 +295,8 @@ def _check_log(policy: Policy, signed: n.Note) -> None:
         if lines:
             n.verify(signed, log, lines[0])
             return
-    raise VerifyFailed(
-        "checkpoint", f"no signature by a key of the log: {', '.join(one.id.hex() for one in policy.logs)}"
-    )
+    ids = ", ".join(one.id.hex() for one in policy.logs)
+    raise VerifyFailed("checkpoint", f"no signature by a key of the log: {ids}; {OTHER_POLICY}")
 
 
 def _cosignatures(policy: Policy, signed: n.Note) -> dict[str, list[int]]:

@@ -35,6 +35,7 @@ from node.cosigning.evidence import FOLDER as EVIDENCE
 from node.errors import NotStored
 from node.private import BYTES_FILE, ROWS_FILE
 from node.privatefiles import Contents, copy_store
+from node.whose import require_same_node
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
@@ -140,12 +141,13 @@ def _require_place(data: Path, dest: Path) -> None:
 
 
 def _require_same_node(data: Path, genesis: g.Genesis, dest: Path, old: Manifest | None) -> None:
-    """The node's log extends that of the backup."""
+    """The backup is this node's, and the node's log extends it."""
     if old is None:
         return
     chain = g.chain_id(genesis)
     if old.chain != chain.hex():
         raise Malformed(str(dest), f"it holds a backup of {old.name}, chain {old.chain}, not of {chain.hex()}")
+    require_same_node(data, dest / old.folder, f"{dest} is the backup of")
     with BlockFiles.open_read_only(data, chain) as source:
         if header_at(source, old.height) != old.header:
             raise SuyuanError(

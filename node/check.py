@@ -3,14 +3,11 @@
 import datetime as dt
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
-
-from pydantic import ValidationError
 
 from ledger import genesis as g
 from ledger import policy
@@ -22,13 +19,13 @@ from ledger.storage.blockfile import BlockFiles, InUse
 from ledger.storage.chainstore import read_genesis
 from ledger.storage.check import ChainCheck, Finding, Flaws, chain_of_files, check_rows
 from node import keys, peers, tls
-from node.config import CONFIG_FILE, POLICY_FILE, Settings
+from node.config import CONFIG_FILE, POLICY_FILE, load_settings
 from node.cosigning.cosigner import FILE as COSIGNED
 from node.cosigning.cosigner import last_cosigned
 from node.engine.cometbft.home import FOLDER as COMETBFT
 from node.engine.cometbft.home import VOTED
 from node.engine.cometbft.returning import last_vote
-from node.errors import NotStored
+from node.errors import NotStored, WrongSettings
 from node.private import BYTES_FILE, ROWS_FILE
 from node.private import REMEDY as RESTORE_PRIVATE
 from node.privatefiles import Contents
@@ -188,12 +185,8 @@ def _policy(data: Path, genesis: g.Genesis) -> Iterator[Finding]:
 
 def _settings(data: Path) -> Iterator[Finding]:
     try:
-        Settings(data=data)
-    except ValidationError as error:
-        for found in error.errors():
-            name = ".".join(str(part) for part in found["loc"])
-            yield Finding(CONFIG_FILE, False, f"{name}: {found['msg']} (found {found['input']!r})", SETTINGS)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        load_settings(data)
+    except (WrongSettings, OSError) as error:
         yield Finding(CONFIG_FILE, False, str(error), SETTINGS)
     else:
         yield Finding(CONFIG_FILE, True, "")

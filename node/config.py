@@ -3,10 +3,14 @@
 Every value is checked when the node starts; a wrong one is named with what was expected.
 """
 
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, IPvAnyNetwork, field_validator
+from pydantic import Field, IPvAnyNetwork, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,6 +22,7 @@ from ledger import policy
 from ledger.errors import Malformed
 from ledger.limits import FREE_BYTES_MIN, OUTSIDE_WITNESSES_ENTRIES_MAX
 from node.cosigning.address import parse_address
+from node.errors import WrongSettings
 
 CONFIG_FILE = "node.toml"
 POLICY_FILE = "policy.txt"
@@ -92,3 +97,23 @@ class Settings(BaseSettings):
         given = init_settings()
         file = Path(str(given.get("data", "."))) / CONFIG_FILE
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+
+def load_settings(data: Path, options: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of the node in `data`. WrongSettings names each wrong one, where it stands, what is expected."""
+    given, file = options or {}, data / CONFIG_FILE
+    try:
+        return Settings(data=data, **given)
+    except ValidationError as error:
+        raise WrongSettings("; ".join(_flaw(file, given, one) for one in error.errors())) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongSettings(f"{file}: {error}") from None
+
+
+def _flaw(file: Path, options: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    name, variable = ".".join(map(str, found["loc"])), f"SUYUAN_{str(found['loc'][0]).upper()}"
+    if found["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, Settings.model_fields, 1)
+        return f"{file}: there is no setting {name}" + (f" (is {near[0]} meant?)" if near else "")
+    where = "option" if found["loc"][0] in options else variable if variable in os.environ else file
+    return f"{where}: setting {name}: {found['msg']} (found {found['input']!r})"

@@ -22,8 +22,15 @@ from node.peers import OWN_FILE
 from node.private import BYTES_FILE, ROWS_FILE, PrivateStore
 
 JOINING: Final = "join.part"
+WAITS: Final = f"its keys wait for the network's genesis: hand out {OWN_FILE}, and go on with suyuan-node join"
 _PRIVATE: Final = (ROWS_FILE, f"{ROWS_FILE}-journal", BYTES_FILE)
 _MADE: Final = ("keys", "blocks", "index", PUBLIC_FOLDER, home.FOLDER, GENESIS_FILE, POLICY_FILE, OWN_FILE, *_PRIVATE)
+
+
+def waits_for_genesis(data: Path) -> bool:
+    """Whether `data` is between `init --node` and `join`."""
+    begun = (data / "blocks").exists() and not (data / JOINING).exists()
+    return (data / OWN_FILE).exists() and not (data / GENESIS_FILE).exists() and not begun
 
 
 @contextmanager
@@ -45,8 +52,8 @@ def _clear(data: Path) -> None:
     if found and not (data / UNFINISHED_FILE).exists():
         if GENESIS_FILE in found:
             raise Malformed(str(data), "a chain is there already; nothing was changed")
-        if found == ["keys"]:
-            raise Malformed(str(data), "its keys wait for a genesis: suyuan-node join; nothing was changed")
+        if waits_for_genesis(data):
+            raise Malformed(str(data), f"{WAITS}; nothing was changed")
         names = ", ".join(found)
         what = f"{names} stand there without {GENESIS_FILE}; nothing was changed"
         raise Malformed(str(data), f"{what}. Restore {GENESIS_FILE} from a backup, or name an empty folder")

@@ -34,6 +34,7 @@ from node.app import App
 from node.engine import Overloaded
 from node.errors import Forbidden
 from node.grpc_errors import pushback, status_of
+from node.ports import cannot_listen
 from node.requests import REQUEST_ID
 from node.streams import SubmitStream
 from proto.suyuan.v1 import ledger_pb2 as pb
@@ -150,7 +151,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServicer):
             )
         member = bytes(names[0]).decode()
         if not self.app.lookup("member", member):
-            raise Forbidden(f"{member} is not a member of this ledger")
+            raise Forbidden(f"{member} is not a member of this ledger; a regulator admits members: suyuan admit")
         return member
 
     # Writing
@@ -351,8 +352,8 @@ async def serve(app: App, keys: Path, host: str, members_port: int, readers_port
     members = await _server(app, MEMBER_CONNECTION_SECONDS_MAX)
     readers = await _server(app, READER_CONNECTION_SECONDS_MAX)
     ports = (
-        _listen(members[0], f"{host}:{members_port}", for_members),
-        _listen(readers[0], f"{host}:{readers_port}", grpc.ssl_server_credentials(pair)),
+        _listen(members[0], "members_port", host, members_port, for_members),
+        _listen(readers[0], "readers_port", host, readers_port, grpc.ssl_server_credentials(pair)),
     )
     for server, _ in (members, readers):
         await server.start()
@@ -386,9 +387,10 @@ async def _server(app: App, connection_seconds_max: int) -> tuple[grpc.aio.Serve
     return server, healthy
 
 
-def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials) -> int:
+def _listen(server: grpc.aio.Server, setting: str, host: str, port: int, credentials: grpc.ServerCredentials) -> int:
     """The port; OSError where the address cannot be listened on."""
     try:
-        return server.add_secure_port(address, credentials)
+        return server.add_secure_port(f"{host}:{port}", credentials)
     except RuntimeError:
-        raise OSError(f"cannot listen on {address}: is the port taken, and the address this machine's?") from None
+        why = "the port is taken, or the address is not this machine's"
+        raise cannot_listen(setting, host, port, why) from None

@@ -68,11 +68,13 @@ def init(data: Path, log: str, node: str, address: str, cosign: str, hosts: Sequ
     """The keys of a node `log`/`node` that will be one of a network's, and its public file."""
     if not NODE_NAME.fullmatch(node):
         raise Malformed("--node", f"{node!r}: 1 to 32 of a-z, 0-9 and hyphen, such as customs")
+    peers.check_addresses(address, cosign)
+    if address.rpartition(":")[2] == cosign.rpartition(":")[2]:
+        raise Malformed("cosign", f"{cosign} has the port of the address, and this node listens on both")
     with founding.in_one_go(data):
         founding.make_keys(data, log, (*keys.VALIDATORS, *keys.NETWORK), hosts)
         peer = peers.of_keys(data / "keys", f"{log}/{node}", address, cosign)
         peers.write(data / peers.OWN_FILE, peer)
-        peers.read(data / peers.OWN_FILE)  # an address that the others could not read is told now
         founding.write_settings(data, _settings(address, cosign))
     return {"node": peer.name, "public": str(data / peers.OWN_FILE)}
 
@@ -97,8 +99,25 @@ def collect(
     for peer in nodes:
         if peer.name.rpartition("/")[0] != log:
             raise Malformed("--validator", f"{peer.name} was made for another log than {log}")
+    peers.require_apart(nodes)
     ordered = sorted(nodes, key=lambda peer: peer.name)
     return new_genesis(log, founders, [peer.validator for peer in ordered], region, expires)
+
+
+def _require_fitting(genesis: g.Genesis, own: Peer, others: Sequence[Peer]) -> None:
+    """Malformed where a public file is of another log, has other keys than the genesis, or is missing: each validator
+    has to reach every other."""
+    peers.require_apart([own, *others])
+    named = {one.name: one for one in genesis.validators}
+    for peer in others:
+        if peer.name.rpartition("/")[0] != genesis.name:
+            raise Malformed(peer.name, f"it is no node of {genesis.name}: leave its file out")
+        if peer.name in named and named[peer.name] != peer.validator:
+            raise Malformed("genesis", f"it has other keys for {peer.name} than its public file")
+    missing = named.keys() - {peer.name for peer in (own, *others)}
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise Malformed("join", f"name the peer.json of every other validator: that of {names} is missing")
 
 
 def join(data: Path, genesis: g.Genesis, others: Sequence[Peer]) -> dict[str, str]:
@@ -116,14 +135,11 @@ def join(data: Path, genesis: g.Genesis, others: Sequence[Peer]) -> dict[str, st
         raise Malformed(
             "genesis", f"it has other keys for {own.name} than this node: whoever collected it was given another file"
         )
-    known = {peer.name: peer.validator for peer in others}
-    for name, validator in known.items():
-        if name in named and named[name] != validator:
-            raise Malformed("genesis", f"it has other keys for {name} than its public file")
+    given = [peer for peer in others if peer.name != own.name]
+    _require_fitting(genesis, own, given)
     founding.join(data, genesis)
-    for peer in others:
-        if peer.name != own.name:
-            peers.add(data, peer)
+    for peer in given:
+        peers.add(data, peer)
     files.sync_folder(data)
     return {
         "node": own.name,

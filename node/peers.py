@@ -5,11 +5,12 @@ its file.
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from msgspec import Meta, Struct, structs
+from msgspec import Struct, structs
 
 from ledger import governance, note, signature
 from ledger.errors import Malformed
@@ -18,19 +19,18 @@ from node import files, keys
 
 OWN_FILE: Final = "peer.json"
 FOLDER: Final = "peers"
-HOST_PORT: Final = r"^[A-Za-z0-9.\[\]:_-]+:[0-9]{1,5}$"
-EXPECTED: Final = "a node's public file, as suyuan-node init --join writes it, is expected"
+EXPECTED: Final = "a node's public file, as suyuan-node init --node writes it, is expected"
 HOST_CHARS_MAX: Final = 253
 LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-Address = Annotated[str, Meta(pattern=HOST_PORT)]
+PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
 class Peer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A node: its name, where its CometBFT listens (`address`) and where it hears cosignatures (`cosign`), its keys
     as a validator, by which its CometBFT is known (`peer`), and to which private openings are sealed (X25519)."""
 
-    address: Address
-    cosign: Address
+    address: str
+    cosign: str
     consensus: PublicKey
     key: PublicKey
     log: PublicKey
@@ -69,20 +69,39 @@ def read(path: Path) -> Peer:
         peer = msgspec.json.decode(path.read_bytes(), type=Peer)
         note.check_name(peer.name)
         governance.check_validators([peer.validator])
-        for address in (peer.address, peer.cosign):
-            check_address(address)
+        check_addresses(peer.address, peer.cosign)
     except (ValueError, msgspec.MsgspecError, Malformed) as error:
         raise Malformed(str(path), f"{error}; {EXPECTED}") from None
     return peer
 
 
-def check_address(text: str) -> None:
-    """Malformed where HOST:PORT cannot be one: another owner wrote it, and no node may end over it."""
+def check_addresses(address: str, cosign: str) -> None:
+    """Malformed where one cannot be reached, or both are one: another owner wrote them, no node may end over it."""
+    for name, text in (("address", address), ("cosign", cosign)):
+        _check_address(name, text)
+    if address == cosign:
+        raise Malformed("cosign", f"{cosign} is the address as well, and each needs a port of its own")
+
+
+def _check_address(name: str, text: str) -> None:
     host, _, port = text.rpartition(":")
     labels = host.removesuffix(".").split(".")
     is_name = len(host) <= HOST_CHARS_MAX and all(LABEL.fullmatch(label) for label in labels)
-    if not 0 < int(port) < 1 << 16 or not (is_name or _is_ipv6(host)):
-        raise Malformed("address", f"{text!r} is no HOST:PORT")
+    if not (is_name or _is_ipv6(host)) or not PORT.fullmatch(port) or not 0 < int(port) < 1 << 16:
+        example = "such as customs.example.org:26656 or [::1]:26656, with a port of 1 to 65535"
+        raise Malformed(name, f"{text[:300]!r} is no HOST:PORT, {example}")
+
+
+def require_apart(nodes: Sequence[Peer]) -> None:
+    """Malformed where two nodes have one name, or one address: then one of the two files is not its owner's."""
+    named: dict[str, str] = {}
+    for peer in nodes:
+        if peer.name in named.values():
+            raise Malformed(peer.name, "two files name it: ask its owner which one is right")
+        for address in (peer.address, peer.cosign):
+            if address in named:
+                raise Malformed(peer.name, f"{address} is the address of {named[address]} too: ask both owners")
+        named |= dict.fromkeys((peer.address, peer.cosign), peer.name)
 
 
 def _is_ipv6(host: str) -> bool:

@@ -46,6 +46,7 @@ from node.engine.cometbft.home import FOLDER as COMETBFT
 from node.private import ROWS_FILE
 from node.privatefiles import gather
 from node.resync import is_network, resync
+from node.whose import require_same_node
 
 PART: Final = "restore.part"
 READY: Final = "restore.ready"
@@ -182,6 +183,7 @@ def _require_place(dest: Path, manifest: Manifest, data: Path, now: dt.datetime)
         ) from None
     if chain.hex() != manifest.chain:
         raise SuyuanError(f"{data} is a node of another chain, {chain.hex()}; nothing was changed")
+    require_same_node(data, dest / manifest.folder, f"{dest} is the backup of")
     flaws = {found.where.split(",")[0]: found for found in check_folder(data, now) if not found.holds}
     log_kept = False
     if not any(where.startswith("block") for where in flaws):

@@ -15,6 +15,7 @@ from ledger.entries import PolicyEntry
 from ledger.errors import Malformed
 from node import files, keys, peers
 from node.peers import Peer
+from node.succession import trusted_in
 
 NEXT: Final = "next"
 NEXT_FILE: Final = "peer.next.json"
@@ -22,12 +23,15 @@ log = structlog.get_logger(__name__)
 
 
 def rotate(data: Path) -> Peer:
-    """Draw the next keys; the public file that is to be handed on. The same again gives the same ones."""
+    """Draw the next keys; the public file that is to be handed on. The same again gives the same ones. Malformed
+    where the node is no validator in office."""
     own = peers.own(data)
     if own is None:
         raise Malformed(
             str(data), f"there is no {peers.OWN_FILE}: only a node of a network has keys that others approve"
         )
+    if own.name not in trusted_in(data).witnesses:
+        raise Malformed(str(data), f"{own.name} is no validator in office: no policy would name its keys")
     folder = data / "keys" / NEXT
     for name in keys.VALIDATORS:
         if not (folder / name).exists():

@@ -34,6 +34,7 @@ from node.grpc_server import Servers, serve
 from node.http.site import Site
 from node.keys import LOG_KEY, VALIDATOR_KEY, load_own, own_validator
 from node.metrics import Metrics
+from node.ports import cannot_listen
 from node.private import ROWS_FILE, PrivateStore
 from node.publish import publish
 from node.receipts import CheckpointSigner
@@ -198,7 +199,7 @@ def _serve_metrics(settings: Settings, metrics: Metrics) -> WSGIServer:
     try:
         return start_http_server(settings.metrics_port, settings.host, metrics.registry)[0]
     except OSError as error:
-        raise OSError(f"cannot listen on {settings.host}:{settings.metrics_port}: {error.strerror}") from None
+        raise cannot_listen("metrics_port", settings.host, settings.metrics_port, error.strerror) from None
 
 
 def _private_store(data: Path) -> PrivateStore:

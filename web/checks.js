@@ -18,7 +18,7 @@ export const policyView = (words, policy) => opens(words.policy, el("pre", { tab
 
 /** A step in the reader's words: what it means, how much of it there was, and everything that it rests on. */
 function stepView(words, { name, counts, details }) {
-  const [title, meaning] = words.steps[name];
+  const [title, meaning] = words.steps[name === "way" && counts.positions === 0 ? "noWay" : name];
   const counted = Object.entries(counts).filter(([, count]) => count > 0)
     .map(([key, count]) => words.counts[key].replace("{n}", count)).join(words.comma);
   return opens([el("span", { class: "held" }, `✓ ${words.checked}`), ` ${title}`],

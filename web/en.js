@@ -126,7 +126,8 @@ export const en = {
     entries: ["What is declared", "Lot, ingredients, products, businesses and signing keys are proven to stand in that state; what does not exist is proven not to."],
     records: ["The signature of each record", "Each record that is shown stands in an envelope that a business signed, with a key that was valid then."],
     chains: ["Nothing is hidden", "The bad records about each subject form a chain, whose number and contents are those declared: none is missing, added or changed."],
-    way: ["The way", "The voucher opens this very place; each receipt matches its shipment in both sides and lot, place by place, back to where the goods began."],
+    way: ["The way", "The voucher, or the public shop, opens this very place; each receipt matches its shipment in both sides and lot, place by place, back to where the goods began."],
+    noWay: ["The way", "Nothing opened a place here, so no way is shown or checked: the other steps are about the code alone."],
     verdict: ["The verdict", "The verdict is the worst of all that is proven, never the page's own words."],
   },
   counts: {

@@ -11,14 +11,14 @@ from client_sdk.heads import Head
 
 
 def check_evidence(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="As kept in the evidence folder.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="A file of an evidence/ folder.")],
     policy: Annotated[
         Path | None, typer.Option(help="Whom you believe: a tlog-policy file. Without it, the policy in the file.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check kept evidence of a split view: two checkpoints of one log that cannot both be true. Exit code 1 where
-    one proves nothing."""
+    """Check kept evidence of a split view: two checkpoints of one log that cannot both be true, in one file, as the
+    SDK and nodes keep it in evidence/. Exit code 1 where one proves nothing."""
     trusted = policy_file(policy) if policy is not None else None
     if trusted is None:
         warn("judged by the policy in the file: whoever made it can have made that up; name yours: --policy")

@@ -18,6 +18,7 @@ from ledger import records as r
 from ledger.errors import Malformed
 from ledger.fields import Approval, Validator
 from ledger.governance import Terms, check_validators, quorum_size
+from ledger.limits import POLICY_DAYS_MAX
 
 DAYS = 730
 T = TypeVar("T")
@@ -49,7 +50,9 @@ def propose(
     add: Annotated[list[Path] | None, typer.Option(help="peer.json of a new validator.")] = None,
     replace: Annotated[list[Path] | None, typer.Option(help="peer.next.json of one that changes its keys.")] = None,
     remove: Annotated[list[str] | None, typer.Option(help="Name of a validator that leaves.")] = None,
-    days: Annotated[int, typer.Option(help="For how long readers may trust them.", min=2, max=3650)] = DAYS,
+    days: Annotated[
+        int, typer.Option(help="For how long readers may trust them.", min=2, max=POLICY_DAYS_MAX)
+    ] = DAYS,
     next_rules: Annotated[
         bool, typer.Option("--next-rules", help="From then on blocks are made by the next version of the rules.")
     ] = False,
@@ -72,7 +75,20 @@ def propose(
     needed = quorum_size(len(current.validators))
     following = f"{needed} of {len(current.validators)} validators approve it: suyuan-node approve DATA {out}"
     told = _told(terms.number, terms.validators, terms.expires, terms.rules)
-    say(as_json, {"terms": str(out), **told, "next": following})
+    changes = _changes(current.validators, terms.validators)
+    say(as_json, {"terms": str(out), **told, **changes, "next": following})
+
+
+def _changes(old: Sequence[Validator], new: Sequence[Validator]) -> dict[str, Any]:
+    """Who joins, who leaves, and who stays with other keys."""
+    before, after = ({one.name: one for one in validators} for validators in (old, new))
+    stay = before.keys() & after.keys()
+    changes = {
+        "joins": sorted(after.keys() - before.keys()),
+        "leaves": sorted(before.keys() - after.keys()),
+        "other_keys": sorted(name for name in stay if before[name] != after[name]),
+    }
+    return {what: names or ["nobody"] for what, names in changes.items()}
 
 
 def _changed(
@@ -88,6 +104,9 @@ def _changed(
     for path in replace:
         new = _read(path, Validator, "peer.next.json, as suyuan-node rotate writes it,", strict=False)
         _require(named, new.name)
+        if named[new.name] == new:
+            found = f"these are the present keys of {new.name}; its peer.next.json is expected"
+            raise Malformed(str(path), f"{found}, which suyuan-node rotate writes")
         named[new.name] = new
     for name in remove:
         _require(named, name)

@@ -10,7 +10,7 @@ import typer
 from client_sdk import access, codes, saved
 from client_sdk.client import Client
 from client_sdk.commands import meant
-from client_sdk.commands.comparing import Compare, compared, same_everywhere
+from client_sdk.commands.comparing import Compare, against_pin, compared, same_everywhere
 from client_sdk.commands.options import Json, out, policy_file, reader, say
 from client_sdk.commands.verdicts import GOOD_ENOUGH, as_values, show, spelled
 from client_sdk.errors import NotFound
@@ -144,14 +144,18 @@ def info(
     each: Annotated[bool, typer.Option("--all", help="Compare every node: do they show one history?")] = False,
     as_json: Json = False,
 ) -> None:
-    """Who a node is and where its log stands; with --all, whether every node shows the same."""
+    """Who a node is and where its log stands; with --all, whether every node shows the same. Exit code 1 where they
+    do not, where one cannot be asked, or where the log is another than an identity folder saw before."""
     with reader(node) as source:
         if each:
             compared(source, node[0] if node[0].is_dir() else Path(), as_json)
             return
         found = source.node_info()
-    stands = {"height": found.height, "leaves": found.size}
+        stands = {"height": found.height, "leaves": found.size}
+        forked = against_pin(source, node[0])
     say(as_json, {"name": found.name, "node": found.node, "chain": found.chain_id.hex()} | stands)
+    if forked:
+        raise typer.Exit(1)
 
 
 def register(app: typer.Typer) -> None:

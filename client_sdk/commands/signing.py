@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from client_sdk.access import Unlocked
 from client_sdk.build import Act
@@ -10,8 +10,13 @@ from client_sdk.commands import outbox
 from client_sdk.commands.hints import explained
 from client_sdk.commands.options import client, say, unlocked, warn
 from client_sdk.commands.remarks import Remarks
-from client_sdk.errors import EnvelopeRefused
+from client_sdk.errors import EnvelopeRefused, NoQuorum
 from client_sdk.trust import Receipt
+
+LOOK_FIRST: Final = (
+    "look with suyuan records when the node answers again, and do it again only if it is not there. With --queue it "
+    "is kept here, and sent as often as it takes"
+)
 
 
 def sign(
@@ -30,6 +35,8 @@ def sign(
             receipts = member.submit(acts)
         except EnvelopeRefused as error:
             raise explained(member, acts, error) from None
+        except NoQuorum as error:
+            raise NoQuorum(error.nodes, error.seconds, LOOK_FIRST) from None
         warnings, changed = remarks.done()
     waits = {"waits": proposal} if proposal and not changed else {}
     say(as_json, stands(receipts) | more | waits | ({"warnings": warnings} if as_json and warnings else {}))

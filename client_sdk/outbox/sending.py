@@ -254,7 +254,7 @@ class Sender:
     def _unanswered(self, error: errors.Unavailable) -> None:
         """Nobody knows; the entry stays `sent`, and is asked for next."""
         self._unknown += 1
-        if self._unknown >= UNKNOWN_MAX:
+        if self._unknown >= UNKNOWN_MAX or isinstance(error, errors.NoQuorum):
             self._stop(str(error), again=True)
 
     def _clocks(self) -> str:

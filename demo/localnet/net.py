@@ -25,8 +25,8 @@ STOP_SECONDS: Final = 30
 
 
 class Standing(Struct, frozen=True):
-    """How one node stands: CometBFT's height, the ledger's, its leaves and root, and how many cosigned that.
-    `trouble` says why nothing is known of it."""
+    """How one node stands: CometBFT's height, the ledger's, its leaves and root, and how many cosigned that, of
+    whom the one that did so longest ago. `trouble` says why nothing is known of it."""
 
     node: int
     pid: int | None = None
@@ -35,6 +35,7 @@ class Standing(Struct, frozen=True):
     leaves: int = 0
     root: str = ""
     cosigned: int = 0
+    cosigned_seconds: int = 0
     trouble: str = ""
 
 
@@ -144,18 +145,20 @@ class Localnet:
             with Client(self.connection(number)) as client:
                 info = client.node_info()
             head = checkpoint.parse(note.parse(info.checkpoint).text)
-            cosigned = self._cosigned(number, info.checkpoint)
+            times_ms = self._cosigned(number, info.checkpoint)
         except (OSError, SuyuanError) as error:
             return Standing(number, process.pid, trouble=str(error))
-        return Standing(number, process.pid, engine, info.height, head.size, head.root.hex(), cosigned)
+        ago = (clock_ms() - min(times_ms, default=clock_ms())) // 1000
+        root = head.root.hex()
+        return Standing(number, process.pid, engine, info.height, head.size, root, len(times_ms), max(0, ago))
 
-    def _cosigned(self, number: int, shown: bytes) -> int:
-        """How many validators' fresh cosignatures a checkpoint carries, 0 where they are no quorum."""
+    def _cosigned(self, number: int, shown: bytes) -> list[int]:
+        """When validators made the fresh cosignatures that a checkpoint carries; none where they are no quorum."""
         trusted = self.connection(number).trusted()
         try:
-            return len(policy.check(trusted, shown, clock_ms(), limits.WITNESS_WINDOW_MS).times_ms)
+            return list(policy.check(trusted, shown, clock_ms(), limits.WITNESS_WINDOW_MS).times_ms.values())
         except SuyuanError:
-            return 0
+            return []
 
     def _ask_cometbft(self, number: int) -> dict[str, Any]:
         """What CometBFT says of its progress; OSError where it does not answer."""

@@ -2,14 +2,13 @@
 
 import sqlite3
 import sys
-import tomllib
 from typing import Any
 
 import typer
-from pydantic import ValidationError
 
 from ledger.errors import SuyuanError, of_file
 from node.commands import keeping, making, network, serving
+from node.errors import WrongSettings
 
 app = typer.Typer(
     add_completion=False,
@@ -35,15 +34,10 @@ def main() -> None:
         _fail("stopped", 1)
     except OSError as error:
         _fail(of_file(error), 1)
+    except WrongSettings as error:
+        _fail(str(error), 2)
     except (SuyuanError, sqlite3.Error) as error:
         _fail(str(error), 1)
-    except ValidationError as error:
-        for found in error.errors():
-            name = ".".join(str(part) for part in found["loc"])
-            print(f"suyuan-node: setting {name}: {found['msg']} (found {found['input']!r})", file=sys.stderr)
-        raise SystemExit(2) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        _fail(f"node.toml: {error}", 2)
     if code:
         raise SystemExit(code)
 

@@ -12,7 +12,7 @@ from msgspec import structs
 from ledger.storage.chainstore import ChainStore
 from node.backup import Manifest, back_up
 from node.check import check_folder
-from node.commands.options import Data, Json, Progress, say, warn
+from node.commands.options import Data, Folder, Json, Progress, say, warn
 from node.config import write_policy
 from node.restore import Restored
 from node.restore import restore as restore_from
@@ -69,7 +69,7 @@ def backup(
 
 def restore(
     dest: Annotated[Path, typer.Argument(help="The backup.")],
-    data: Data,
+    data: Folder,
     private: Annotated[
         Path | None, typer.Option(help="A newer private.db, whose erasures are repeated in the restored one.")
     ] = None,

@@ -13,7 +13,7 @@ from ledger import genesis as g
 from ledger.errors import Malformed, SuyuanError
 from ledger.storage.chainstore import read_genesis
 from node import founding, keys, network, tls
-from node.commands.options import Data, Json, check_region, say, warn
+from node.commands.options import Data, Folder, Json, check_region, say, warn
 from node.config import POLICY_FILE
 from node.run import ENDPOINTS_FILE
 
@@ -23,7 +23,7 @@ HOSTS = ["127.0.0.1", "localhost"]
 
 
 def init(
-    data: Data,
+    data: Folder,
     name: Annotated[str, typer.Option(help="The log's name (its origin line), such as example.org/food.")],
     founder: Annotated[
         list[Path] | None, typer.Option(help="member.json of a founder; at least one is a regulator.")

@@ -8,9 +8,10 @@ import typer
 
 from ledger import genesis as g
 from ledger.errors import Malformed
+from ledger.limits import POLICY_DAYS_MAX
 from ledger.storage.chainstore import read_genesis
 from node import governing, network, peers, rotation
-from node.commands.options import Data, Json, check_region, say, warn
+from node.commands.options import Data, Folder, Json, check_region, say, warn
 
 POLICY_DAYS = 730
 
@@ -26,7 +27,7 @@ def genesis(
         typer.Option(
             help="For how long readers may trust these validators before they must be confirmed anew.",
             min=1,
-            max=3650,
+            max=POLICY_DAYS_MAX,
         ),
     ] = POLICY_DAYS,
     as_json: Json = False,
@@ -61,7 +62,7 @@ def _told(made: g.Genesis) -> dict[str, str]:
 
 
 def join(
-    data: Data,
+    data: Folder,
     genesis: Annotated[Path, typer.Argument(help="The genesis that was collected.")],
     peer: Annotated[list[Path], typer.Argument(help="peer.json of every other node.")],
     chain: Annotated[str | None, typer.Option(help="Its hash, as the other owners read it to you.")] = None,
@@ -69,16 +70,24 @@ def join(
 ) -> None:
     """Make DATA, which init --node made, a node of a network: a validator where the genesis names it, else an
     observer, which follows the chain and orders nothing."""
-    made = g.from_json(genesis.read_bytes())
+    made = _genesis(genesis)
     found = g.chain_id(made).hex()
-    if chain != found:
-        said = "say that you checked it" if chain is None else f"it is not {chain}"
+    if chain is None:
         told = "; ".join(f"{name} {value}" for name, value in _told(made).items())
-        raise Malformed(
-            str(genesis),
-            f"{said}: {told}. Compare the hash with the other owners by another way, then: --chain {found}",
-        )
+        advice = f"Compare the hash with the other owners by another way, then: --chain {found}"
+        raise Malformed(str(genesis), f"say that you checked it: {told}. {advice}")
+    if chain != found:
+        advice = "do not start, and ask the other owners which genesis is theirs"
+        raise Malformed(str(genesis), f"its hash and the one that you were read differ: {advice}")
     say(as_json, {**network.join(data, made, [peers.read(path) for path in peer]), "chain": found})
+
+
+def _genesis(path: Path) -> g.Genesis:
+    try:
+        return g.from_json(path.read_bytes())
+    except Malformed as error:
+        expected = "the genesis is expected here, as suyuan-node genesis writes it, and the public files after it"
+        raise Malformed(str(path), f"{error.message}; {expected}") from None
 
 
 def peer(
@@ -94,6 +103,7 @@ def peer(
         raise Malformed(str(public), f"{other.name} is no node of this network")
     if own.name == other.name:
         raise Malformed(str(public), "this is the node itself")
+    peers.require_apart([own, *(one for one in peers.others(data) if one.name != other.name), other])
     kept = peers.add(data, other)
     say(as_json, {"node": other.name, "kept": str(kept), "address": other.address, "cosign": other.cosign})
     warn("the node knows it from its next start on")
@@ -106,7 +116,10 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Consent to the next policy, with the key by which this validator cosigns. Read what it says before you hand the
-    approval on: more than two thirds of the validators replace all of them."""
+    approval on, and compare each key with that owner's peer.json (peer.next.json): more than two thirds of the
+    validators replace all of them."""
+    if out.exists():
+        raise typer.BadParameter(f"{out} is there already; nothing was changed")
     approved, told = governing.approve(data, terms.read_bytes(), str(terms))
     out.write_bytes(approved)
     say(as_json, {**told, "approval": str(out)})

@@ -8,16 +8,30 @@ from typing import Annotated, Any
 
 import typer
 
-Data = Annotated[Path, typer.Argument(help="The node's data folder.")]
+from ledger.errors import Malformed
+from node import founding
+
+
+def _not_waiting(data: Path) -> Path:
+    """Malformed, with the next step, where a network's node was made and has no chain yet."""
+    if founding.waits_for_genesis(data):
+        raise Malformed(str(data), founding.WAITS)
+    return data
+
+
+Folder = Annotated[Path, typer.Argument(help="The node's data folder, to be made or filled.")]
+Data = Annotated[Path, typer.Argument(help="The node's data folder.", callback=_not_waiting)]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
 
 def say(as_json: bool, values: dict[str, Any]) -> None:
+    """Named values; a list has a line for each of its values."""
     if as_json:
         print(json.dumps(values, ensure_ascii=False))
     else:
         for name, value in values.items():
-            print(f"{name:<12} {value}")
+            for number, one in enumerate(value if isinstance(value, list) else [value]):
+                print(f"{name if not number else '':<12} {one}")
 
 
 def warn(message: str) -> None:

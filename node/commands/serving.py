@@ -3,6 +3,7 @@
 import http.client
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -11,11 +12,12 @@ import uvloop
 from ledger import genesis as g
 from ledger.storage.blockfile import BlockFiles, InUse
 from ledger.storage.chainstore import ChainStore, read_genesis
-from node import logs
+from node import logs, peers
 from node.commands.options import Data, Json, say
-from node.config import Settings
+from node.config import load_settings
 from node.run import ENDPOINTS_FILE
 from node.run import run as run_node
+from node.succession import trusted_in
 
 ASK_SECONDS: Final = 5
 
@@ -33,7 +35,7 @@ def run(
         "members_port": members_port, "readers_port": readers_port, "metrics_port": metrics_port,
         "http_port": http_port, "public_url": public_url,
     }  # fmt: skip
-    settings = Settings(data=data, **{name: value for name, value in given.items() if value is not None})
+    settings = load_settings(data, {name: value for name, value in given.items() if value is not None})
     logs.set_up(settings)
     uvloop.run(run_node(settings))
 
@@ -41,7 +43,7 @@ def run(
 def status(data: Data, as_json: Json = False) -> None:
     """Where this node's log stands; while it runs, where it listens, whether it is ready, and who cosigned when."""
     genesis = read_genesis(data)
-    values: dict[str, Any] = {"name": genesis.name, "chain": g.chain_id(genesis).hex()}
+    values: dict[str, Any] = {"name": genesis.name, "chain": g.chain_id(genesis).hex(), **_who(data, genesis)}
     try:
         BlockFiles(data, b"", writer=True).close()
     except InUse:
@@ -58,13 +60,28 @@ def status(data: Data, as_json: Json = False) -> None:
     say(as_json, values)
 
 
+def _who(data: Path, genesis: g.Genesis) -> dict[str, str]:
+    """Which node of its network it is, and what it does there, as far as this folder knows of the validators."""
+    own, in_office = peers.own(data), trusted_in(data).witnesses
+    if own is None:
+        return {"node": genesis.validators[0].name, "role": "validator, by itself"}
+    former = any(own.name == one.name for one in genesis.validators)
+    role = "validator" if own.name in in_office else "former validator, now an observer" if former else "observer"
+    return {"node": own.name, "role": role}
+
+
 def _readiness(listening: Mapping[str, str], as_json: bool) -> dict[str, Any]:
     """What the running node says of itself; for people, a line for each validator."""
+    if "http" not in listening:
+        return {
+            "ready": False,
+            "why": f"it has not written {ENDPOINTS_FILE} yet, or somebody removed that: restart it",
+        }
     try:
         calling = http.client.HTTPConnection(listening["http"], timeout=ASK_SECONDS)
         calling.request("GET", "/readyz")
         found: dict[str, Any] = json.loads(calling.getresponse().read())
-    except (OSError, KeyError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return {"ready": False, "why": f"it does not answer: {error!r}"}
     if as_json:
         return found

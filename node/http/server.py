@@ -12,6 +12,7 @@ import uvicorn
 from ledger.limits import HTTP_HEAD_BYTES_MAX, HTTP_IDLE_SECONDS_MAX
 from node.http.guard import AsgiApp
 from node.http.protocol import Connections, Protocol
+from node.ports import cannot_listen
 
 _BACKLOG = 512
 
@@ -69,6 +70,6 @@ def _listening(host: str, port: int) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        raise cannot_listen("http_port", host, port, error.strerror) from None
     listener.setblocking(False)
     return listener

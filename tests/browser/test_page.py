@@ -175,6 +175,15 @@ def test_every_step_of_the_verification_opens(reader: Reader) -> None:
         steps.nth(number).locator("summary").click()
         assert len(steps.nth(number).locator(".inside").inner_text()) > 20
     assert "test.example/validator-1" in text(page, "ol.checks")
+    assert "凭证或公示门店打开的就是这一处" in text(page, "ol.checks")
+
+
+def test_the_step_about_the_way_speaks_of_no_voucher_where_there_is_none(reader: Reader) -> None:
+    page = reader.scan(reader.scenes["good-code-alone"])
+    page.locator("ol.checks details").nth(5).locator("summary").click()
+    told = page.locator("ol.checks details").nth(5).inner_text()
+    assert "没有打开任何一处" in told
+    assert "凭证" not in told
 
 
 def test_all_that_can_be_used_is_reached_by_keyboard(reader: Reader) -> None:

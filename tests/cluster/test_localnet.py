@@ -35,7 +35,15 @@ def test_a_network_is_founded_asked_killed_restarted_and_stopped() -> None:
             assert next(line for line in told if line.startswith("ready"))
             assert "cosigned by 1" in said_by(data, "status")
             assert keys.load_connection(data / "node1.json").web.startswith("http://"), "members have a page"
+            assert (data / "control.sock").exists()
+            for wrong in (("1",), ("kill", "7"), ("restart",)):
+                done = subprocess.run(localnet(data, *wrong), cwd=ROOT, capture_output=True, text=True, check=False)
+                assert done.returncode == 1
+                assert "already" in done.stderr or "no such node" in done.stderr
+            assert (data / "control.sock").exists(), "a second one touches nothing of the first"
+            assert (data / "node1/endpoints.json").exists()
             assert "killed" in said_by(data, "kill", "1")
+            assert "does not run" in said_by(data, "kill", "1")
             assert "does not run" in said_by(data, "status")
             assert "node 1 runs" in said_by(data, "restart", "1")
             assert "cosigned by 1" in said_by(data, "status")

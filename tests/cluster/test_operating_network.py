@@ -218,7 +218,7 @@ def test_too_few_peers_are_told(goods: Cluster) -> None:
     def why() -> str:
         return str(readiness(goods, 1)[1]["why"])
 
-    goods.wait_until(lambda: "reaches 1 of 3 peers" in why(), why)
+    goods.wait_until(lambda: "reaches 1 other validators" in why(), why)
     goods.net.start(3, 4)
     goods.net.wait_ready(3, 4)
     await_ready(goods, *goods.net.numbers)

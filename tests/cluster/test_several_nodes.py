@@ -143,7 +143,7 @@ def test_a_paused_node_is_left_aside_and_what_it_got_is_booked_once(cluster: Clu
             receipt = nodes.submit_envelope(first)
             assert len(told) == 1
             nodes.lines[0].away_until = 0
-            nodes.lines[0].client.call_seconds = 1
+            nodes.lines[0].client.stalled_seconds = 3
             for envelope, outcome in nodes.submit_stream(nodes.sign([sale(1, "PAUSED"), sale(2, "PAUSED")])):
                 assert isinstance(outcome, Receipt), (envelope.id.hex(), outcome)
         finally:
@@ -162,7 +162,7 @@ def test_an_outbox_keeps_everything_while_two_of_four_are_down(
             cluster.net.kill(node)
         entries = [outbox.add([sale(number, "TWO")])[0] for number in range(3)]
         for line in nodes.lines:
-            line.client.call_seconds = 2
+            line.client.stalled_seconds = 2
         report = outbox.send(nodes)
         assert (report.booked, report.again) == (0, True)
         assert [one.state for one in outbox.waiting()] == [State.SENT, State.WAITING, State.WAITING]
@@ -171,7 +171,7 @@ def test_an_outbox_keeps_everything_while_two_of_four_are_down(
         cluster.net.wait_ready(2, 3)
         cluster.settled()
         for line in nodes.lines:
-            line.client.call_seconds = None
+            line.client.stalled_seconds = 30
         assert outbox.send(nodes).booked == 3
         assert [entry.id for entry in outbox.settled()][:3][::-1] == [one.id for one in entries]
     assert booked(cluster, "TWO") == ["TWO/0", "TWO/1", "TWO/2"]
@@ -181,9 +181,9 @@ def test_commands_go_on_and_compare(cluster: Cluster, capfd: pytest.CaptureFixtu
     folder = home(cluster, MAKER, 3, 1, 2, 4)
     environment = {keys.PASSPHRASE_VARIABLE: "x", "SUYUAN_IDENTITY": str(folder)}
 
-    def ask(*arguments: str) -> str:
+    def ask(*arguments: str, code: int = 0) -> str:
         capfd.readouterr()
-        assert typed(environment, *arguments) == 0, capfd.readouterr().err
+        assert typed(environment, *arguments) == code, capfd.readouterr().err
         told = capfd.readouterr()
         assert "history 2" not in told.out
         return told.out + told.err
@@ -194,10 +194,30 @@ def test_commands_go_on_and_compare(cluster: Cluster, capfd: pytest.CaptureFixtu
     assert "is asked in place of node.json" in ask(*sell, "CLI/1")
     assert "is not compared" in ask("show", "lot", LOT, "--compare")
     assert "is not compared" in ask("verify", LOT, "--node", str(folder), "--compare")
-    assert ask("info", "--node", str(folder), "--all").count("history 1") == 3
+    told = ask("info", "--node", str(folder), "--all", code=1)
+    assert told.count("history 1") == 3
+    assert "one history: 3 of 4 nodes show it; " in told
     cluster.net.start(3)
     cluster.net.wait_ready(3)
     assert booked(cluster, "CLI") == ["CLI/1"]
+
+
+def test_commands_name_who_took_it_while_two_of_four_are_down(
+    cluster: Cluster, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for node in (2, 3):
+        cluster.net.kill(node)
+    for number, nodes in enumerate([(1,), (1, 4), (2, 4)]):
+        folder = home(cluster, MAKER, *nodes)
+        environment = {keys.PASSPHRASE_VARIABLE: "x", "SUYUAN_IDENTITY": str(folder)}
+        capfd.readouterr()
+        assert typed(environment, "sell", "--lot", LOT, "--quantity", "1", "--ref", f"NONE/{number}") == 1
+        told = capfd.readouterr().err
+        [line] = [line for line in told.splitlines() if "took it, and no quorum of validators answered" in line]
+        assert ["node.json (" in line, "1-node4 (" in line] == [nodes[0] == 1, 4 in nodes]
+    cluster.net.start(2, 3)
+    cluster.net.wait_ready(2, 3)
+    assert booked(cluster, "NONE") == [f"NONE/{number}" for number in range(3)]
 
 
 # A node that lies

@@ -15,6 +15,7 @@ from playwright.sync_api import Route
 
 from client_sdk import saved
 from ledger import entries as e
+from ledger import moment
 from ledger import records as r
 from ledger.errors import Malformed, VerifyFailed
 from ledger.policy import format_policy, parse_policy
@@ -509,6 +510,15 @@ def test_policies_and_the_names_in_them() -> None:
         })));
     """
     assert run(program, texts) == [_refused(one) for one in texts]
+
+
+def test_both_write_a_moment_alike() -> None:
+    times = [0, 1, 1_859_008_996_000, moment.SHOWN_MS_MAX - 1, moment.SHOWN_MS_MAX, 1 << 53]
+    program = """
+        import { shown } from "./moment.js";
+        console.log(JSON.stringify(given.map(shown)));
+    """
+    assert run(program, times) == [moment.shown(one) for one in times]
 
 
 def _refused(text: str) -> str | None:

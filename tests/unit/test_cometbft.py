@@ -19,7 +19,7 @@ from node.engine.cometbft.server import AbciServer, framed
 from node.engine.cometbft.transactions import WIRES, pack, unpack
 from proto.abci import abci_pb2 as pb
 from tests.validators import Member
-from tests.world import DEALER, EVERYBODY, LOT, MAKER, REGULATOR, World
+from tests.world import DAY_MS, DEALER, EVERYBODY, LOT, MAKER, REGULATOR, World
 
 
 @pytest.fixture
@@ -64,6 +64,22 @@ def test_nodes_that_execute_the_same_blocks_say_the_same(tmp_path: Path, node: M
     assert hashes[0] == hashes[1]
     assert node.world.store.head.header_hash == other.world.store.head.header_hash
     other.close()
+
+
+def test_what_can_book_nothing_any_more_does_not_travel(node: Member) -> None:
+    """However it is packed; in a block that was decided it changes nothing."""
+    [wire] = wires(node.world, MAKER, [[node.world.sell(MAKER, 1)]])
+    [other] = wires(node.world, MAKER, [[node.world.sell(MAKER, 2)]])
+    node.decide(pack([wire]))
+    assert "booked or have run out" in node.app.check(pack([wire]))
+    repacked = zstandard.ZstdCompressor(level=19).compress(WIRES.encode([wire]))
+    assert "booked or have run out" in node.app.check(repacked)
+    assert node.app.check(pack([wire, other])) == ""
+    assert node.app.process([pack([wire])]) == ""
+    [late] = wires(node.world, MAKER, [[node.world.sell(MAKER, 3)]])
+    node.world.now += 20 * DAY_MS
+    node.decide(*sales(node, 4))
+    assert "booked or have run out" in node.app.check(pack([late]))
 
 
 def test_a_broken_rule_refuses_its_envelope_and_changes_nothing(node: Member) -> None:

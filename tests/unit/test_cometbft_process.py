@@ -4,9 +4,10 @@ import asyncio
 import base64
 import datetime as dt
 import json
+import socket
 import tomllib
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from node.engine.choose import open_engine
 from node.engine.cometbft import home, process
 from node.engine.cometbft.broadcast import Broadcaster, Taken
 from node.engine.cometbft.process import CannotRun, Process, require_version
+from node.errors import WrongSettings
 from node.receipts import CheckpointSigner
 from node.resync import resync
+from node.run import signer_of
 from node.succession import Succession
 from tests.ceremony import found_four
 from tests.validators import NAMES, SEEDS, network_genesis
@@ -44,9 +47,9 @@ def program(folder: Path, script: str) -> Path:
 
 
 async def test_another_version_or_none_is_told_with_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(CannotRun, match="scripts/cometbft builds it"):
+    with pytest.raises(WrongSettings, match="scripts/cometbft builds it"):
         await require_version(tmp_path / "nothing")
-    with pytest.raises(CannotRun, match=r"version '0\.38\.0', this node needs 0\.39\.4"):
+    with pytest.raises(WrongSettings, match=r"version '0\.38\.0', this node needs 0\.39\.4"):
         await require_version(program(tmp_path, "echo 0.38.0"))
     await require_version(program(tmp_path, f"echo {process.VERSION}"))
 
@@ -205,6 +208,20 @@ async def test_the_embedded_engine_does_not_run_a_network(tmp_path: Path) -> Non
     with pytest.raises(Malformed, match='set engine = "cometbft"'):
         await open_engine(settings, store, signer(), Succession(settings.data, store.genesis), lambda: 0)
     store.close()
+
+
+@pytest.mark.parametrize("setting", ["consensus_port", "cosign_port"])
+async def test_a_port_that_is_taken_is_told_before_cometbft_is_started(tmp_path: Path, setting: str) -> None:
+    data = found_four(tmp_path).folders[0]
+    started = program(tmp_path, f'[ "$1" = version ] && echo {process.VERSION} || touch {tmp_path}/started')
+    with socket.create_server(("127.0.0.1", 0)) as taken, closing(ChainStore.open(data)) as store:
+        port = taken.getsockname()[1]
+        ports = {"consensus_port": 0, "cosign_port": 0} | {setting: port}
+        settings = Settings(data=data, host="127.0.0.1", engine="cometbft", cometbft_program=started, **ports)
+        succession = Succession(data, store.genesis)
+        with pytest.raises(OSError, match=rf"setting {setting}: cannot listen on 127\.0\.0\.1:{port}: .* in use"):
+            await open_engine(settings, store, signer_of(store, data), succession, lambda: 0)
+    assert not (tmp_path / "started").exists()
 
 
 @pytest.fixture

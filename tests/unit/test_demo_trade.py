@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 import json
+import socket
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from client_sdk.books.reader import BadRow, Row, read
+from demo import run
 from demo import trade as demo
 from demo.trade import DAYS, LAST_DAY, SEED, Trade
 from demo.world import CANS_A_CASE, Enterprise, make
@@ -133,3 +135,15 @@ def test_world_json_names_everybody_and_everything(
     assert [one["gtin"] for one in told["products"]] == [one.gtin for one in trade.world.products]
     assert [one["lot"] for one in told["lots"]] == [lot.id for lot in (*trade.lots, *trade.imports)]
     assert all(one["made"] < one["expires"] for one in told["lots"])
+
+
+def test_ports_that_cannot_be_used_are_told_before_anything_is_made() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port} (--http) cannot be used" in run.trouble(run.ports(0, port))
+        assert "(the next one behind --grpc, for readers) cannot be used" in run.trouble(run.ports(port - 1, 0))
+    assert run.trouble(run.ports(0, 0)) == ""
+    assert f"port {port} is both the next one behind --grpc, for readers and --http" in run.trouble(
+        run.ports(port - 1, port)
+    )
+    assert "cannot be used" in run.trouble(run.ports(70_000, 0))

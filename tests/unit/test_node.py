@@ -18,9 +18,10 @@ from ledger.plan import Checked, Plan
 from ledger.storage.blockfile import WriteFailed
 from node import keys, tls
 from node.admission import Admission, Unsigned
-from node.config import Settings
+from node.config import Settings, load_settings
 from node.engine import Outcome, Overloaded, Stopped
 from node.engine.embedded import Embedded
+from node.errors import WrongSettings
 from node.receipts import CheckpointSigner
 from node.succession import Succession
 from tests.world import DEALER, LOG_SEED, MAKER, ORIGIN, SHOP, VALIDATOR, VALIDATOR_SEED, World
@@ -42,6 +43,22 @@ def test_wrong_settings_are_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "node.toml").write_text(line + "\n")
     with pytest.raises(ValidationError, match=line.split(" ")[0]):
         Settings(data=tmp_path)
+
+
+def test_a_wrong_setting_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "node.toml").write_text("consensus_prot = 1\n")
+    with pytest.raises(
+        WrongSettings, match=r"node\.toml: there is no setting consensus_prot \(is consensus_port meant"
+    ):
+        load_settings(tmp_path)
+    (tmp_path / "node.toml").write_text("http_port = 70000\n")
+    with pytest.raises(WrongSettings, match=r"node\.toml: setting http_port: .* \(found 70000\)"):
+        load_settings(tmp_path)
+    monkeypatch.setenv("SUYUAN_HTTP_PORT", "x")
+    with pytest.raises(WrongSettings, match=r"SUYUAN_HTTP_PORT: setting http_port: .* \(found 'x'\)"):
+        load_settings(tmp_path)
+    with pytest.raises(WrongSettings, match=r"option: setting http_port: .* \(found -1\)"):
+        load_settings(tmp_path, {"http_port": -1})
 
 
 # Keys and certificates

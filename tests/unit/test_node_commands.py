@@ -1,12 +1,14 @@
 """`suyuan-node` without a node: a slip of an operator gets one line that says what to do."""
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
 from client_sdk import keys
+from ledger.storage.blockfile import BlockFiles
 from node.commands import main
 from tests.world import MAKER, REGULATOR
 
@@ -77,3 +79,9 @@ def test_a_slip_gets_one_line(
     assert said.out == ""
     assert len(said.err.splitlines()) == 1
     assert says in said.err
+
+
+def test_a_node_that_does_not_say_where_it_listens(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(BlockFiles(folder / "node", b"", writer=True)):
+        assert typed("status", str(folder / "node")) == 0
+    assert "it has not written endpoints.json yet" in capsys.readouterr().out

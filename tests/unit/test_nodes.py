@@ -1,9 +1,11 @@
 """Several nodes behind one client: ledger, rules and proofs are real; the lines to it fail as told."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -12,7 +14,9 @@ import pytest
 import trustme
 
 from client_sdk import access, build, errors, keys
+from client_sdk.async_client import AsyncClient
 from client_sdk.build import SignedEnvelope
+from client_sdk.client import Client
 from client_sdk.nodes import AWAY_SECONDS, AWAY_SECONDS_MAX, Nodes
 from client_sdk.outbox import Outbox, State
 from client_sdk.trust import Receipt
@@ -72,6 +76,7 @@ class Streaming(Loopback):
 
     breaks_at: int | None = None
     kind = LOST
+    quorum = True  # without one, a node takes what is sent, and says nothing
 
     @property
     def _stub(self) -> Any:  # type: ignore[override]
@@ -80,7 +85,15 @@ class Streaming(Loopback):
     def SubmitStream(  # noqa: N802
         self, messages: Iterable[pb.SubmitRequests], timeout: float, metadata: Any
     ) -> "Answers":
-        return Answers(self._answers_to(messages))
+        if self.quorum:
+            return Answers(self._answers_to(messages))
+        held = Answers(self._held(messages))
+        held.silent_after = 0
+        return held
+
+    def _held(self, messages: Iterable[pb.SubmitRequests]) -> Iterator[pb.SubmitResults]:
+        self.wires += [request.envelope for request in next(iter(messages)).requests]
+        yield pb.SubmitResults()
 
     def _answers_to(self, messages: Iterable[pb.SubmitRequests]) -> Iterator[pb.SubmitResults]:
         for message in messages:
@@ -299,7 +312,7 @@ def test_a_stream_that_stalls_goes_on_at_the_next_node(desk: Desk, monkeypatch: 
         return stream
 
     monkeypatch.setattr(desk.first, "SubmitStream", silent)
-    desk.first.call_seconds = 0.1
+    desk.first.stalled_seconds = 0.3
     found = outcomes(desk, (one for one in envelopes))
     assert list(found) == [one.id for one in envelopes]
     assert all(isinstance(one, Receipt) for one in found.values()), found
@@ -307,7 +320,7 @@ def test_a_stream_that_stalls_goes_on_at_the_next_node(desk: Desk, monkeypatch: 
 
 
 def test_acts_that_come_slowly_do_not_stall_a_stream(desk: Desk) -> None:
-    desk.first.call_seconds = 0.05
+    desk.first.stalled_seconds = 0.15
 
     def slowly() -> Iterator[SignedEnvelope]:
         for number in range(3):
@@ -336,6 +349,111 @@ def test_what_ends_the_acts_is_raised_and_nobodys_failure(desk: Desk) -> None:
     with pytest.raises(errors.Unavailable, match="own"):
         list(desk.nodes.submit_stream(acts()))
     assert desk.second.wires == []
+
+
+# Without a quorum
+
+
+def without_quorum(*lines: Streaming) -> None:
+    for line in lines:
+        line.quorum, line.stalled_seconds = False, 0.1
+
+
+def test_without_a_quorum_one_node_ends_the_wait_and_says_what_is_known(desk: Desk) -> None:
+    without_quorum(desk.first)
+    desk.first.connection = keys.Connection("", desk.world.chain.hex(), "one:7001", "", "", "")
+    with pytest.raises(errors.NoQuorum, match=r"^one:7001 took it, and no quorum .* It may still") as told:
+        desk.first.submit([desk.sale("A/1")])
+    assert told.value.nodes == ("one:7001",)
+    assert desk.first.calls == ["GetReceipt"]
+
+
+def test_without_a_quorum_each_node_that_took_it_is_named(desk: Desk) -> None:
+    without_quorum(desk.first, desk.second)
+    with pytest.raises(errors.NoQuorum, match=r"^first \(\), second \(\) took it"):
+        desk.nodes.submit([desk.sale("A/1")])
+    assert desk.first.wires == desk.second.wires
+    assert desk.told == []
+
+
+@pytest.mark.parametrize("away", ["first", "second"])
+def test_a_node_that_cannot_be_reached_does_not_hide_who_took_it(desk: Desk, away: str) -> None:
+    without_quorum(desk.first, desk.second)
+    lost, took = (desk.first, desk.second) if away == "first" else (desk.second, desk.first)
+    lost.quorum, lost.breaks_at, lost.fault = True, 0, gone
+    with pytest.raises(errors.NoQuorum) as told:
+        desk.nodes.submit([desk.sale("A/1")])
+    assert told.value.nodes == (f"{took.node} ()",)
+
+
+def test_a_quorum_that_comes_back_is_heard_of(desk: Desk) -> None:
+    without_quorum(desk.first, desk.second)
+    envelope = desk.envelope("A/1")
+    desk.first._Submit(pb.SubmitRequest(envelope=envelope.wire))  # booked while the second was asked
+    [(_, outcome)] = desk.nodes.submit_stream([envelope])
+    assert isinstance(outcome, Receipt)
+
+
+def test_one_call_without_a_quorum_names_who_took_it(desk: Desk) -> None:
+    for line in (desk.first, desk.second):
+        line.faults["Submit"] = [errors.NoQuorum(["x"], 15)]
+    with pytest.raises(errors.NoQuorum, match=r"^first \(\), second \(\) took it"):
+        desk.nodes.submit_envelope(desk.envelope("A/1"))
+
+
+def test_a_call_whose_time_runs_out_says_that_no_quorum_answered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    class RanOut(Broken):
+        def code(self) -> grpc.StatusCode:
+            return grpc.StatusCode.DEADLINE_EXCEEDED
+
+    def late(request: object, timeout: float, metadata: object) -> None:
+        raise RanOut
+
+    monkeypatch.setattr(Streaming, "_call", Client._call)
+    desk.first.Submit = late  # type: ignore[attr-defined]
+    with pytest.raises(errors.NoQuorum):
+        desk.first.submit_envelope(desk.envelope("A/1"))
+
+
+async def test_the_asynchronous_client_ends_the_wait_too(desk: Desk) -> None:
+    taken: list[pb.SubmitRequests] = []
+
+    async def held(messages: AsyncIterator[pb.SubmitRequests], **more: object) -> AsyncIterator[pb.SubmitResults]:
+        taken.extend([await anext(messages)])
+        await asyncio.Event().wait()
+        yield pb.SubmitResults()
+
+    async def unknown(method: str, request: object) -> None:
+        raise errors.NotFound(method)
+
+    client = AsyncClient.__new__(AsyncClient)
+    client.connection, client.identity, client.trust = desk.first.connection, desk.identity, desk.first.trust
+    client._stub, client._call, client.stalled_seconds = SimpleNamespace(SubmitStream=held), unknown, 0.1  # type: ignore[method-assign]
+    with pytest.raises(errors.NoQuorum, match="took it, and no quorum"):
+        await client.submit([desk.sale("A/1")])
+    assert len(taken) == 1
+
+
+def test_many_nodes_are_not_all_waited_for(desk: Desk) -> None:
+    lines = {str(number): Streaming(desk.world, desk.identity) for number in range(10)}
+    nodes = Nodes(lines, desk.told.append, lambda: desk.time, lambda seconds: None)
+    for line in lines.values():
+        line.faults["Submit"] = [errors.NoQuorum(["x"], 5)]
+    with pytest.raises(errors.NoQuorum, match="within 30 s") as told:
+        nodes.submit_envelope(desk.envelope("A/1"))
+    assert len(told.value.nodes) == 6
+
+
+def test_the_outbox_stops_without_a_quorum_and_goes_on_with_one(desk: Desk) -> None:
+    with Outbox(desk.identity.folder, desk.world.chain, desk.identity, sleep=lambda seconds: None) as outbox:
+        outbox.add([desk.sale("A/1")])
+        for line in (desk.first, desk.second):
+            line.faults["Submit"] = [errors.NoQuorum(["x"], 15)]
+        report = outbox.send(desk.nodes)
+        assert (report.booked, report.again) == (0, True)
+        assert "no quorum" in report.stopped
+        assert outbox.send(desk.nodes).booked == 1
+    assert desk.refs() == ["A/1"]
 
 
 # Not witnessed

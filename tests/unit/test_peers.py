@@ -26,7 +26,7 @@ BAD = [
 
 @pytest.mark.parametrize("address", GOOD)
 def test_addresses_that_may_be_reached(tmp_path: Path, address: str) -> None:
-    peer = structs.replace(make(tmp_path / "node", 0), address=address, cosign=address)
+    peer = structs.replace(make(tmp_path / "node", 0), address=address, cosign="127.0.0.1:2")
     peers.write(tmp_path / "peer.json", peer)
     assert peers.read(tmp_path / "peer.json") == peer
 
@@ -37,5 +37,5 @@ def test_addresses_that_nobody_can_have_are_refused(tmp_path: Path, name: str, a
     """Looked up, the first one raised what no caller expects, and ended each node that took the file in."""
     peer = make(tmp_path / "node", 0)
     peers.write(tmp_path / "peer.json", structs.replace(peer, **{name: address}))
-    with pytest.raises(Malformed, match=r"HOST:PORT|matching regex"):
+    with pytest.raises(Malformed, match="HOST:PORT"):
         peers.read(tmp_path / "peer.json")

@@ -5,17 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from msgspec import structs
 
 from client_sdk import evidence, network_audit
+from client_sdk.client import Client
+from client_sdk.commands import comparing
 from client_sdk.compare import compare, up_to_date
+from client_sdk.errors import Unavailable
 from client_sdk.evidence import Tried
+from client_sdk.nodes import Nodes
+from client_sdk.trust import PIN_FILE
 from client_sdk.wire import clock_ms
 from ledger import block as b
 from ledger import merkle, note, tiles
 from ledger import policy as p
 from ledger.envelope import ENVELOPE, envelope_id
 from ledger.errors import Malformed, VerifyFailed
+from ledger.limits import WITNESS_WINDOW_MS
 from ledger.succession import Step
 from tests.commands import typed
 from tests.loopback import Loopback, identity_of
@@ -268,6 +275,50 @@ def test_the_command_checks_evidence_alone(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "policy.txt").write_text(other)
     assert typed({}, "evidence", str(proven), "--policy", str(tmp_path / "policy.txt")) == 1
     assert "no signature by a key of the log" in capsys.readouterr().err
+
+
+def test_info_holds_a_log_against_what_its_folder_saw_before(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen, fork = make(3), make(5, sold_more)
+    assert not comparing.against_pin(Node(fork), tmp_path)  # nothing was seen yet
+    (tmp_path / PIN_FILE).write_bytes(Node(seen).shown())
+    for world, by in ((make(5), QUORUM), (make(3), (3,))):
+        assert not comparing.against_pin(Node(world, by), tmp_path)
+    assert not comparing.against_pin(Node(make(1)), tmp_path)
+    assert "it lies behind, or its log was cut" in capsys.readouterr().err
+    assert comparing.against_pin(Node(fork, (3,)), tmp_path)
+    assert "does not extend" in capsys.readouterr().err
+    [kept] = (tmp_path / "evidence").glob("*.json")
+    assert evidence.judge(evidence.load(kept), POLICY).contradiction
+
+
+def test_the_listing_says_what_it_comes_to(make: Make, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def shown(*nodes: Node) -> tuple[int, str]:
+        lines: dict[str, Client] = {f"node{number}": node for number, node in enumerate(nodes, 1)}
+        try:
+            comparing.compared(Nodes(lines, nothing_told), tmp_path, False)
+        except typer.Exit as left:
+            return left.exit_code, capsys.readouterr().out
+        return 0, capsys.readouterr().out
+
+    truth, fork = make(3), make(3, sold_more)
+    code, told = shown(Node(truth), Node(truth))
+    assert (code, "one history: 2 of 2 nodes show it" in told) == (0, True)
+    away = Node(make(3))
+    away.fault = lambda method: Unavailable("cut off")
+    code, told = shown(Node(truth), away)
+    assert (code, "one history: 1 of 2 nodes show it; node2 says nothing of it" in told) == (1, True)
+    code, told = shown(Node(truth), Node(fork, (3,)))
+    assert (code, "2 histories: nodes of one number agree" in told) == (1, True)
+    old = Node(truth)
+    old.age_ms = WITNESS_WINDOW_MS + 60_000
+    code, told = shown(old)
+    assert (code, "a quorum, though not in these minutes" in told) == (0, True)
+
+
+def nothing_told(text: str) -> None:
+    pass
 
 
 # Auditing

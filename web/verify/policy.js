@@ -2,6 +2,7 @@
 
 import { hex } from "./bytes.js";
 import { VerifyFailed, checking, expect } from "./errors.js";
+import { shown } from "./moment.js";
 import { COSIGNATURE, ED25519, checkCosignature, checkSignature, linesOf, parseCheckpoint, parseNote, parseVerifierKey } from "./note.js";
 import { LIMITS } from "./schema.js";
 
@@ -10,6 +11,8 @@ const SPACES = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u20
 const MARK = "# suyuan policy";
 const MARKED = /^# suyuan policy (0|[1-9][0-9]{0,15})(?: beyond (0|[1-9][0-9]{0,15}))?(?: expires (0|[1-9][0-9]{0,15}))?$/;
 export const VALIDATORS_GROUP = "validators";
+const OTHER_POLICY = "name the policy of this very log, from somebody whom you trust";
+const OTHER_NODE = "the node shows what it was before its validators changed; ask another one";
 
 const wordsOf = (line) => line.split(SPACES).filter((word) => word !== "");
 const says = (line) => wordsOf(line).length > 0 && !wordsOf(line)[0].startsWith("#");
@@ -63,7 +66,7 @@ function governing(policy, size) {
 
 /** Keys of a policy that has ended may be anybody's. */
 export function requireInForce(policy, time) {
-  const ended = `policy ${policy.number} ended at ${policy.expires}, and it is ${time}`;
+  const ended = policy.expires === null ? "" : `policy ${policy.number} ended on ${shown(policy.expires)}, and it is ${shown(time)}`;
   const remedy = "get the newest from somebody whom you trust, not from a node";
   expect(policy.expires === null || time <= policy.expires, "policy", `${ended}; ${remedy}`);
 }
@@ -136,10 +139,10 @@ export function checkPolicy(newest, data, now, signatures) {
   const note = checking("checkpoint", () => parseNote(data));
   const checkpoint = parseCheckpoint(note.text);
   const origin = originOf(newest);
-  expect(checkpoint.origin === origin, "checkpoint", `it is of log ${checkpoint.origin}, the policy's is ${origin}`);
+  expect(checkpoint.origin === origin, "checkpoint", `it is of log ${checkpoint.origin}, the policy's is ${origin}; ${OTHER_POLICY}`);
   const policy = governing(newest, checkpoint.size);
   const past = `${checkpoint.size} leaves, and policy ${newest.number} was written behind leaf ${newest.beyond}`;
-  expect(now === null || policy === newest, "checkpoint", `a head of the past: ${past}`);
+  expect(now === null || policy === newest, "checkpoint", `a head of the past: ${past}; ${OTHER_NODE}`);
   const log = checkLog(policy, note, signatures);
   const times = cosignatures(policy, note, signatures);
   if (policy.quorum === null) {
@@ -155,7 +158,7 @@ export function checkPolicy(newest, data, now, signatures) {
 function checkLog(policy, note, signatures) {
   const log = policy.logs.find((key) => linesOf(note, key).length > 0);
   const ids = policy.logs.map((key) => hex(key.id)).join(", ");
-  expect(log !== undefined, "checkpoint", `no signature by a key of the log: ${ids}`);
+  expect(log !== undefined, "checkpoint", `no signature by a key of the log: ${ids}; ${OTHER_POLICY}`);
   checkSignature(signatures, note, log, linesOf(note, log)[0]);
   return log;
 }

@@ -7,6 +7,7 @@ Bad input never raises here, since an exception stops consensus.
 
 from collections.abc import Sequence
 from itertools import islice
+from typing import Final
 
 import structlog
 from msgspec import Struct
@@ -43,6 +44,10 @@ class Decided(Struct, frozen=True):
     plan: Plan
 
 
+SPENT_MS: Final = 3_600_000
+"""An envelope that ran out so long ago waits with no node that took it in time."""
+
+
 class Room:
     """What still fits into one block of the ledger, unpacked."""
 
@@ -77,12 +82,17 @@ class Application:
         return self._store.head.log.root()
 
     def check(self, tx: bytes) -> str:
-        """Empty where a transaction may travel on, else why not."""
+        """Empty where a transaction may travel on, else why not. What can book nothing any more does not, however it
+        is packed: CometBFT keeps its blocks, so whoever repeats old envelopes would fill everybody's disk."""
         try:
-            self._checker.check(tx)
+            checked = self._checker.check(tx)
         except SuyuanError as error:
             return str(error)
-        return ""
+        return "all its envelopes are booked or have run out" if all(map(self._is_spent, checked)) else ""
+
+    def _is_spent(self, checked: Checked) -> bool:
+        ran_out_ms = self._store.head.time - checked.opened.header.not_after
+        return ran_out_ms > SPENT_MS or self._store.accepted(checked.opened.id) is not None
 
     def prepare(self, txs: Sequence[bytes], bytes_max: int) -> list[bytes]:
         """Of the waiting transactions, in order, those that fit into one block, packed and unpacked."""

@@ -17,7 +17,7 @@ from prometheus_client import Metric
 
 from ledger import checkpoint as c
 from ledger import note as n
-from ledger.plan import Checked, Verdict
+from ledger.plan import Checked, Verdict, timely
 from ledger.state import policy_in
 from ledger.storage.chainstore import ChainStore
 from ledger.storage.chainview import ChainView
@@ -38,7 +38,7 @@ from node.engine.cometbft.checker import Checker
 from node.engine.cometbft.dispatch import Dispatch
 from node.engine.cometbft.home import ABCI_SOCKET, FOLDER, RPC_SOCKET, address_of, chain_name, write_config
 from node.engine.cometbft.intake import Intake
-from node.engine.cometbft.process import Process, require_version
+from node.engine.cometbft.process import Process
 from node.engine.cometbft.progress import Progress
 from node.engine.cometbft.returning import Returning
 from node.engine.cometbft.server import AbciServer
@@ -49,6 +49,7 @@ from node.succession import Succession
 from proto.abci import abci_pb2 as pb
 
 COSIGN_AGAIN_SECONDS: Final = 60
+EXPIRED: Final = "envelope.expired"
 LOOK_AGAIN_SECONDS: Final = 1
 OUTDATED: Final = "its keys are no longer those in office: start it again, so that it takes its next ones"
 UNTOLD_SECONDS: Final = 1.0  # by then every validator has told what it cosigned
@@ -72,7 +73,7 @@ class Cometbft:
         intake: Intake,
     ) -> None:
         self._store, self._cosigner, self._clock_ms = store, cosigner, clock_ms
-        self._home, self._program = data / FOLDER, program
+        self._home = data / FOLDER
         self._loop = asyncio.get_running_loop()
         self._returning = Returning(self._home, cosigner.has_signed)
         cosigner.held = self._returning.active
@@ -142,6 +143,10 @@ class Cometbft:
             self._receipts.await_quorum(Verdict(earlier.leaf, True, ()), earlier.leaf, done)
             self._loop.call_soon(self._answer_receipts)
             return
+        problem = timely(checked.opened, self._store.head.time)
+        if problem is not None and problem.rule == EXPIRED:  # for good; no block needs to say so
+            done(Outcome(Verdict(None, False, (problem,)), b"", []))
+            return
         self._intake.take(checked, done)
 
     async def listen(self, host: str, port: int, *others: web.RouteDef) -> int:
@@ -151,7 +156,6 @@ class Cometbft:
 
     async def run(self) -> None:
         try:
-            await require_version(self._program)
             await self._server.listen(self._home / ABCI_SOCKET)
             self._tell(self._gathering.newest)
             async with Broadcaster(self._home / RPC_SOCKET) as broadcaster, asyncio.TaskGroup() as group:

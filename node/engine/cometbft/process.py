@@ -12,6 +12,7 @@ import structlog
 
 from ledger.errors import SuyuanError, WriteFailed
 from node.engine.cometbft.home import RPC_SOCKET
+from node.errors import WrongSettings
 
 VERSION: Final = "0.39.4"
 AGAIN_SECONDS: Final = 1.0
@@ -39,16 +40,17 @@ class CannotRun(SuyuanError):
 
 
 async def require_version(program: Path) -> None:
-    """CannotRun where the program is missing, or another version than the one that this node was made for."""
+    """WrongSettings where the program is missing, or another version than the one that this node was made for."""
     try:
         process = await asyncio.create_subprocess_exec(
             program, "version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
         )
         said = (await process.communicate())[0].decode(errors="replace").strip()
     except OSError as error:
-        raise CannotRun(f"{program}: {error.strerror}. {INSTALL}") from None
+        raise WrongSettings(f"setting cometbft_program: {program}: {error.strerror}. {INSTALL}") from None
     if said != VERSION:
-        raise CannotRun(f"{program} is version {said[:40]!r}, this node needs {VERSION}. {INSTALL}")
+        found = f"{program} is version {said[:40]!r}, this node needs {VERSION}"
+        raise WrongSettings(f"setting cometbft_program: {found}. {INSTALL}")
 
 
 class Process:
@@ -63,7 +65,7 @@ class Process:
     async def keep_running(self) -> None:
         """Until cancelled, and then CometBFT has ended too. CannotRun where it ends again and again."""
         loop, short = asyncio.get_running_loop(), 0
-        await _end_earlier(self._home)
+        await end_earlier(self._home)
         while True:
             began = loop.time()
             self._prepare()
@@ -129,7 +131,7 @@ async def _listen(process: asyncio.subprocess.Process, output: IO[bytes]) -> Non
         before = words[-len(FAILED) :]
 
 
-async def _end_earlier(home: Path) -> None:
+async def end_earlier(home: Path) -> None:
     """A killed node leaves its CometBFT behind, which ends when it sees that; until then it holds port and store."""
     try:
         pid = int((home / PID).read_text())
