@@ -314,7 +314,7 @@ async def test_letters_that_come_slowly_keep_no_other_waiting(nodes: list[Node],
     slow = [await asyncio.open_connection(url.host, url.port) for _ in range(2 * limits.PEER_LETTERS_REQUESTS_MAX)]
     for _, writer in slow:
         writer.write(begun)
-    async with ClientSession() as session:
+    async with asyncio.timeout(limits.PEER_LETTER_SECONDS_MAX - 10), ClientSession() as session:
         async with session.get(url) as response:
             assert response.status == 405  # by then the others' heads are read
         async with session.post(url, data=LETTER.encode(a.desk(b).give(trade.openings()))) as response:
