@@ -194,7 +194,8 @@ class LedgerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutPrivate(self, request, context):
-        """Private openings of own records, for the nodes that the member names; this node keeps its own copy.
+        """Private openings of own records, for the nodes that the member names; this node keeps its own copy, and hands
+        them on to the others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
