@@ -140,7 +140,7 @@ def test_the_supervisor_says_how_each_node_stands(cluster: Cluster) -> None:
     assert [line.split()[:2] for line in lines] == [["node", str(number)] for number in cluster.net.numbers]
     assert all("cosigned by" in line for line in lines)
     for words in (["kill", "5"], ["restart", "x"], ["start"], []):
-        assert "there are nodes 1 to 4" in supervisor._do(words)
+        assert "and nodes 1 to 4" in supervisor._do(words)
 
 
 def started_again(pid_file: Path, before: int) -> bool:

@@ -79,7 +79,8 @@ def test_every_way_to_readers_carries_it(witnessed: tuple[Network, LiteWitness])
         wait_until(lambda: believes(lambda: reader.verify(QUERY, reader.product_proof(QUERY.product, QUERY.lot))))
         reader.refresh()
     wait_until(lambda: holds(web.get("/checkpoint").body))
-    wait_until(lambda: holds((network.data / "public" / "checkpoint").read_bytes()))
+    published = network.data / "public" / "checkpoint"
+    wait_until(lambda: published.exists() and holds(published.read_bytes()))
     with network.client(MAKER) as maker:
         sale = build.sell(lot=LOT, quantity=1, ref="LS-1", at=clock_ms(), site=MAKER.site)
         [receipt] = maker.submit([sale])
