@@ -11,7 +11,6 @@ from demo.trade import Row, Trade
 from demo.world import CANS_A_CASE, Enterprise, World
 
 OWN_COLUMNS: Final = {"商品条码": "货号", "数量": "件数", "供应商信用代码": "往来编码"}
-OWN_PARTY: Final = "G-{number:03d}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from ledger import limits
 from ledger.encoding import Codec
-from ledger.errors import Malformed, UnknownRules
+from ledger.errors import UnknownRules
 from ledger.hashing import TAG_HEADER, digest
 from ledger.records import Hash, TimeMs
 
@@ -58,13 +58,6 @@ def header_hash(header: bytes) -> bytes:
 
 def header_leaf(header: bytes) -> bytes:
     return LEAF_KIND_BLOCK + header
-
-
-def header_of_leaf(leaf: bytes) -> BlockHeader:
-    """The header in a log entry; Malformed where the entry is not a block header."""
-    if leaf[:1] != LEAF_KIND_BLOCK:
-        raise Malformed("log leaf", f"kind {leaf[:1].hex() or 'none'}, a block header is kind 02")
-    return HEADER.decode(leaf[1:])
 
 
 def envelope_spans(block: bytes, envelopes: list[bytes]) -> list[tuple[int, int]]:

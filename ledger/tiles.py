@@ -18,7 +18,6 @@ from ledger.merkle import EMPTY_ROOT, node_hash
 HASH: Final = 32
 TILE_BYTES: Final = TILE_HASHES * HASH
 TILE_LEVELS: Final = 8  # levels of the tree in one tile
-LEVEL_MAX: Final = 5
 ReadTile = Callable[[int, int], bytes]
 """(level, index) -> the 8,192 bytes of a full tile."""
 

@@ -9,6 +9,7 @@ import typer
 from ledger import genesis as g
 from ledger.errors import Malformed
 from ledger.limits import POLICY_DAYS_MAX
+from ledger.moment import shown
 from ledger.storage.chainstore import read_genesis
 from node import governing, network, peers, rotation
 from node.commands.options import Data, Folder, Json, check_region, say, warn
@@ -50,14 +51,11 @@ def genesis(
 
 def _told(made: g.Genesis) -> dict[str, str]:
     """What owners read to one another before they start."""
-    ends = (
-        "never" if made.expires is None else dt.datetime.fromtimestamp(made.expires / 1000, dt.UTC).date().isoformat()
-    )
     return {
         "chain": g.chain_id(made).hex(),
         "founders": ", ".join(f"{one.name} ({one.member})" for one in made.founders),
         "validators": ", ".join(one.name for one in made.validators),
-        "policy_ends": ends,
+        "policy_ends": "never" if made.expires is None else shown(made.expires),
     }
 
 

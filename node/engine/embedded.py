@@ -65,7 +65,6 @@ class Embedded:
         self._stopped = False
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._grown: Callable[[], None] = lambda: None
-        self.blocks_made = 0
         self.witnessed = True
         self.view: ChainView = self._cosign()
         self._keep_step()
@@ -165,7 +164,6 @@ class Embedded:
             return self._isolate(batch)
         store.commit(plan)
         if plan.block is not None:
-            self.blocks_made += 1
             self.view = self._cosign()
             if plan.draft.wrote(s.POLICY_KEY):
                 self._keep_step()

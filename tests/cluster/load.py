@@ -2,7 +2,6 @@
 is acknowledged: so every one of them must stand in the ledger once, whatever happens meanwhile."""
 
 import itertools
-import threading
 import time
 from dataclasses import dataclass, field
 from random import Random
@@ -18,6 +17,7 @@ from client_sdk.trust import Receipt
 from client_sdk.wire import clock_ms
 from ledger import records as r
 from ledger.errors import SuyuanError
+from tests.cluster.threads import Threads
 from tests.world import LOT, MAKER
 
 if TYPE_CHECKING:
@@ -38,21 +38,18 @@ class Load:
     clients: int = 4
     nodes: tuple[int, ...] = ()
     failures: list[str] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._threads = Threads(self._sell, range(self.clients))
 
     def __enter__(self) -> "Load":
-        self._threads = [threading.Thread(target=self._sell, args=(number,)) for number in range(self.clients)]
-        for thread in self._threads:
-            thread.start()
+        self._threads.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._threads.end()
         if error is None:
             assert self.failures == []
 
@@ -68,7 +65,7 @@ class Load:
         nodes = list(self.nodes or self.cluster.net.numbers)
         nodes = nodes[number % len(nodes) :] + nodes[: number % len(nodes)]
         with Seller(self.cluster, nodes) as seller:
-            while not self._stop.wait(PAUSE_SECONDS):
+            while not self._threads.stopped.wait(PAUSE_SECONDS):
                 try:
                     seller.sell(random.randint(1, 4))
                 except (SuyuanError, pytest.fail.Exception) as error:

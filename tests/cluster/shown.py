@@ -1,7 +1,6 @@
 """Every checkpoint that any node ever showed, held against the log as it stands at the end: no two that a quorum
 cosigned may disagree, and an honest node shows no other history, not even by itself."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -12,6 +11,7 @@ from ledger import checkpoint as c
 from ledger import limits, note, policy
 from ledger.errors import SuyuanError, VerifyFailed
 from ledger.tiles import LogTree
+from tests.cluster.threads import Threads
 
 ASK_AGAIN_SECONDS = 0.25
 
@@ -22,25 +22,22 @@ class Shown:
 
     net: Localnet
     notes: set[bytes] = field(default_factory=set)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._threads = Threads(self._ask, self.net.numbers)
 
     def __enter__(self) -> "Shown":
-        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in self.net.numbers]
-        for thread in self._threads:
-            thread.start()
+        self._threads.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._threads.end()
 
     def _ask(self, number: int) -> None:
         with Client(self.net.connection(number)) as reader:
-            while not self._stop.wait(ASK_AGAIN_SECONDS):
+            while not self._threads.stopped.wait(ASK_AGAIN_SECONDS):
                 try:
                     self.notes.add(reader.node_info().checkpoint)
                 except SuyuanError:
