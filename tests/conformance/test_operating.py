@@ -203,15 +203,19 @@ def test_a_backup_of_a_node_under_load_is_whole(network: Network, tmp_path: Path
 
 
 LOAD = """
-import sys
+import sys, time
 sys.path.insert(0, {root!r})
 from client_sdk import Client, build
 from client_sdk.wire import clock_ms
 from tests.world import LOT, MAKER
 
 with Client.open({home!r}, "test") as maker:
-    acts = (build.sell(lot=LOT, quantity=1, ref=f"load/{{n}}", at=clock_ms(), site=MAKER.site) for n in range(9000))
-    for number, (_, result) in enumerate(maker.submit_stream(maker.sign(acts, records_max=1))):
+    def acts():
+        for n in range(9000):
+            time.sleep(0.003)  # so that it goes on beyond the last backup, also on a slow machine
+            yield build.sell(lot=LOT, quantity=1, ref=f"load/{{n}}", at=clock_ms(), site=MAKER.site)
+
+    for number, (_, result) in enumerate(maker.submit_stream(maker.sign(acts(), records_max=1))):
         assert not isinstance(result, Exception), result
         if number % 100 == 0:
             print(number, flush=True)
